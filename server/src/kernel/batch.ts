@@ -1,0 +1,107 @@
+import type { Database, Transaction } from "./database.ts"
+import { Refusal } from "./refusal.ts"
+
+/**
+ * One durable unit: what a caller changes, and what is recorded of it, in one transaction. `work` may run twice (alone,
+ * when the batch that held it failed), so it does nothing but SQL.
+ */
+export type Unit<Item, Result> = {
+  work?: (tx: Transaction) => Promise<Result>
+  items: (result: Result) => Item[]
+}
+
+/** What a commit gives back: the work's result, a receipt for each item, and the epoch that held at the commit. */
+export type Committed<Receipt, Result> = { result: Result; receipts: Receipt[]; epoch: number }
+
+/**
+ * Group commit without a timer: whatever queued while the last transaction committed goes into the next, so that a lone
+ * caller waits for one commit and a crowd shares it. A refused unit does not take its neighbours with it.
+ */
+export interface Batch<Item, Receipt> {
+  /** Resolves after the commit. Throws `overloaded` at once when the queue is full, `store-unavailable` when unreachable. */
+  commit<Result>(unit: Unit<Item, Result>): Promise<Committed<Receipt, Result>>
+  /** Units waiting now. */
+  readonly queued: number
+}
+
+export type BatchParts<Item, Receipt> = {
+  database: Database
+  /** Appends all items in order and returns a receipt for each, with the epoch read under the same lock. */
+  append: (tx: Transaction, items: Item[]) => Promise<{ receipts: Receipt[]; epoch: number }>
+  maxUnits?: number
+  maxQueued?: number
+}
+
+type Waiting<Item, Receipt> = {
+  unit: Unit<Item, unknown>
+  resolve: (value: Committed<Receipt, unknown>) => void
+  reject: (error: unknown) => void
+}
+
+/** Starts a batch over the database. */
+export function createBatch<Item, Receipt>(parts: BatchParts<Item, Receipt>): Batch<Item, Receipt> {
+  const maxUnits = parts.maxUnits ?? 512
+  const maxQueued = parts.maxQueued ?? 8_192
+  let queue: Waiting<Item, Receipt>[] = []
+  let isRunning = false
+
+  const run = async (waiting: Waiting<Item, Receipt>[]): Promise<void> => {
+    try {
+      const committed = await attempt(parts, waiting)
+      waiting.forEach((each, at) => {
+        each.resolve(committed[at]!)
+      })
+    } catch (error) {
+      if (waiting.length === 1) return waiting[0]!.reject(error)
+      // One of them is to blame. Alone, each gets its own answer; an unreachable database refuses them all at once.
+      if (error instanceof Refusal && error.code === "store-unavailable") {
+        for (const each of waiting) each.reject(error)
+        return
+      }
+      for (const each of waiting) await run([each])
+    }
+  }
+
+  const drain = async () => {
+    isRunning = true
+    while (queue.length > 0) {
+      const next = queue.slice(0, maxUnits)
+      queue = queue.slice(maxUnits)
+      await run(next)
+    }
+    isRunning = false
+  }
+
+  return {
+    commit<Result>(unit: Unit<Item, Result>): Promise<Committed<Receipt, Result>> {
+      if (queue.length >= maxQueued) {
+        return Promise.reject(new Refusal("overloaded", "Too many requests are waiting to be recorded. Try again."))
+      }
+      return new Promise<Committed<Receipt, Result>>((resolve, reject) => {
+        queue.push({ unit, resolve, reject } as unknown as Waiting<Item, Receipt>)
+        if (!isRunning) void drain()
+      })
+    },
+    get queued() {
+      return queue.length
+    },
+  }
+}
+
+async function attempt<Item, Receipt>(
+  { database, append }: BatchParts<Item, Receipt>,
+  waiting: Waiting<Item, Receipt>[],
+): Promise<Committed<Receipt, unknown>[]> {
+  return await database.transaction(async (tx) => {
+    const results: unknown[] = []
+    for (const { unit } of waiting) results.push(await unit.work?.(tx))
+    const lists = waiting.map(({ unit }, at) => unit.items(results[at]))
+    const { receipts, epoch } = await append(tx, lists.flat())
+    let from = 0
+    return lists.map((items, at) => {
+      const own = receipts.slice(from, from + items.length)
+      from += items.length
+      return { result: results[at], receipts: own, epoch }
+    })
+  })
+}

@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from "node:fs"
+import pg from "pg"
+import { fingerprint } from "./bytes.ts"
+import type { Database } from "./database.ts"
+import { Refusal } from "./refusal.ts"
+
+/** A room's numbered migrations: files `0001-what-it-does.sql` in a folder, applied in order, never edited afterwards. */
+export type Migrations = { room: string; folder: URL }
+
+export const kernelMigrations: Migrations = { room: "kernel", folder: new URL("./migrations/", import.meta.url) }
+
+/** One advisory lock for all servers and operators that migrate at once. */
+const LOCK = 7_236_823
+
+/**
+ * Brings every room's schema to the newest version: forward only, each file in one transaction, under an advisory lock.
+ * `{{server}}` in a file stands for the role that `serve` connects as. Runs as the owner of the database.
+ * Throws `policy-invalid` when an applied file was edited since. Returns what was applied now, as `room/file`.
+ */
+export async function migrate(owner: Database, rooms: readonly Migrations[], serverRole: string): Promise<string[]> {
+  await owner.query("create schema if not exists kernel")
+  await owner.query(`create table if not exists kernel.migrations (
+    room text not null, number int not null, file text not null, digest text not null,
+    applied_at timestamptz not null default now(), primary key (room, number))`)
+  const applied: string[] = []
+  for (const { room, file, number, sql } of rooms.flatMap(readFiles)) {
+    const isNew = await owner.transaction(async (tx) => {
+      await tx.query("select pg_advisory_xact_lock($1)", [LOCK])
+      const [done] = await tx.query<{ digest: string }>(
+        "select digest from kernel.migrations where room = $1 and number = $2",
+        [room, number],
+      )
+      if (done !== undefined) {
+        if (done.digest === fingerprint(sql)) return false
+        throw new Refusal("not-ready", `Migration ${room}/${file} was edited after it was applied. Restore the file.`)
+      }
+      // A crash here leaves nothing of this file: schema changes are transactional.
+      await tx.query(sql.replaceAll("{{server}}", pg.escapeIdentifier(serverRole)))
+      await tx.query("insert into kernel.migrations (room, number, file, digest) values ($1, $2, $3, $4)", [
+        room,
+        number,
+        file,
+        fingerprint(sql),
+      ])
+      return true
+    })
+    if (isNew) applied.push(`${room}/${file}`)
+  }
+  return applied
+}
+
+/** Names of migrations that this version knows and the database lacks; empty when it may serve. */
+export async function pendingMigrations(database: Database, rooms: readonly Migrations[]): Promise<string[]> {
+  const [table] = await database.query<{ exists: boolean }>(
+    "select to_regclass('kernel.migrations') is not null as exists",
+  )
+  if (!table?.exists) return rooms.flatMap(readFiles).map(({ room, file }) => `${room}/${file}`)
+  const rows = await database.query<{ room: string; number: number }>("select room, number from kernel.migrations")
+  const done = new Set(rows.map((row) => `${row.room}/${row.number}`))
+  return rooms
+    .flatMap(readFiles)
+    .filter(({ room, number }) => !done.has(`${room}/${number}`))
+    .map(({ room, file }) => `${room}/${file}`)
+}
+
+function readFiles({ room, folder }: Migrations) {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith(".sql"))
+    .sort()
+    .map((file) => ({
+      room,
+      file,
+      number: Number.parseInt(file, 10),
+      sql: readFileSync(new URL(file, folder), "utf8"),
+    }))
+}

@@ -1,0 +1,81 @@
+/** What a code means to each kind of caller. */
+type Meaning = {
+  /** HTTP status. */
+  status: number
+  /** RFC 6749 §5.2 error at the OAuth endpoints. */
+  oauth: string
+  /** Exit code of the CLI: 1 failed, 2 usage, 3 not found, 4 not authorised, 5 denied by policy, 7 expired, 8 not verified, 75 later. */
+  exit: number
+  /** True when the same request may succeed later without a change. */
+  isRetryable: boolean
+}
+
+const bad: Meaning = { status: 400, oauth: "invalid_request", exit: 2, isRetryable: false }
+const denied: Meaning = { status: 403, oauth: "access_denied", exit: 5, isRetryable: false }
+const unauthenticated: Meaning = { status: 401, oauth: "invalid_client", exit: 4, isRetryable: false }
+const missing: Meaning = { status: 404, oauth: "invalid_request", exit: 3, isRetryable: false }
+const conflict: Meaning = { status: 409, oauth: "invalid_request", exit: 1, isRetryable: false }
+const later: Meaning = { status: 503, oauth: "temporarily_unavailable", exit: 75, isRetryable: true }
+const over: Meaning = { status: 403, oauth: "invalid_grant", exit: 7, isRetryable: false }
+const bug: Meaning = { status: 500, oauth: "server_error", exit: 1, isRetryable: false }
+
+/** Every stable code that a caller may see. contract/refusals.json is written from here; a test holds them equal. */
+export const refusals = {
+  // kernel, api
+  "malformed-json": bad,
+  "invalid-request": bad,
+  "body-too-large": { ...bad, status: 413 },
+  "unsupported-media-type": { ...bad, status: 415 },
+  "method-not-allowed": { ...bad, status: 405 },
+  "not-found": missing,
+  "idempotency-conflict": conflict,
+  "rate-limited": { ...later, status: 429 },
+  overloaded: later,
+  "store-unavailable": later,
+  "not-ready": later,
+  "key-unusable": { ...bug, exit: 1 },
+  internal: bug,
+  // audit
+  "log-forked": { ...later, isRetryable: false },
+  "entry-too-large": { ...bad, status: 413 },
+  "not-verified": { ...bad, status: 422, exit: 8 },
+  // agents
+  "no-identity": unauthenticated,
+  "svid-invalid": unauthenticated,
+  "svid-expired": unauthenticated,
+  "identity-unknown": unauthenticated,
+  "agent-suspended": { ...denied, exit: 4 },
+  "agent-retired": { ...denied, exit: 4 },
+  "wrong-role": { ...denied, exit: 4 },
+  "join-token-invalid": unauthenticated,
+  "key-already-enrolled": conflict,
+  "csr-invalid": bad,
+  // sessions
+  "purpose-unknown": missing,
+  "purpose-not-allowed": denied,
+  "session-unknown": missing,
+  "session-ended": over,
+  "session-expired": over,
+  "session-idle": over,
+  "token-invalid": { ...unauthenticated, oauth: "invalid_token" },
+  // policy
+  "denied-by-policy": denied,
+  "outside-mandate": denied,
+  "approval-required": denied,
+  "policy-broken": later,
+  "policy-invalid": { ...bad, status: 422 },
+  "epoch-changed": later,
+  // credentials
+  "resource-unknown": missing,
+  "resource-not-configured": { ...later, isRetryable: false },
+  "resource-unavailable": later,
+  "resource-unprepared": { ...later, isRetryable: false },
+  "lease-unknown": missing,
+  "lease-ended": over,
+  "lease-limit": { ...denied, status: 429, isRetryable: true },
+  "lease-stuck": conflict,
+  "root-rejected": { ...bad, status: 422 },
+} as const satisfies Record<string, Meaning>
+
+/** A stable refusal code. */
+export type RefusalCode = keyof typeof refusals
