@@ -1,0 +1,47 @@
+import type { Id, Json, Transaction } from "#kernel"
+
+/** What happened, before it is an entry of the log. */
+export type Draft = {
+  /** Name from a room's events.ts, such as `credentials.lease-issued`. */
+  event: string
+  /** SPIFFE ID of the acting principal, or "server". */
+  by: string
+  agent?: { name: string; instance: string /** Certificate serial, hexadecimal. */; svid: string }
+  session?: string
+  purpose?: string
+  action?: {
+    id: string /** SHA-256 of the canonical action, base64url. */
+    digest: string
+    type: string
+    resource: string
+    operation: string
+  }
+  /** Facts that are neither personal nor secret. */
+  data?: { [name: string]: Json }
+  /** Personal facts: the leaf holds salted commitments, the values rest in a side table from which they can be erased. */
+  personal?: { [name: string]: Json }
+  /** Entry id of the intent that this one finishes. */
+  of?: string
+  /** Makes the entry an intent: without an outcome within that many seconds, `audit.outcome-missing` is recorded. */
+  deadlineSeconds?: number
+}
+
+/** Where an entry stands in the log. `at` is RFC 3339 in UTC, milliseconds. */
+export type Recorded = { id: Id<"entry">; index: number; at: string }
+
+/**
+ * A change of rows and the entries that tell of it, in one transaction. `work` does nothing but SQL and may run twice.
+ * Rooms return changes; whoever commits them decides when.
+ */
+export type Change<Result> = {
+  work?: (tx: Transaction) => Promise<Result>
+  entries: (result: Result) => Draft[]
+}
+
+/** Two changes as one: both take effect and both are recorded, or neither. */
+export function together<A, B>(first: Change<A>, second: Change<B>): Change<[A, B]> {
+  return {
+    work: async (tx) => [(await first.work?.(tx)) as A, (await second.work?.(tx)) as B],
+    entries: ([a, b]) => [...first.entries(a), ...second.entries(b)],
+  }
+}
