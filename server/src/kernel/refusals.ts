@@ -29,6 +29,7 @@ export const refusals = {
   "method-not-allowed": { ...bad, status: 405 },
   "not-found": missing,
   "idempotency-conflict": conflict,
+  "folder-in-use": conflict,
   "rate-limited": { ...later, status: 429 },
   overloaded: later,
   "store-unavailable": later,
