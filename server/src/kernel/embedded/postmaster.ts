@@ -6,7 +6,7 @@ import process from "node:process"
 import { setTimeout as delay } from "node:timers/promises"
 import { Refusal } from "../refusal.ts"
 import { type Account, asAccount } from "./account.ts"
-import { describeProcess, isRunning, startOf } from "./processes.ts"
+import { describeProcess, isRunning, type ProcessIdentity, startOf } from "./processes.ts"
 
 /** A running PostgreSQL, ours by birth or adopted. */
 export type Postmaster = {
@@ -31,19 +31,29 @@ const MAX_LOG_BYTES = 16 * 1024 * 1024
 
 /** The PostgreSQL that already runs on the data, once it answers; null when none does. */
 export async function adopt({ data, account }: PostmasterParts): Promise<Postmaster | null> {
-  const file = readPidFile(data)
-  const start = file === null ? null : startOf(file.pid)
-  if (file === null || start === null) return null
-  // The file is the account's to write. What it names gets signals from us, so it must be that account's PostgreSQL.
-  const seen = describeProcess(file.pid)
-  if (seen?.uid !== account.uid || !seen.command.includes(data)) return null
-  const self = { pid: file.pid, start }
+  const self = findSurvivor(data, account)
+  if (self === null) return null
   while (isRunning(self)) {
     const now = readPidFile(data)
     if (now?.status === "ready") return { pid: self.pid, port: now.port, isAdopted: true, exited: gone(self) }
     await delay(20)
   }
   return null
+}
+
+/** Ends the PostgreSQL that runs on the data, whatever state it is in; does nothing when none does. */
+export async function endSurvivor(data: string, account: Account): Promise<void> {
+  const self = findSurvivor(data, account)
+  if (self !== null) await terminate({ pid: self.pid, exited: gone(self) })
+}
+
+function findSurvivor(data: string, account: Account): ProcessIdentity | null {
+  const file = readPidFile(data)
+  const start = file === null ? null : startOf(file.pid)
+  if (file === null || start === null) return null
+  // The file is the account's to write. What it names gets signals from us, so it must be that account's PostgreSQL.
+  const seen = describeProcess(file.pid)
+  return seen?.uid === account.uid && seen.command.includes(` -D ${data} `) ? { pid: file.pid, start } : null
 }
 
 /** Starts PostgreSQL on the data and waits until it takes connections. A port of 0 becomes a free one. */
@@ -66,7 +76,7 @@ export async function launch(parts: PostmasterParts, wishedPort: number): Promis
 }
 
 /** Fast shutdown: no new connections, running transactions roll back, a checkpoint. Then harsher. */
-export async function terminate({ pid, exited }: Postmaster): Promise<void> {
+export async function terminate({ pid, exited }: Pick<Postmaster, "pid" | "exited">): Promise<void> {
   for (const [signal, withinMs] of [
     ["SIGINT", 60_000],
     ["SIGQUIT", 10_000],
@@ -156,7 +166,7 @@ function readPidFile(data: string): { pid: number; port: number; status: string 
 }
 
 /** A process that is not our child tells nobody when it ends. */
-async function gone(self: { pid: number; start: string }): Promise<void> {
+async function gone(self: ProcessIdentity): Promise<void> {
   while (isRunning(self)) await delay(100, undefined, { ref: false })
 }
 

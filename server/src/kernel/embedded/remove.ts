@@ -1,0 +1,22 @@
+import { existsSync, rmSync } from "node:fs"
+import { join } from "node:path"
+import { chooseAccount } from "./account.ts"
+import { placeOf, wishedFolder } from "./folders.ts"
+import { lockFolder } from "./lock.ts"
+import { endSurvivor } from "./postmaster.ts"
+
+/**
+ * Ends the PostgreSQL of a folder whose owner died, and deletes its data and passwords for good. Does nothing where there is
+ * no folder. Throws `folder-in-use` while a living process owns it.
+ */
+export async function removePostgres(path: string): Promise<void> {
+  if (!existsSync(path)) return
+  const account = chooseAccount()
+  const folder = wishedFolder(path, account)
+  lockFolder(folder)
+  // The lock goes with the folder.
+  const place = placeOf(folder, account, true)
+  await endSurvivor(join(place, "data"), account)
+  rmSync(place, { recursive: true, force: true })
+  rmSync(folder, { recursive: true, force: true })
+}

@@ -1,0 +1,74 @@
+/**
+ * Testing: what tests of any room stand on. Real PostgreSQL that is made for the process and gone with it, a clock that
+ * the test moves, a keyring that opens nothing real. Nothing outside of tests imports this.
+ *
+ *     await using store = await testDatabase({ rooms: [auditMigrations] })
+ *     await store.database.query("select …")        // as the role that `serve` has
+ */
+import { randomBytes } from "node:crypto"
+import {
+  type Clock,
+  type Database,
+  type EmbeddedPostgres,
+  type Keyring,
+  kernelMigrations,
+  type Migrations,
+  migrate,
+  openDatabase,
+  openKeyring,
+  type PostgresVersion,
+  prepareOwnDatabase,
+  randomText,
+  SERVER_ROLE,
+} from "#kernel"
+import { throwawayCluster } from "./clusters.ts"
+
+/** A fresh, migrated database of ours. */
+export interface TestDatabase extends AsyncDisposable {
+  /** As the owner: what migrations run as. */
+  owner: Database
+  /** As the role that `serve` has. */
+  database: Database
+  ownerUrl: string
+  serverUrl: string
+}
+
+/** Makes a database with the kernel's schema and those of the rooms. */
+export async function testDatabase(options: { rooms?: readonly Migrations[] } = {}): Promise<TestDatabase> {
+  const cluster = await throwawayCluster("own", 18)
+  const { ownerUrl, serverUrl } = await prepareOwnDatabase(cluster, `test_${randomText(12)}`)
+  const owner = openDatabase({ url: ownerUrl, maxConnections: 4 })
+  const database = openDatabase({ url: serverUrl })
+  const rooms = (options.rooms ?? []).filter(({ room }) => room !== kernelMigrations.room)
+  await migrate(owner, [kernelMigrations, ...rooms], SERVER_ROLE)
+  return {
+    owner,
+    database,
+    ownerUrl,
+    serverUrl,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([owner[Symbol.asyncDispose](), database[Symbol.asyncDispose]()])
+    },
+  }
+}
+
+/** A cluster of somebody else's, to be a resource: one per version in this process. Tests make their own databases in it. */
+export function testPostgres(version: PostgresVersion): Promise<EmbeddedPostgres> {
+  return throwawayCluster("resource", version)
+}
+
+/** A clock that stands still until the test moves it. */
+export function manualClock(startMs = Date.UTC(2026, 0, 1)): Clock & { advance(ms: number): void } {
+  let nowMs = startMs
+  return {
+    nowMs: () => nowMs,
+    advance: (ms) => {
+      nowMs += ms
+    },
+  }
+}
+
+/** A keyring of its own random key-encryption key. */
+export function testKeyring(): Keyring {
+  return openKeyring(randomBytes(32))
+}
