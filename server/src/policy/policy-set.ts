@@ -1,0 +1,51 @@
+/** A Cedar file as it was applied. */
+export type PolicyFile = { file: string; text: string }
+
+/** One policy that was parsed and validated. */
+export type Policy = {
+  /** Its `@id`, unique in the set. */
+  id: string
+  effect: "permit" | "forbid"
+  /** Cedar text of this policy alone. */
+  text: string
+  file: string
+  /** 1-based line in the file. */
+  line: number
+  /** Its `@purpose`: it counts only in sessions for that purpose. Null counts everywhere. */
+  purpose: string | null
+  /** Its `@reason`: the words of a denial that it causes. */
+  reason: string | null
+  /** Its `@ask`: who may lift this forbid by approving the action. */
+  ask: "user" | null
+}
+
+/** What parse() made of all files: every policy is valid against the schema. Immutable. */
+export type PolicySet = { files: readonly PolicyFile[]; policies: readonly Policy[] }
+
+/** The policies that count for one purpose. */
+export type Slice = {
+  all: readonly Policy[]
+  /** Without `@ask` forbids; the same array as `all` when there are none. */
+  withoutAsk: readonly Policy[]
+}
+
+const slicesOf = new WeakMap<PolicySet, Map<string, Slice>>()
+
+/**
+ * Every policy without `@purpose` and those of the purpose, so that a global forbid is in every slice. Purposes that no
+ * policy names share one slice.
+ */
+export function slice(set: PolicySet, purpose: string): Slice {
+  const slices = slicesOf.get(set) ?? new Map<string, Slice>()
+  slicesOf.set(set, slices)
+  const isNamed = set.policies.some((policy) => policy.purpose === purpose)
+  // A purpose's name is never empty.
+  const key = isNamed ? purpose : ""
+  const known = slices.get(key)
+  if (known !== undefined) return known
+  const all = set.policies.filter((policy) => policy.purpose === null || policy.purpose === purpose)
+  const hasAsk = all.some((policy) => policy.ask !== null)
+  const made = { all, withoutAsk: hasAsk ? all.filter((policy) => policy.ask === null) : all }
+  slices.set(key, made)
+  return made
+}
