@@ -1,0 +1,79 @@
+import type { Json } from "#kernel"
+
+/** What an action is, and the name of the Cedar action that it is asked as. */
+export type ActionType = "credential" | "tool" | "sql" | "http" | "delegate"
+
+/** Who must be allowed: the user, if there is one, and each agent of the chain. `id` is the name Cedar knows. */
+export type Asked = { kind: "agent" | "user"; id: string }
+
+/** What the argument checker found of one sink. */
+export type SinkFinding = "verified" | "failed" | "unverifiable"
+
+/** What the gate found out before it asked: small and enumerable, so that questions repeat. */
+export type Facts = {
+  /** An approval for exactly this action is at hand. */
+  approved: boolean
+  labels: readonly string[]
+  sinks: { readonly [sink: string]: SinkFinding }
+  hasUser: boolean
+  /** Agents in the delegation chain. */
+  hops: number
+  requestText: "none" | "consent" | "application" | "passkey"
+}
+
+/** One question for policy: a value without identity or time, so that its answer may be remembered. */
+export type Question = {
+  principals: readonly Asked[]
+  action: { type: ActionType; resource: string; operation: string }
+  purpose: string
+  facts: Facts
+}
+
+/** What the gate knows when it asks. `agents` is the chain, newest last. */
+export type Asking = {
+  agents: readonly string[]
+  user?: string | null
+  purpose: string
+  action: { type: ActionType; resource: string; operation: string }
+  approved?: boolean
+  labels?: readonly string[]
+  sinks?: { readonly [sink: string]: SinkFinding }
+  requestText?: Facts["requestText"]
+}
+
+/** The question in its one form: equal askings give equal questions, whatever the order of labels and sinks. */
+export function question(asking: Asking): Question {
+  const { agents, user = null, purpose, action } = asking
+  return {
+    principals: [
+      ...(user === null ? [] : [{ kind: "user" as const, id: user }]),
+      ...[...new Set(agents)].map((id) => ({ kind: "agent" as const, id })),
+    ],
+    action: { type: action.type, resource: action.resource, operation: action.operation },
+    purpose,
+    facts: {
+      approved: asking.approved ?? false,
+      labels: [...new Set(asking.labels)].sort(),
+      sinks: asking.sinks ?? {},
+      hasUser: user !== null,
+      hops: agents.length,
+      requestText: asking.requestText ?? "none",
+    },
+  }
+}
+
+/** The context that schema.cedarschema describes. */
+export function contextOf({ purpose, action, facts }: Question) {
+  const found = (finding: SinkFinding) =>
+    Object.keys(facts.sinks)
+      .filter((sink) => facts.sinks[sink] === finding)
+      .sort()
+  return {
+    purpose: { __entity: { type: "sessions::Purpose", id: purpose } },
+    operation: action.operation,
+    approved: facts.approved,
+    labels: [...facts.labels],
+    sinks: { verified: found("verified"), failed: found("failed"), unverifiable: found("unverifiable") },
+    session: { hasUser: facts.hasUser, hops: facts.hops, requestText: facts.requestText },
+  } satisfies Record<string, Json>
+}
