@@ -1,0 +1,98 @@
+import { setTimeout as delay } from "node:timers/promises"
+import { errorFromAnswer, SafeconductError } from "./errors.ts"
+import { type Call, exchange, unreachable } from "./exchange.ts"
+import { openPool, type Peer, type Pool } from "./pool.ts"
+import { retryDelayMs } from "./schedule.ts"
+
+export type { Call } from "./exchange.ts"
+export type { Peer } from "./pool.ts"
+
+/** A 2xx answer. */
+export type Answer = { status: number; contentType: string | undefined; bytes: Buffer }
+
+/**
+ * Requests over mutual TLS 1.3, connections kept. The server is who it says by its SPIFFE ID, not by its host name. What
+ * is safe to repeat is repeated, with jitter; every failure is a SafeconductError.
+ */
+export interface Transport extends Disposable {
+  send(call: Call): Promise<Answer>
+  /** The answer's JSON. `null` for an empty body. */
+  json<T>(call: Call): Promise<T>
+  /** Uses other credentials and roots for connections to come; those under way end with their requests. */
+  setPeer(peer: Peer): void
+  readonly peer: Peer
+}
+
+/** Opens a transport; nothing connects before the first request. Throws `not-configured` for a URL that is not https. */
+export function openTransport(first: Peer): Transport {
+  let peer = first
+  let pool: Pool = openPool(peer)
+  let isClosed = false
+
+  const send = async (call: Call): Promise<Answer> => {
+    const maxAttempts = call.maxAttempts ?? 4
+    for (let attempt = 0; ; attempt++) {
+      if (isClosed) throw new SafeconductError("closed", "The connection to Safeconduct was closed.")
+      try {
+        return await sendOnce(pool, peer, call)
+      } catch (error) {
+        if (attempt + 1 >= maxAttempts || !mayRepeat(call, error)) throw error
+        const waitMs = Math.max(retryDelayMs(attempt, Math.random()), retryAfterMs(error))
+        await delay(waitMs, undefined, call.signal && { signal: call.signal }).catch((cause) => {
+          throw unreachable(cause)
+        })
+      }
+    }
+  }
+
+  return {
+    send,
+    async json<T>(call: Call): Promise<T> {
+      const { bytes, contentType, status } = await send(call)
+      if (bytes.byteLength === 0) return null as T
+      try {
+        if (!contentType?.startsWith("application/json")) throw new TypeError(`content type ${contentType}`)
+        return JSON.parse(bytes.toString("utf8")) as T
+      } catch (cause) {
+        throw new SafeconductError("unexpected-answer", "The server's answer is not JSON.", { status, cause })
+      }
+    },
+    setPeer(next) {
+      const old = pool
+      pool = openPool(next)
+      peer = next
+      old.retire()
+    },
+    get peer() {
+      return peer
+    },
+    [Symbol.dispose]() {
+      isClosed = true
+      pool.retire()
+    },
+  }
+}
+
+async function sendOnce(pool: Pool, peer: Peer, call: Call): Promise<Answer> {
+  const { status, contentType, bytes, retryAfter } = await exchange(pool.agent, peer.url, call)
+  if (status >= 200 && status < 300) return { status, contentType, bytes }
+  const error = errorFromAnswer(status, contentType, bytes.toString("utf8"))
+  if (retryAfter !== undefined) retryAfters.set(error, Number(retryAfter) * 1000)
+  throw error
+}
+
+/** Retry-After of an error's answer, in milliseconds; beside the error, because callers have no use for it. */
+const retryAfters = new WeakMap<object, number>()
+const LONGEST_WAIT_MS = 5_000
+
+function retryAfterMs(error: unknown): number {
+  const wanted = retryAfters.get(error as object) ?? 0
+  return Number.isFinite(wanted) ? Math.min(LONGEST_WAIT_MS, Math.max(0, wanted)) : 0
+}
+
+function mayRepeat(call: Call, error: unknown): boolean {
+  if (!(error instanceof SafeconductError) || !error.isRetryable) return false
+  if (call.isRepeatable ?? (call.method !== "POST" || call.idempotencyKey !== undefined)) return true
+  // Our server says so only when nothing was decided; a connection that never stood has carried nothing.
+  return (error.status > 0 && error.code !== "unexpected-answer") || error.detail["wasSent"] === false
+}
