@@ -1,0 +1,109 @@
+import type { Act, Expectation, Step, Story } from "./grammar.ts"
+import type { Outcome, World } from "./world.ts"
+
+/**
+ * Plays a story. Throws an Error that begins with `file:line` where something else happened than the story says, and where
+ * a step failed that nothing was expected of.
+ */
+export async function play(story: Story, world: World): Promise<void> {
+  let outcome: Outcome | null = null
+  let tookMs = 0
+  for (const [at, step] of story.steps.entries()) {
+    const refute = (mismatch: string, cause?: unknown): never => {
+      throw new Error(`${story.file}:${step.line}: ${step.source}\n  but ${mismatch}`, { cause })
+    }
+    if (step.verb === "expect") {
+      const mismatch = await compare(step, outcome, world)
+      if (mismatch !== null) refute(mismatch)
+      if (step.withinMs !== null && tookMs > step.withinMs) refute(`it took ${Math.ceil(tookMs)} ms`)
+    } else if (step.verb === "prove") {
+      const mismatch = missing(step, await world.provenEvents())
+      if (mismatch !== null) refute(mismatch)
+    } else {
+      const startMs = performance.now()
+      outcome = await happen(step, world).catch((cause: Error) =>
+        refute(`it could not be tried: ${cause.message}`, cause),
+      )
+      tookMs = performance.now() - startMs
+      const isWatched = story.steps[at + 1]?.verb === "expect"
+      if (!isWatched && outcome.kind !== "allowed") refute(describe(outcome))
+    }
+  }
+}
+
+async function happen(step: Exclude<Step, { verb: "expect" | "prove" }>, world: World): Promise<Outcome> {
+  switch (step.verb) {
+    case "session":
+      if (step.user !== null) throw new Error("sessions for a user are not built yet")
+      return world.session(step.agent, step.purpose, step.seconds)
+    case "end":
+      return world.end()
+    case "read":
+      throw new Error("documents and their labels are not built yet")
+    case "approve":
+      throw new Error("approvals are not built yet")
+    case "act":
+      return act(step, world)
+  }
+}
+
+function act(step: Act, world: World): Promise<Outcome> {
+  switch (step.act) {
+    case "lease":
+      return world.lease(step.resource, step.operation)
+    case "login":
+      return world.login()
+    case "sql":
+      return world.sql(step.connection, step.sql)
+    case "steal":
+      return world.steal(step.agent)
+    case "forge":
+      return world.forge(step.agent)
+    case "suspend":
+      return world.suspend(step.agent)
+    case "resume":
+      return world.resume(step.agent)
+    case "call":
+      return world.call(step.method, step.path, step.as)
+  }
+}
+
+/** Null when the outcome is the expected one, else what it was. */
+async function compare(expected: Expectation, outcome: Outcome | null, world: World): Promise<string | null> {
+  if (expected.expect === "gone") {
+    const left = await world.accounts()
+    return left.length === 0 ? null : `the resource still has ${left.join(", ")}`
+  }
+  if (outcome === null) return "nothing happened before this"
+  const was = describe(outcome)
+  switch (expected.expect) {
+    case "allowed":
+      return outcome.kind === "allowed" ? null : was
+    case "answer":
+      return outcome.kind === "allowed" && outcome.text.includes(expected.text) ? null : was
+    case "refused":
+      return outcome.kind === "refused" && outcome.code === expected.code ? null : was
+    case "failed":
+      return outcome.kind === "failed" && outcome.sqlState === expected.sqlState ? null : was
+    case "cut":
+      // 57P01: terminated by an administrator; without a SQLSTATE the socket was closed before the message was read.
+      return outcome.kind === "failed" && (outcome.sqlState === null || outcome.sqlState === "57P01") ? null : was
+  }
+}
+
+function missing(step: Step & { verb: "prove" }, events: string[]): string | null {
+  if ("count" in step) return events.length === step.count ? null : `the log has ${events.length}: ${events.join(" ")}`
+  let from = 0
+  for (const event of step.events) {
+    const at = events.indexOf(event, from)
+    if (at === -1) return `the log has, in this order: ${events.join(" ")}`
+    from = at + 1
+  }
+  return null
+}
+
+function describe(outcome: Outcome): string {
+  if (outcome.kind === "allowed") return `it was allowed: ${outcome.text || "no text"}`
+  if (outcome.kind === "refused") return `it was refused ${outcome.code}: ${outcome.text}`
+  return `it failed ${outcome.sqlState ?? "without SQLSTATE"}: ${outcome.text}`
+}

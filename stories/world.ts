@@ -1,0 +1,35 @@
+/** What came of a step. */
+export type Outcome =
+  | { kind: "allowed"; text: string }
+  /** A refusal of ours, by its stable code. */
+  | { kind: "refused"; code: string; text: string }
+  /** The resource said no: PostgreSQL's SQLSTATE, null when the connection itself was lost. */
+  | { kind: "failed"; sqlState: string | null; text: string }
+
+/**
+ * Where a story happens: a running server, a resource, agents with keys of their own. One world serves one story; the
+ * session and the lease that were opened last are the ones meant. Expected noes are outcomes; a throw is a broken world.
+ */
+export interface World extends AsyncDisposable {
+  /** Enrols the agent if it is new to this story, and opens a session with its own key. */
+  session(agent: string, purpose: string, seconds: number | null): Promise<Outcome>
+  /** Asks for a credential, in the session. */
+  lease(resource: string, operation: string): Promise<Outcome>
+  /** Opens one more connection with the lease's credential, and closes it again. */
+  login(): Promise<Outcome>
+  /** Runs a statement on a connection of that name, which is opened at its first use and then kept. */
+  sql(connection: string, text: string): Promise<Outcome>
+  /** Presents the agent's SVID, as recorded from the wire, with a key that is not the agent's. */
+  steal(agent: string): Promise<Outcome>
+  /** Presents a certificate with the agent's SPIFFE ID that somebody else's authority signed. */
+  forge(agent: string): Promise<Outcome>
+  suspend(agent: string): Promise<Outcome>
+  resume(agent: string): Promise<Outcome>
+  /** Calls a route as an agent, as `operator` or as `nobody`; `{session}` and `{lease}` in the path are the last ones. */
+  call(method: string, path: string, as: string): Promise<Outcome>
+  end(): Promise<Outcome>
+  /** Names of the accounts that leases of this story still have at the resource. */
+  accounts(): Promise<string[]>
+  /** Events recorded since the story began, in order, after each entry's receipt was verified offline with the public key. */
+  provenEvents(): Promise<string[]>
+}
