@@ -17,13 +17,26 @@ export function parseSpiffeId(text: string): SpiffeId | null {
 
 /** The SPIFFE ID of an X.509-SVID: its only URI name (X509-SVID §2). Throws `server-not-trusted` when it has none or two. */
 export function spiffeIdOf(certificate: X509Certificate): SpiffeId {
-  // Node separates names by ", " and quotes any value that holds a comma or a quote; a SPIFFE ID never needs quotes.
-  const names = (certificate.subjectAltName ?? "").split(", ").filter((name) => name.startsWith("URI:"))
-  const id = names.length === 1 ? parseSpiffeId(names[0]!.slice("URI:".length)) : null
+  const id = parseSpiffeId(onlyUri(certificate) ?? "")
   if (id === null || certificate.ca) {
     throw new SafeconductError("server-not-trusted", "The certificate is not a SPIFFE SVID of a workload.")
   }
   return id
+}
+
+/** The trust domain that a root speaks for: its only URI name, without a path (X509-SVID §3.2). Throws `server-not-trusted`. */
+export function trustDomainOf(root: X509Certificate): string {
+  const match = /^spiffe:\/\/([a-z0-9._-]{1,255})$/.exec(onlyUri(root) ?? "")
+  if (match === null || !root.ca) {
+    throw new SafeconductError("server-not-trusted", "The root in the server's chain does not name a trust domain.")
+  }
+  return match[1]!
+}
+
+/** Node separates names by ", " and quotes any value that holds a comma or a quote; a SPIFFE ID never needs quotes. */
+function onlyUri(certificate: X509Certificate): string | undefined {
+  const names = (certificate.subjectAltName ?? "").split(", ").filter((name) => name.startsWith("URI:"))
+  return names.length === 1 ? names[0]!.slice("URI:".length) : undefined
 }
 
 /** The certificates of a PEM text, in order. Throws `identity-broken` when there is none or one is unreadable. */

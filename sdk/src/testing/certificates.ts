@@ -14,6 +14,8 @@ type Wanted = {
   notAfter?: Date
   /** Absent: self-signed. */
   issuer?: TestCertificate
+  /** Absent: a new key. */
+  spki?: KeyObject
 }
 
 /** Issues an X.509 v3 certificate (RFC 5280) over EC P-256; enough of one for TLS tests. */
@@ -31,7 +33,7 @@ export function issue(wanted: Wanted): TestCertificate {
       time(wanted.notAfter ?? new Date(Date.now() + 3_600_000)),
     ),
     distinguishedName(wanted.name),
-    publicKey.export({ type: "spki", format: "der" }),
+    (wanted.spki ?? publicKey).export({ type: "spki", format: "der" }),
     tlv(0xa3, sequence(...extensions(wanted))),
   )
   const der = sequence(body, algorithm, bitString(sign("sha256", body, issuer.key)))
