@@ -58,6 +58,14 @@ test("every link between documents leads somewhere", () => {
   assert.deepEqual(check.checkLinks(planted, exists), ["docs/a.md:1 links to ../none.md, which is not there"])
 })
 
+test("every piece of TypeScript in a document is compiled", () => {
+  const sources = tree.filter(({ path }) => path.endsWith(".ts"))
+  assert.deepEqual(check.checkExamples(documents, sources), [])
+  const planted = [{ path: "a.md", text: "one\n```ts\nconst a = 1\nconst b = 2\n```\n" }]
+  assert.deepEqual(check.checkExamples(planted, sources.slice(0, 1)), ["a.md:2 shows TypeScript that nothing compiles"])
+  assert.deepEqual(check.checkExamples(planted, [{ path: "a.ts", text: "  const a = 1\n  const b = 2\n" }]), [])
+})
+
 test("CI runs what the README says: npm ci && npm test", () => {
   const lines = readFile(".ci/run").text.trim().split("\n")
   assert.equal(lines.at(-1), "npm ci && npm test")

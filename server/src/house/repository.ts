@@ -87,3 +87,15 @@ export function checkLinks(documents: readonly File[], exists: (path: string) =>
     ),
   )
 }
+
+/** Sentences on TypeScript shown in a document that no compiled file holds: a reader must be able to run what he reads. */
+export function checkExamples(documents: readonly File[], sources: readonly File[]): string[] {
+  const compiled = sources.map(({ text }) => text.replaceAll(/\s+/g, " "))
+  return documents.flatMap(({ path, text }) =>
+    [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)]
+      .filter(([, code]) => !compiled.some((source) => source.includes(code!.replaceAll(/\s+/g, " ").trim())))
+      .map(
+        (match) => `${path}:${text.slice(0, match.index).split("\n").length} shows TypeScript that nothing compiles`,
+      ),
+  )
+}
