@@ -30,6 +30,12 @@ export function chooseAccount(): Account {
   )
 }
 
+/** The account that made the data, so that a user added to the machine later does not change who may read it. */
+export function accountOf(data: string, account: Account): Account {
+  const owner = account.isOther ? statSync(data, { throwIfNoEntry: false }) : undefined
+  return owner === undefined || owner.uid === 0 ? account : { uid: owner.uid, gid: owner.gid, isOther: true }
+}
+
 /** The options of child_process under which a program runs as the account, without anything of our environment. */
 export function asAccount(account: Account) {
   return {

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
-import { chmod, copyFile, lstat, mkdir, readdir, rename, rm, stat, symlink } from "node:fs/promises"
+import { chmod, copyFile, mkdir, readdir, rename, rm, stat, symlink } from "node:fs/promises"
 import { createRequire } from "node:module"
 import { basename, dirname, join, relative } from "node:path"
 import process from "node:process"
 import { Refusal } from "../refusal.ts"
 import type { Account } from "./account.ts"
-import { ownFolder, sharedFolder } from "./folders.ts"
+import { checkOwn, ownFolder, sharedFolder } from "./folders.ts"
 
 /** Major versions that there are packages for. Ours is 18; 15 is the oldest that a resource may have, for tests. */
 export type PostgresVersion = 15 | 18
@@ -36,10 +36,11 @@ export async function provideBinaries(
   const draft = join(shelf, `.${basename(target)}-${randomUUID()}`)
   await copyProgram(join(source, "native"), draft)
   await link(source, draft)
-  // A power cut may leave files shorter than they were; such a copy moves out of the way and not under anybody's feet.
-  await rename(target, `${draft}-old`).catch(() => undefined)
   await rename(draft, target).catch(async (error: unknown) => {
-    if (!(await isComplete(source, target))) throw error
+    // There is one: another process was faster, or a power cut left files shorter than they were.
+    if (await isComplete(source, target)) return
+    await rename(target, `${draft}-old`).catch(() => Promise.reject(error))
+    await rename(draft, target)
   })
   // A crash before here leaves folders that begin with a dot, which nobody opens.
   await Promise.all([draft, `${draft}-old`].map((path) => rm(path, { recursive: true, force: true })))
@@ -61,7 +62,7 @@ function packageFolder(version: PostgresVersion): string {
 /** True when every program and library has the package's size. */
 async function isComplete(source: string, target: string): Promise<boolean> {
   try {
-    ownFolder(await exists(target), 0o755)
+    checkOwn(target)
     for (const part of ["bin", "lib"]) {
       for (const entry of await readdir(join(source, "native", part), { withFileTypes: true })) {
         if (!entry.isFile() || isUnneeded(entry.name)) continue
@@ -77,11 +78,6 @@ async function isComplete(source: string, target: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return false
     throw error
   }
-}
-
-async function exists(path: string): Promise<string> {
-  await lstat(path)
-  return path
 }
 
 /** Static libraries and build descriptions: nothing runs them. */

@@ -46,8 +46,8 @@ export async function provideCluster(parts: ClusterParts): Promise<Cluster> {
   }
   const password = providePassword(folder, SUPERUSER)
   if (!existsSync(data)) await initialise(parts, data, password)
-  const found = readFileSync(join(data, "PG_VERSION"), "utf8").trim()
-  if (found === String(version)) return { data, password }
+  const found = Number.parseInt(readFileSync(join(data, "PG_VERSION"), "utf8"), 10)
+  if (found === version) return { data, password }
   throw new Refusal("not-ready", `The data in ${data} was made by PostgreSQL ${found}, and this is ${version}.`)
 }
 

@@ -1,64 +1,83 @@
 import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
 import { homedir, tmpdir } from "node:os"
-import { dirname, join, resolve } from "node:path"
+import { dirname, isAbsolute, join, resolve } from "node:path"
 import process from "node:process"
 import { fingerprint } from "../bytes.ts"
 import { Refusal } from "../refusal.ts"
 import { type Account, canReach } from "./account.ts"
 
-/** Says where the data is, in a folder that PostgreSQL's user cannot reach. */
+/** File in the wished folder that says where the data is, when it is not there. */
 const POINTER = "data-is-in"
 
-/** Makes a folder of ours, or takes one that is; whatever PostgreSQL runs or keeps there, nobody else may have put there. */
-export function ownFolder(path: string, mode: 0o700 | 0o711 | 0o755): string {
-  if (!existsSync(path)) {
-    mkdirSync(dirname(path), { recursive: true })
-    try {
-      mkdirSync(path, { mode: 0o700 })
-      // The mask of the process must not decide who can reach it.
-      chmodSync(path, mode)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
-    }
+/**
+ * The wished folder, made where it is missing so that PostgreSQL's user can pass through it as far as its parents let it.
+ * Throws `not-ready` when it is another user's, or open to others.
+ */
+export function wishedFolder(path: string, account: Account): string {
+  const folder = resolve(path)
+  if (!existsSync(folder)) {
+    mkdirSync(dirname(folder), { recursive: true })
+    make(folder, account.isOther && canReach(account, dirname(folder)) ? 0o711 : 0o700)
   }
+  return realpathSync(checkOwn(folder))
+}
+
+/** A folder of ours, made or found, that PostgreSQL's user may pass through. Throws `not-ready` when others may write to it. */
+export function ownFolder(path: string, mode: 0o711 | 0o755): string {
+  mkdirSync(dirname(path), { recursive: true })
+  make(path, mode)
+  checkOwn(path)
+  // Found with less, it was just made by another process that has not yet said so, or made under a strict mask.
+  if ((lstatSync(path).mode & mode) !== mode) chmodSync(path, mode)
+  return path
+}
+
+/** A folder that another local user prepared could hold a program for us to run, or take the place of our data. */
+export function checkOwn(path: string): string {
   const seen = lstatSync(path)
   const isOurs = seen.isDirectory() && seen.uid === (process.geteuid?.() ?? seen.uid) && (seen.mode & 0o022) === 0
   if (isOurs) return path
-  // A folder that another local user prepared could hold a program that we would run.
-  throw new Refusal(
-    "not-ready",
-    `${path} belongs to another user, or others may write to it. Remove it, or fix its mode.`,
-  )
-}
-
-/** The wished folder itself: made so that PostgreSQL's user can pass through it where its parents allow that. */
-export function wishedFolder(path: string, account: Account): string {
-  const folder = resolve(path)
-  mkdirSync(dirname(folder), { recursive: true })
-  ownFolder(folder, account.isOther && canReach(account, dirname(folder)) ? 0o711 : 0o700)
-  return realpathSync(folder)
+  throw new Refusal("not-ready", `${path} is not a folder of this user alone. Remove it, or fix its owner and mode.`)
 }
 
 /**
- * Where a cluster's data lives: the wished folder, or, where PostgreSQL's user cannot reach that, one of our own keyed by
- * the wished folder's name, with a pointer left behind.
+ * Where a cluster's data lives: the wished folder, or, where PostgreSQL's user cannot reach that, one of ours keyed by
+ * the wished folder's name. Throws `not-ready` rather than begin a second, empty cluster beside lost data.
  */
 export function placeOf(folder: string, account: Account, isThrowaway: boolean): string {
+  const pointed = pointedPlace(folder)
+  if (pointed !== null) {
+    if (existsSync(join(pointed, "data"))) return checkOwn(pointed)
+    const pointer = join(folder, POINTER)
+    throw new Refusal("not-ready", `The data is gone from ${pointed}. Restore it, or remove ${pointer} to begin anew.`)
+  }
   if (canReach(account, folder)) return folder
+  if (existsSync(join(folder, "data"))) {
+    throw new Refusal(
+      "not-ready",
+      `PostgreSQL's user cannot reach ${folder} any more. Let others pass the folders above.`,
+    )
+  }
+  const clusters = ownFolder(join(sharedFolder(account, isThrowaway), "clusters"), 0o755)
+  return ownFolder(join(clusters, fingerprint(folder).slice(0, 32)), 0o711)
+}
+
+/** Where the folder says that its data is; null when it says nothing. */
+export function pointedPlace(folder: string): string | null {
   const pointer = join(folder, POINTER)
-  const place = existsSync(pointer)
-    ? readFileSync(pointer, "utf8").trim()
-    : join(sharedFolder(account, isThrowaway), "clusters", fingerprint(folder).slice(0, 32))
-  ownFolder(dirname(place), 0o755)
-  ownFolder(place, 0o711)
-  // A crash here leaves an empty place; the next start computes the same one.
-  writeFileSync(pointer, `${place}\n`, { mode: 0o600 })
-  return place
+  return existsSync(pointer) ? readFileSync(pointer, "utf8").trim() : null
+}
+
+/** Says in the folder where its data is; called when there is data. */
+export function leavePointer(folder: string, place: string): void {
+  // A crash before here leaves data that the next start finds, because its place follows from the folder's name.
+  if (place !== folder) writeFileSync(join(folder, POINTER), `${place}\n`, { mode: 0o600 })
 }
 
 /** A folder for what clusters share (programs), which the account can reach and nobody else can change. */
 export function sharedFolder(account: Account, isThrowaway: boolean): string {
-  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache")
+  const wished = process.env["XDG_CACHE_HOME"] ?? ""
+  const cache = isAbsolute(wished) ? wished : join(homedir(), ".cache")
   const temporary = join(tmpdir(), `safeconduct-${process.geteuid?.() ?? "user"}`)
   const lasting = account.isOther ? "/var/lib/safeconduct" : join(cache, "safeconduct")
   const reasons: unknown[] = []
@@ -73,4 +92,14 @@ export function sharedFolder(account: Account, isThrowaway: boolean): string {
   throw new Refusal("not-ready", "There is no folder that PostgreSQL's programs can be put in. Set DATABASE_URL.", {
     cause: new AggregateError(reasons),
   })
+}
+
+function make(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+    // The mask of the process must not decide who can reach it.
+    chmodSync(path, mode)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+  }
 }

@@ -1,21 +1,11 @@
 import { spawn } from "node:child_process"
-import { closeSync, existsSync, openSync, readFileSync, readSync, renameSync, statSync } from "node:fs"
+import { closeSync, existsSync, openSync, readSync, renameSync, statSync } from "node:fs"
 import { createServer } from "node:net"
 import { join } from "node:path"
-import process from "node:process"
 import { setTimeout as delay } from "node:timers/promises"
 import { Refusal } from "../refusal.ts"
 import { type Account, asAccount } from "./account.ts"
-import { describeProcess, isRunning, type ProcessIdentity, startOf } from "./processes.ts"
-
-/** A running PostgreSQL, ours by birth or adopted. */
-export type Postmaster = {
-  pid: number
-  port: number
-  isAdopted: boolean
-  /** Resolves when it is gone, for whatever reason. Does not keep this process alive. */
-  exited: Promise<void>
-}
+import { type Postmaster, readPidFile, terminate } from "./survivor.ts"
 
 export type PostmasterParts = {
   binaries: string
@@ -26,78 +16,34 @@ export type PostmasterParts = {
   isThrowaway: boolean
 }
 
+type Failed = { failure: string }
+
 const READY_WITHIN_MS = 300_000
 const MAX_LOG_BYTES = 16 * 1024 * 1024
 
-/** The PostgreSQL that already runs on the data, once it answers; null when none does. */
-export async function adopt({ data, account }: PostmasterParts): Promise<Postmaster | null> {
-  const self = findSurvivor(data, account)
-  if (self === null) return null
-  while (isRunning(self)) {
-    const now = readPidFile(data)
-    if (now?.status === "ready") return { pid: self.pid, port: now.port, isAdopted: true, exited: gone(self) }
-    await delay(20)
-  }
-  return null
-}
-
-/** Ends the PostgreSQL that runs on the data, whatever state it is in; does nothing when none does. */
-export async function endSurvivor(data: string, account: Account): Promise<void> {
-  const self = findSurvivor(data, account)
-  if (self !== null) await terminate({ pid: self.pid, exited: gone(self) })
-}
-
-function findSurvivor(data: string, account: Account): ProcessIdentity | null {
-  const file = readPidFile(data)
-  const start = file === null ? null : startOf(file.pid)
-  if (file === null || start === null) return null
-  // The file is the account's to write. What it names gets signals from us, so it must be that account's PostgreSQL.
-  const seen = describeProcess(file.pid)
-  return seen?.uid === account.uid && seen.command.includes(` -D ${data} `) ? { pid: file.pid, start } : null
-}
-
-/** Starts PostgreSQL on the data and waits until it takes connections. A port of 0 becomes a free one. */
-export async function launch(parts: PostmasterParts, wishedPort: number): Promise<Postmaster> {
+/**
+ * Starts PostgreSQL on the data and waits until it takes connections. A port of 0 becomes a free one. Throws `not-ready`
+ * when it exits before that, or when the signal aborts; then none is left running.
+ */
+export async function launch(parts: PostmasterParts, wishedPort: number, signal?: AbortSignal): Promise<Postmaster> {
   for (let attempt = 1; ; attempt++) {
     const port = wishedPort === 0 ? await freePort() : wishedPort
-    const started = await tryLaunch(parts, port)
+    const started = await tryLaunch(parts, port, signal)
     if (!("failure" in started)) return started
     // A port may be taken between our look and PostgreSQL's; children of a killed postmaster need a moment to leave.
+    const isPortTaken = started.failure.includes("Address already in use")
     const isPassing =
-      (wishedPort === 0 && started.failure.includes("Address already in use")) ||
+      (wishedPort === 0 && isPortTaken) ||
       /shared memory block .* is still in use|another postmaster|another server might be running/.test(started.failure)
-    if (!isPassing || attempt === 50) {
-      throw new Refusal("not-ready", `PostgreSQL did not start; see ${parts.logFile}.`, {
-        cause: new Error(started.failure),
-      })
+    if (!isPassing || attempt === 50 || signal?.aborted) {
+      const reason = isPortTaken ? `Port ${port} is taken` : "PostgreSQL did not start"
+      throw new Refusal("not-ready", `${reason}; see ${parts.logFile}.`, { cause: new Error(started.failure) })
     }
     await delay(100)
   }
 }
 
-/** Fast shutdown: no new connections, running transactions roll back, a checkpoint. Then harsher. */
-export async function terminate({ pid, exited }: Pick<Postmaster, "pid" | "exited">): Promise<void> {
-  for (const [signal, withinMs] of [
-    ["SIGINT", 60_000],
-    ["SIGQUIT", 10_000],
-    ["SIGKILL", 10_000],
-  ] as const) {
-    try {
-      process.kill(pid, signal)
-    } catch {
-      return await exited
-    }
-    const late = new AbortController()
-    const isGone = await Promise.race([
-      exited.then(() => true),
-      delay(withinMs, false, { signal: late.signal }).catch(() => false),
-    ])
-    late.abort()
-    if (isGone) return
-  }
-}
-
-async function tryLaunch(parts: PostmasterParts, port: number): Promise<Postmaster | { failure: string }> {
+async function tryLaunch(parts: PostmasterParts, port: number, signal?: AbortSignal): Promise<Postmaster | Failed> {
   const { binaries, data, account, logFile } = parts
   if (existsSync(logFile) && statSync(logFile).size > MAX_LOG_BYTES) renameSync(logFile, `${logFile}.1`)
   const log = openSync(logFile, "a", 0o600)
@@ -119,14 +65,17 @@ async function tryLaunch(parts: PostmasterParts, port: number): Promise<Postmast
     child.once("error", end)
   })
   child.unref()
-  for (const deadline = performance.now() + READY_WITHIN_MS; performance.now() < deadline && !hasExited; ) {
+  for (
+    const deadline = performance.now() + READY_WITHIN_MS;
+    performance.now() < deadline && !hasExited && !signal?.aborted;
+  ) {
     const file = readPidFile(data)
     if (file?.pid === child.pid && file?.status === "ready") {
       return { pid: file.pid, port, isAdopted: false, exited }
     }
     await delay(10)
   }
-  if (!hasExited) child.kill("SIGQUIT")
+  if (!hasExited) await terminate({ pid: child.pid!, exited })
   return { failure: textAfter(logFile, from) }
 }
 
@@ -152,22 +101,6 @@ function settings(port: number, isThrowaway: boolean): string[] {
       : {}),
   }
   return Object.entries(values).flatMap(([name, value]) => ["-c", `${name}=${value}`])
-}
-
-/** postmaster.pid: process id, data folder, start, port, socket folder, address, shared memory, status, each on a line. */
-function readPidFile(data: string): { pid: number; port: number; status: string } | null {
-  try {
-    const lines = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")
-    const pid = Number(lines[0])
-    return Number.isSafeInteger(pid) && pid > 1 ? { pid, port: Number(lines[3]), status: lines[7]?.trim() ?? "" } : null
-  } catch {
-    return null
-  }
-}
-
-/** A process that is not our child tells nobody when it ends. */
-async function gone(self: ProcessIdentity): Promise<void> {
-  while (isRunning(self)) await delay(100, undefined, { ref: false })
 }
 
 function textAfter(path: string, from: number): string {

@@ -1,9 +1,9 @@
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
-import { chooseAccount } from "./account.ts"
-import { placeOf, wishedFolder } from "./folders.ts"
+import { accountOf, chooseAccount } from "./account.ts"
+import { placeOf, pointedPlace, wishedFolder } from "./folders.ts"
 import { lockFolder } from "./lock.ts"
-import { endSurvivor } from "./postmaster.ts"
+import { endSurvivor } from "./survivor.ts"
 
 /**
  * Ends the PostgreSQL of a folder whose owner died, and deletes its data and passwords for good. Does nothing where there is
@@ -13,10 +13,11 @@ export async function removePostgres(path: string): Promise<void> {
   if (!existsSync(path)) return
   const account = chooseAccount()
   const folder = wishedFolder(path, account)
-  lockFolder(folder)
   // The lock goes with the folder.
-  const place = placeOf(folder, account, true)
-  await endSurvivor(join(place, "data"), account)
+  lockFolder(folder)
+  const place = pointedPlace(folder) ?? placeOf(folder, account, true)
+  const data = join(place, "data")
+  await endSurvivor(data, accountOf(data, account))
   rmSync(place, { recursive: true, force: true })
   rmSync(folder, { recursive: true, force: true })
 }

@@ -1,12 +1,13 @@
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import type { Log } from "../log.ts"
-import { chooseAccount } from "./account.ts"
+import { accountOf, chooseAccount } from "./account.ts"
 import { type PostgresVersion, provideBinaries } from "./binaries.ts"
 import { provideCluster, SUPERUSER } from "./cluster.ts"
-import { placeOf, wishedFolder } from "./folders.ts"
+import { leavePointer, placeOf, wishedFolder } from "./folders.ts"
 import { type FolderLock, lockFolder } from "./lock.ts"
-import { adopt, launch, type Postmaster, type PostmasterParts, terminate } from "./postmaster.ts"
+import { launch, type PostmasterParts } from "./postmaster.ts"
+import { adopt, type Postmaster, terminate } from "./survivor.ts"
 
 export type PostgresOptions = {
   /** Ours alone; made when it is not there. Holds the passwords and, where PostgreSQL's user can reach it, the data. */
@@ -42,13 +43,15 @@ export interface EmbeddedPostgres extends AsyncDisposable {
  */
 export async function startPostgres(options: PostgresOptions): Promise<EmbeddedPostgres> {
   const { version = 18, isThrowaway = false, log } = options
-  const account = chooseAccount()
-  const folder = wishedFolder(options.folder, account)
+  const user = chooseAccount()
+  const folder = wishedFolder(options.folder, user)
   const lock = lockFolder(folder)
   try {
-    const binaries = await provideBinaries(version, account, isThrowaway)
-    const place = placeOf(folder, account, isThrowaway)
+    const binaries = await provideBinaries(version, user, isThrowaway)
+    const place = placeOf(folder, user, isThrowaway)
+    const account = accountOf(join(place, "data"), user)
     const { data, password } = await provideCluster({ folder, place, binaries, version, account, isThrowaway })
+    leavePointer(folder, place)
     const parts = { binaries, data, account, logFile: join(folder, "postgres.log"), isThrowaway }
     const running = await adoptOrLaunch(parts, options.port ?? 0)
     return supervise({ folder, password, parts, lock, log: log.with({ folder, data }) }, running)
@@ -58,12 +61,12 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
   }
 }
 
-async function adoptOrLaunch(parts: PostmasterParts, port: number): Promise<Postmaster> {
-  const survivor = await adopt(parts)
-  if (survivor === null) return await launch(parts, port)
+async function adoptOrLaunch(parts: PostmasterParts, port: number, signal?: AbortSignal): Promise<Postmaster> {
+  const survivor = await adopt(parts.data, parts.account)
+  if (survivor === null) return await launch(parts, port, signal)
   if (port === 0 || survivor.port === port) return survivor
   await terminate(survivor)
-  return await launch(parts, port)
+  return await launch(parts, port, signal)
 }
 
 type Supervised = { folder: string; password: string; parts: PostmasterParts; lock: FolderLock; log: Log }
@@ -88,8 +91,8 @@ function supervise({ folder, password, parts, lock, log }: Supervised, first: Po
           signal: stopping.signal,
         }).catch(() => undefined)
         if (stopping.signal.aborted) return
-        next = await adoptOrLaunch(parts, port).catch((error: unknown) => {
-          log.error("PostgreSQL does not start", { error })
+        next = await adoptOrLaunch(parts, port, stopping.signal).catch((error: unknown) => {
+          if (!stopping.signal.aborted) log.error("PostgreSQL does not start", { error })
           return undefined
         })
         if (next !== undefined) running = next
