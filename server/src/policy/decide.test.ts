@@ -27,6 +27,7 @@ test("a permitted question is allowed by the policy that permits it", () => {
     policies: [{ id: "kb-read", effect: "permit" }],
     reasons: [],
     errors: [],
+    version: null,
   })
 })
 
@@ -51,6 +52,7 @@ test("a forbid denies in its own words, or says its name", () => {
     policies: [{ id: "frozen", effect: "forbid" }],
     reasons: ["The books are closed until Monday."],
     errors: [],
+    version: null,
   })
   const wordless = setOf(`${anyone} @id("frozen") forbid(principal, action, resource);`)
   assert.deepEqual(decide(wordless, ask()).reasons, [
@@ -68,6 +70,7 @@ test("an @ask forbid asks only where an approval would lead to an allow", () => 
     policies: [{ id: "ask-first", effect: "forbid" }],
     reasons: ["A person must agree."],
     errors: [],
+    version: null,
   })
   assert.equal(decide(set, ask({ approved: true })).verdict, "allow")
   const unpermitted = decide(set, ask({ action: { ...ask().action, operation: "write" } }))

@@ -10,12 +10,16 @@ import { createSlots } from "./slots.ts"
 export type Decision = {
   verdict: "allow" | "deny" | "ask"
   /** The policies that decided, each once. Empty when none permitted. */
-  policies: readonly { id: string; effect: "permit" | "forbid" }[]
+  policies: { id: string; effect: "permit" | "forbid" }[]
   /** Why not, in words, for the one who asked; empty when allowed. */
-  reasons: readonly string[]
+  reasons: string[]
   /** What went wrong in evaluation, for the operator's log. */
-  errors: readonly string[]
+  errors: string[]
+  /** Digest of the document whose policies decided; null for a set that is not in force. */
+  version: string | null
 }
+
+type Judgement = Omit<Decision, "version">
 
 const MAX_REMEMBERED = 8_192
 const remembered = new WeakMap<PolicySet, Map<string, Decision>>()
@@ -32,13 +36,13 @@ export function decide(set: PolicySet, question: Question): Decision {
   const key = sha256(canonical(question as unknown as Json)).toString("base64")
   const known = decisions.get(key)
   if (known !== undefined) return known
-  const made = Object.freeze(judge(set, question))
+  const made = Object.freeze({ ...judge(set, question), version: set.version })
   if (decisions.size >= MAX_REMEMBERED) decisions.delete(decisions.keys().next().value!)
   decisions.set(key, made)
   return made
 }
 
-function judge(set: PolicySet, question: Question): Decision {
+function judge(set: PolicySet, question: Question): Judgement {
   const answers = question.principals.map((principal) => judgeOne(set, question, principal))
   if (answers.length === 0) return deny([], ["Nobody asked: a question names at least one agent or user."])
   const verdict = (["deny", "ask", "allow"] as const).find((one) => answers.some((answer) => answer.verdict === one))!
@@ -57,7 +61,7 @@ function judge(set: PolicySet, question: Question): Decision {
  * Cedar's diagnostics for an `@ask` forbid are the same with and without a permit behind it, so a second set without such
  * forbids tells a denial that an approval would lift from one that it would not.
  */
-function judgeOne(set: PolicySet, question: Question, principal: Asked): Decision {
+function judgeOne(set: PolicySet, question: Question, principal: Asked): Judgement {
   const { all, withoutAsk } = slice(set, question.purpose)
   const full = ask(all, question, principal)
   if ("errors" in full) return deny([], [failed(full.policies)], full.errors)
@@ -101,7 +105,7 @@ function readAnswer(policies: readonly Policy[], { decision, diagnostics }: Resp
   return { isAllowed: decision === "allow", reason }
 }
 
-function deny(policies: Decision["policies"], reasons: string[], errors: string[] = []): Decision {
+function deny(policies: Decision["policies"], reasons: string[], errors: string[] = []): Judgement {
   return { verdict: "deny", policies, reasons, errors }
 }
 

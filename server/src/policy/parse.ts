@@ -26,7 +26,7 @@ const MAX_POLICIES = 5_000
  * units) at the first mistake: broken text, what the schema does not know, a policy that can never apply, a template, a
  * missing or repeated `@id`, an unknown annotation, `@purpose` or no `@ask("user")` where it would weaken a forbid.
  */
-export function parse(files: readonly PolicyFile[]): PolicySet {
+export function parse(files: readonly PolicyFile[], version: string | null = null): PolicySet {
   const policies: Policy[] = []
   const seen = new Map<string, Policy>()
   for (const file of files) {
@@ -42,7 +42,8 @@ export function parse(files: readonly PolicyFile[]): PolicySet {
   if (policies.length > MAX_POLICIES) {
     throw new Refusal("policy-invalid", `There are ${policies.length} policies; at most ${MAX_POLICIES} are taken.`)
   }
-  return Object.freeze({ files: files.map(({ file, text }) => ({ file, text })), policies: Object.freeze(policies) })
+  const copies = files.map(({ file, text }) => Object.freeze({ file, text }))
+  return Object.freeze({ files: Object.freeze(copies), policies: Object.freeze(policies), version })
 }
 
 function parseFile(file: PolicyFile): Policy[] {

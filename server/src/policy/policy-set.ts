@@ -20,7 +20,12 @@ export type Policy = {
 }
 
 /** What parse() made of all files: every policy is valid against the schema. Immutable. */
-export type PolicySet = { files: readonly PolicyFile[]; policies: readonly Policy[] }
+export type PolicySet = {
+  files: readonly PolicyFile[]
+  policies: readonly Policy[]
+  /** Digest of the document that these stand in; null for a set that is not in force. */
+  version: string | null
+}
 
 /** The policies that count for one purpose. */
 export type Slice = {

@@ -1,0 +1,5 @@
+/** What policy records. */
+export const events = {
+  "policy.applied":
+    "A new version of policies, purposes, resources and agents is in force; its digest stands in the entry.",
+} as const

@@ -1,0 +1,83 @@
+import type { Audit, Change } from "#audit"
+import { bumpEpoch, canonical, type Database, type Epoch, type Json, type Log, Refusal } from "#kernel"
+import { type Decision, decide } from "./decide.ts"
+import type { Document } from "./diff.ts"
+import { parse } from "./parse.ts"
+import type { PolicySet } from "./policy-set.ts"
+import type { Question } from "./question.ts"
+import { readDigestInForce, readInForce, type Version, writeVersion } from "./store.ts"
+
+/** The policy room. What is in force is in memory, at most as old as the epoch. */
+export interface Policy {
+  /** Throws `policy-broken` when what is in force does not load. Without any version everything is denied. */
+  decide(question: Question): Decision
+  /** The policies in force; an empty set before the first version. Throws `policy-broken`. */
+  inForce(): PolicySet
+  /** The whole document in force; null before the first. Throws `policy-broken`. */
+  version(): Version | null
+  /**
+   * Puts a document in force. `set` is what parse() made of `document.policies`: nothing unparsed can be applied.
+   * `by` is the SPIFFE ID of who does.
+   */
+  replace(document: Document, set: PolicySet, by: string): Change<Version>
+}
+
+/** `audit` is not used: replacing is a Change that the gate commits together with other rooms' parts. */
+export type PolicyParts = { database: Database; audit: Audit; epoch: Epoch; log: Log }
+
+type Loaded = { version: Version | null; set: PolicySet }
+
+/** Loads the version in force and follows the epoch. A version that does not load leaves a room that refuses, not an error. */
+export async function openPolicy({ database, epoch, log }: PolicyParts): Promise<Policy> {
+  let held: Loaded | Refusal = await load(database, log)
+
+  epoch.onChange(async () => {
+    const digest = await readDigestInForce(database)
+    const isSame = !(held instanceof Refusal) && (held.version?.digest ?? null) === digest
+    if (!isSame) held = await load(database, log)
+  })
+
+  const loaded = (): Loaded => {
+    if (held instanceof Refusal) throw held
+    return held
+  }
+
+  return {
+    decide(question) {
+      const decision = decide(loaded().set, question)
+      if (decision.errors.length > 0) log.error("a question could not be evaluated", { errors: decision.errors })
+      return decision
+    },
+    inForce: () => loaded().set,
+    version: () => loaded().version,
+    replace(document, set, by) {
+      if (canonical(document.policies as Json) !== canonical(set.files as unknown as Json)) {
+        throw new TypeError("the policy set was not made of this document's policies")
+      }
+      return {
+        async work(tx) {
+          const version = await writeVersion(tx, document, by)
+          await bumpEpoch(tx)
+          return version
+        },
+        entries: (version) => [
+          { event: "policy.applied", by, data: { digest: version.digest, policies: set.policies.length } },
+        ],
+      }
+    },
+  }
+}
+
+/** What does not load is kept as the refusal that every decision then gets; an unreachable database still throws. */
+async function load(database: Database, log: Log): Promise<Loaded | Refusal> {
+  try {
+    const version = await readInForce(database)
+    return { version, set: parse(version?.document.policies ?? [], version?.digest ?? null) }
+  } catch (cause) {
+    if (cause instanceof Refusal && cause.code === "store-unavailable") throw cause
+    log.error("the policy in force does not load; nothing is allowed", { error: cause })
+    return new Refusal("policy-broken", "The policy in force does not load, so nothing is allowed. Apply a good one.", {
+      cause,
+    })
+  }
+}
