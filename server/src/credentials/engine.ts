@@ -1,0 +1,92 @@
+import type { Log, Secret } from "#kernel"
+import type { Resource, ResourcePart } from "./part.ts"
+
+/** The account that we hold at a resource. */
+export type Root = { username: string; password: Secret }
+
+/** An account that was made for a lease. `oid` is the resource's own reference, null when it may never have been made. */
+export type Account = { name: string; oid: string | null }
+
+/** What is to be made. The engine chooses the secret. */
+export type Order = {
+  name: string
+  operation: string
+  /** Backstop at the resource itself; our own revocation does not rely on it. */
+  expiresAt: Date
+  /** Printable text kept with the account: lease, session, purpose. */
+  comment: string
+}
+
+/** What the agent connects with; the shape belongs to the engine, `password` and the like among it. */
+export type Credential = { engine: string; [name: string]: string | number }
+
+export type Made = { oid: string; credential: Secret<Credential> }
+
+/** How an account was taken away. Times in milliseconds since the Unix epoch. */
+export type Evidence = {
+  oid: string | null
+  /** Connections that were closed. */
+  connectionsClosed: number
+  /** Names of databases where the account had left objects behind, which were dropped. */
+  cleaned: string[]
+  disabledAtMs: number
+  cutAtMs: number
+  droppedAtMs: number
+}
+
+/** What the resource says of an account now. */
+export type Trace = { name: string; oid: string | null; hasAccount: boolean; connections: number }
+
+/** What stands at the resource under our name pattern. `others` counts accounts of other deployments: never touched. */
+export type Listing = { accounts: { name: string; oid: string }[]; others: number }
+
+/** Something that `prepare` would change. `reject`: not with this root; `problem`: not before it is changed; a warning is shown. */
+export type Finding = { level: "reject" | "problem" | "warning"; what: string; fix: string }
+
+/**
+ * One resource, held open with its root. Every method may be called by several callers and several servers at once, and
+ * may be repeated: revoking what is gone succeeds, closing what is closed does nothing. Failures are `ResourceError`,
+ * whose text holds no secret.
+ */
+export interface Engine extends AsyncDisposable {
+  /** Makes the account, or throws with nothing made; after a lost connection either may be true, and revoke() settles it. */
+  issue(order: Order): Promise<Made>
+  /** Moves the backstop; open connections stay. */
+  renew(account: Account, expiresAt: Date): Promise<void>
+  /**
+   * New logins refused, every connection closed, leftovers dropped, the account dropped, in this order. `onCut` is called
+   * when no connection is left. Resolves when the account is gone.
+   */
+  revoke(account: Account, onCut?: () => void): Promise<Evidence>
+  /** Reads the resource, not our memory. One trace per account, in order. */
+  readBack(accounts: readonly Account[]): Promise<Trace[]>
+  list(deployment: string): Promise<Listing>
+  /** When each account with an open connection last did something; an account without one is absent. */
+  activity(accounts: readonly Account[]): Promise<Map<string, Date>>
+  /** Logs in and looks whether the resource is prepared for the operations. */
+  check(): Promise<Finding[]>
+  /** Changes our own password to `next` and logs in with it. Throws when it is not certain that `next` works. */
+  rotateRoot(next: Secret): Promise<void>
+}
+
+/** A kind of resource. Adding one is one folder under engines/ and one line in engines/index.ts. */
+export interface EngineKind {
+  readonly name: string
+  /** Checks a part of safeconduct.yaml and fills in defaults; throws `policy-invalid`, the detail naming the place. */
+  parse(part: unknown, at: string): ResourcePart
+  /** Nothing connects before the first call. */
+  open(resource: Resource, root: Root, log: Log): Engine
+}
+
+/** Why a resource did not do what was asked. `isUnreachable` tells the circuit breaker that the next call will fail too. */
+export class ResourceError extends Error {
+  /** The resource's own code, such as an SQLSTATE; null when no answer came. */
+  readonly code: string | null
+  readonly isUnreachable: boolean
+  constructor(message: string, code: string | null, isUnreachable: boolean) {
+    super(message)
+    this.name = "ResourceError"
+    this.code = code
+    this.isUnreachable = isUnreachable
+  }
+}

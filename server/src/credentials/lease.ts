@@ -1,0 +1,78 @@
+import type { Draft } from "#audit"
+import type { Id, Json } from "#kernel"
+import type { Evidence } from "./engine.ts"
+import type { ResourcePart } from "./part.ts"
+
+/**
+ * intended: recorded, nothing at the resource yet · live: handed out · revoking: being taken away ·
+ * revoked, expired: read back and gone · stuck: revoking failed for long; still tried, and an alarm.
+ */
+export type LeaseState = "intended" | "live" | "revoking" | "revoked" | "expired" | "stuck"
+
+/** One credential, made for one session; the row holds everything that taking it away needs. */
+export type Lease = {
+  id: Id<"lease">
+  session: string
+  agent: string
+  instance: string
+  /** Certificate serial of the SVID that asked, hexadecimal. */
+  svid: string
+  purpose: string
+  resource: string
+  operation: string
+  part: ResourcePart
+  state: LeaseState
+  /** Name of the account at the resource, derived from the lease's id; at most 63 characters. */
+  roleName: string
+  /** The resource's own reference of the account, which no other account ever had; null until it is made. */
+  roleOid: string | null
+  sealed: string | null
+  idempotencyKey: string
+  intendedAt: Date
+  liveAt: Date | null
+  expiresAt: Date
+  hardEndAt: Date
+  lastActiveAt: Date | null
+  ending: string | null
+  droppedAt: Date | null
+  revokedAt: Date | null
+  /** Failed tries to take it away. */
+  attempts: number
+  evidence: Evidence | Record<string, never>
+  beginEntry: string | null
+  /** Milliseconds from the database's clock to `expiresAt`, when the row was read. */
+  remainingMs: number
+}
+
+/** The account's name at the resource: `sc_<deployment>_<lease id without its prefix>`, 38 characters. */
+export function roleName(deployment: string, lease: Id<"lease">): string {
+  return `${rolePrefix(deployment)}${lease.slice("lease_".length)}`
+}
+
+/** What every account of a deployment begins with. */
+export function rolePrefix(deployment: string): string {
+  return `sc_${deployment}_`
+}
+
+/** True when nothing of the lease can be left at the resource. */
+export function hasEnded(lease: Lease): boolean {
+  return lease.state === "revoked" || lease.state === "expired"
+}
+
+/** An entry about a lease: who it was for, and where. */
+export function draftOf(lease: Lease, event: string, more: { by?: string; data?: Record<string, Json> } = {}): Draft {
+  return {
+    event,
+    by: more.by ?? "server",
+    agent: { name: lease.agent, instance: lease.instance, svid: lease.svid },
+    session: lease.session,
+    purpose: lease.purpose,
+    data: {
+      lease: lease.id,
+      resource: lease.resource,
+      operation: lease.operation,
+      role: lease.roleName,
+      ...more.data,
+    },
+  }
+}
