@@ -1,0 +1,65 @@
+import { Secret } from "#kernel"
+import type { Credential, Made, Order } from "../../engine.ts"
+import { type Connections, literal, name } from "./connect.ts"
+import { newPassword, scramVerifier } from "./scram.ts"
+
+/** From here on a membership can be given without SET ROLE, and a role's maker is not a member of it by itself. */
+export const VERSION_WITH_SET_FALSE = 160_000
+
+/**
+ * Makes a login role that inherits the operation's group role and nothing else. All statements go in one message, which
+ * PostgreSQL runs as one transaction: a crash on either side leaves the whole role or none.
+ */
+export async function issue(connections: Connections, order: Order): Promise<Made> {
+  const { part } = connections
+  const password = newPassword()
+  const [version, verifier] = await Promise.all([
+    connections.version(),
+    scramVerifier(password, { iterations: part.limits.scramIterations }),
+  ])
+  const [made] = await connections.give.run<{ oid: string }>(
+    "make the role",
+    statements(part.operations[order.operation]!.groupRole, order, {
+      verifier,
+      connectionLimit: part.limits.connectionsPerLease,
+      hasSetFalse: version >= VERSION_WITH_SET_FALSE,
+    }).join(";\n"),
+  )
+  const credential: Credential = {
+    engine: "postgres",
+    host: part.host,
+    port: part.port,
+    database: part.database,
+    user: order.name,
+    password: password.reveal(),
+    tls: part.tls,
+    ...(part.ca === undefined ? {} : { ca: part.ca }),
+  }
+  return { oid: made!.oid, credential: new Secret(credential) }
+}
+
+/** The statements that make a role; the last returns its OID. Granting is by membership only: no object's ACL grows. */
+export function statements(
+  groupRole: string,
+  order: Order,
+  how: { verifier: string; connectionLimit: number; hasSetFalse: boolean },
+): string[] {
+  const role = name(order.name)
+  const group = name(groupRole)
+  const create =
+    `create role ${role} login password ${literal(how.verifier)} ` +
+    `valid until ${literal(order.expiresAt.toISOString())} connection limit ${how.connectionLimit}`
+  // We are a member of the role, or could not drop what it owns. It is never one of ours: ADMIN stays here.
+  const memberships = how.hasSetFalse
+    ? [
+        create,
+        `grant ${group} to ${role} with inherit true, set false`,
+        `grant ${role} to current_user with inherit true, set false`,
+      ]
+    : [`${create} in role ${group} role current_user`]
+  return [
+    ...memberships,
+    `comment on role ${role} is ${literal(order.comment)}`,
+    `select oid::text from pg_catalog.pg_roles where rolname = ${literal(order.name)}`,
+  ]
+}

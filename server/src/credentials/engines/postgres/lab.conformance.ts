@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto"
+import pg from "pg"
+import { Secret, silentLog } from "#kernel"
+import { testPostgres } from "#testing"
+import type { Credential, Engine, Root } from "../../engine.ts"
+import { postgres } from "./index.ts"
+import { type PostgresPart, parsePostgres } from "./part.ts"
+import { applyPrepare, type PrepareSpec } from "./prepare.ts"
+
+/** A database with a table, prepared for the group role `<database>_read`; it goes with its cluster. */
+export interface LabDatabase {
+  version: 15 | 18
+  superuserUrl: string
+  database: string
+  spec: PrepareSpec
+  part: PostgresPart
+  root: Root
+  engine(): Engine
+  /** A connection as the DBA. */
+  dba(database?: string): Promise<LabClient>
+  /** A connection with what was issued. */
+  lease(credential: Credential, database?: string): Promise<LabClient>
+}
+
+/** A driver's connection that remembers why it ended. */
+export type LabClient = pg.Client & AsyncDisposable & { ended: Promise<void> }
+
+/** Makes and prepares a database on PostgreSQL of that version. */
+export async function labDatabase(
+  version: 15 | 18,
+  limits: Partial<PostgresPart["limits"]> = {},
+  prepares = true,
+): Promise<LabDatabase> {
+  const cluster = await testPostgres(version)
+  const database = `kb_${randomBytes(6).toString("hex")}`
+  const at = new URL(cluster.superuserUrl)
+  const dba = (to = database) =>
+    open({
+      host: at.hostname,
+      port: Number(at.port),
+      user: at.username,
+      password: decodeURIComponent(at.password),
+      database: to,
+    })
+  await using server = await dba("postgres")
+  await server.query(`create database ${database}`)
+  await using inside = await dba()
+  await inside.query("create table faq (id int primary key, answer text)")
+  await inside.query("insert into faq select n, 'Nine to five.' from generate_series(1, 100) n")
+  const group = `${database}_read`
+  const account = `${database}_root`
+  const spec: PrepareSpec = { database, account, groups: [{ role: group, schemas: ["public"] }] }
+  const superuserUrl = new URL(cluster.superuserUrl)
+  superuserUrl.pathname = `/${database}`
+  const root = prepares ? await applyPrepare(superuserUrl.href, spec, silentLog) : null
+  const part = parsePostgres(
+    {
+      engine: "postgres",
+      host: at.hostname,
+      port: Number(at.port),
+      database,
+      tls: "disable",
+      operations: { read: { groupRole: group } },
+      limits,
+    },
+    "resources.kb",
+  )
+  const held = root ?? { username: at.username, password: new Secret(decodeURIComponent(at.password)) }
+  return {
+    version,
+    superuserUrl: superuserUrl.href,
+    database,
+    spec,
+    part,
+    root: held,
+    engine: () => postgres.open({ name: "kb", part }, held, silentLog),
+    dba,
+    lease: ({ host, port, user, password }, to = database) =>
+      open({ host: `${host}`, port: Number(port), user: `${user}`, password: `${password}`, database: to }),
+  }
+}
+
+async function open(config: pg.ClientConfig): Promise<LabClient> {
+  const client = new pg.Client(config)
+  // The connection will be cut: that is an event here, not an exception.
+  client.on("error", () => undefined)
+  const ended = new Promise<void>((resolve) => {
+    client.once("end", () => resolve())
+  })
+  await client.connect()
+  return Object.assign(client, { ended, [Symbol.asyncDispose]: () => client.end().catch(() => undefined) })
+}
