@@ -21,8 +21,8 @@ export function digest(value: Json): Buffer {
 }
 
 /**
- * Parses JSON and refuses what two parsers may read differently: duplicate names, lone surrogates, depth over 32.
- * RFC 8259 §4 leaves duplicates open; RFC 7493 (I-JSON) §2.3 forbids them.
+ * Parses JSON and refuses with `malformed-json` what two parsers may read differently: duplicate names, lone surrogates,
+ * whole numbers beyond 2^53 - 1, depth over 32. RFC 8259 §4 leaves duplicates open; RFC 7493 (I-JSON) §2.3 forbids them.
  */
 export function parseJson(text: string): Json {
   const open: Set<string>[] = []
@@ -34,7 +34,7 @@ export function parseJson(text: string): Json {
   }
   check(value, 0)
   // JSON.parse kept the last of two equal names; a second walk over the text finds that there were two.
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\],:]/g
+  const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|-?\d[\d.eE+-]*/g
   let previous = ""
   const kinds: string[] = []
   for (let match = token.exec(text); match !== null; match = token.exec(text)) {
@@ -50,6 +50,9 @@ export function parseJson(text: string): Json {
       const name = JSON.parse(part) as string
       if (names.has(name)) throw new Refusal("malformed-json", "The body names one member twice.")
       names.add(name)
+    } else if (/^-?\d+$/.test(part) && !Number.isSafeInteger(Number(part))) {
+      // RFC 7493 §2.2: one parser keeps every digit, another rounds, and the digest would be of a number nobody sent.
+      throw new Refusal("malformed-json", "A whole number is beyond 2^53 - 1. Send it as a text.")
     }
     previous = part
   }

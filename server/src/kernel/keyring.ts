@@ -59,7 +59,7 @@ function encrypt(key: Uint8Array, context: string, plaintext: Uint8Array | strin
 
 function decrypt(key: Uint8Array, context: string, text: string): Buffer {
   const bytes = fromBase64url(text)
-  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, 12))
+  const decipher = createDecipheriv("aes-256-gcm", key, bytes.subarray(0, 12), { authTagLength: 16 })
   decipher.setAAD(Buffer.from(context))
   decipher.setAuthTag(bytes.subarray(12, 28))
   return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()])

@@ -21,6 +21,9 @@ const HIDDEN = [
   "cookie",
   "privateKey",
   "url",
+  "ownerUrl",
+  "serverUrl",
+  "superuserUrl",
 ]
 
 export type LogOptions = { level?: string; destination?: { write(line: string): void } }
