@@ -1,0 +1,235 @@
+import type { Queryable, Transaction } from "#kernel"
+import type { Disclosure, Written } from "./leaf.ts"
+
+/** How many leaves the log has, and the RFC 6962 hash over them. */
+export type TreeHead = { size: number; root: Buffer }
+
+/** A full tile as it is stored: 8,192 bytes of hashes, and the hash of them all. */
+export type StoredTile = { level: number; index: number; hashes: Uint8Array; root: Uint8Array }
+
+/** An entry as it is stored. */
+export type StoredEntry = { index: number; id: string; leaf: Buffer }
+
+/** The head, locked until the transaction ends: whoever holds it is the only one to append. */
+export async function lockHead(tx: Transaction): Promise<TreeHead> {
+  const [row] = await tx.query<TreeHead>("select size, root from audit.head for update")
+  return row!
+}
+
+export async function readHead(database: Queryable): Promise<TreeHead> {
+  const [row] = await database.query<TreeHead>("select size, root from audit.head")
+  return row!
+}
+
+/**
+ * Adds entries from index `from` on and moves the head. Returns the revocation epoch: this statement's snapshot is newer
+ * than the head's lock, and whatever moves the epoch holds that lock when it commits.
+ */
+export async function insertEntries(
+  tx: Transaction,
+  from: number,
+  entries: readonly Written[],
+  head: { size: number; root: Uint8Array },
+): Promise<number> {
+  let start = 1
+  const starts = entries.map(({ leaf }) => {
+    const own = start
+    start += leaf.length
+    return own
+  })
+  const [row] = await tx.query<{ epoch: number }>(
+    `with added as (
+       insert into audit.entries (index, id, event, session, at, leaf)
+       select $1::bigint + nth - 1, id, event, session, at, substring($2::bytea from start for length)
+       from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[])
+         with ordinality as e (id, event, session, at, start, length, nth)
+     ), moved as (
+       update audit.head set size = $9, root = $10
+     )
+     select epoch from kernel.epoch`,
+    [
+      from,
+      Buffer.concat(entries.map(({ leaf }) => leaf)),
+      entries.map(({ id }) => id),
+      entries.map(({ event }) => event),
+      entries.map(({ session }) => session),
+      entries.map(({ at }) => at),
+      starts,
+      entries.map(({ leaf }) => leaf.length),
+      head.size,
+      head.root,
+    ],
+  )
+  return row!.epoch
+}
+
+export async function readEpoch(tx: Transaction): Promise<number> {
+  const [row] = await tx.query<{ epoch: number }>("select epoch from kernel.epoch")
+  return row!.epoch
+}
+
+export async function insertTiles(tx: Transaction, tiles: readonly StoredTile[]): Promise<void> {
+  await tx.query(
+    `insert into audit.tiles (level, index, hashes, root)
+     select level, index, substring($3::bytea from (nth::int - 1) * 8192 + 1 for 8192),
+       substring($4::bytea from (nth::int - 1) * 32 + 1 for 32)
+     from unnest($1::smallint[], $2::bigint[]) with ordinality as t (level, index, nth)`,
+    [
+      tiles.map(({ level }) => level),
+      tiles.map(({ index }) => index),
+      Buffer.concat(tiles.map(({ hashes }) => hashes)),
+      Buffer.concat(tiles.map(({ root }) => root)),
+    ],
+  )
+}
+
+export async function insertDisclosures(tx: Transaction, entries: readonly Written[]): Promise<void> {
+  const rows = entries.flatMap(({ id, disclosures }) => disclosures.map((each) => ({ id, ...each })))
+  await tx.query(
+    "insert into audit.disclosures (entry, name, salt, value) select * from unnest($1::text[], $2::text[], $3::bytea[], $4::text[])",
+    [
+      rows.map(({ id }) => id),
+      rows.map(({ name }) => name),
+      rows.map(({ salt }) => salt),
+      rows.map(({ value }) => value),
+    ],
+  )
+}
+
+export async function insertIntents(tx: Transaction, entries: readonly Written[]): Promise<void> {
+  await tx.query(
+    `insert into audit.intents (id, event, session, deadline)
+     select id, event, session, clock_timestamp() + make_interval(secs => seconds)
+     from unnest($1::text[], $2::text[], $3::text[], $4::float8[]) as i (id, event, session, seconds)`,
+    [
+      entries.map(({ id }) => id),
+      entries.map(({ event }) => event),
+      entries.map(({ session }) => session),
+      entries.map(({ deadlineSeconds }) => deadlineSeconds),
+    ],
+  )
+}
+
+/**
+ * Forgets intents whose outcome is recorded. One that is locked is being swept: its deadline passed, it is the sweeper's,
+ * and waiting for it here, with the head locked, would be a deadlock.
+ */
+export async function deleteIntents(tx: Transaction, ids: readonly string[]): Promise<void> {
+  await tx.query(
+    "delete from audit.intents where id in (select id from audit.intents where id = any($1) for update skip locked)",
+    [ids],
+  )
+}
+
+export async function hasOverdueIntents(database: Queryable): Promise<boolean> {
+  const rows = await database.query("select from audit.intents where deadline < clock_timestamp() limit 1")
+  return rows.length > 0
+}
+
+/** Takes at most `limit` intents past their deadline; those another server is taking are left to it. */
+export async function takeOverdueIntents(
+  tx: Transaction,
+  limit: number,
+): Promise<{ id: string; event: string; session: string | null }[]> {
+  return await tx.query(
+    `delete from audit.intents where id in (
+       select id from audit.intents where deadline < clock_timestamp()
+       order by deadline limit $1 for update skip locked)
+     returning id, event, session`,
+    [limit],
+  )
+}
+
+export async function readFullTile(database: Queryable, level: number, index: number): Promise<Buffer | null> {
+  const [row] = await database.query<{ hashes: Buffer }>(
+    "select hashes from audit.tiles where level = $1 and index = $2",
+    [level, index],
+  )
+  return row?.hashes ?? null
+}
+
+/** Hashes of whole tiles of a level, `count` from tile `from` on; fewer when there are fewer. */
+export async function readTileRoots(
+  database: Queryable,
+  level: number,
+  from: number,
+  count: number,
+): Promise<Buffer[]> {
+  const rows = await database.query<{ root: Buffer }>(
+    "select root from audit.tiles where level = $1 and index >= $2 and index < $3 order by index",
+    [level, from, from + count],
+  )
+  return rows.map(({ root }) => root)
+}
+
+/** Leaves in order, `count` from index `from` on; fewer when there are fewer. */
+export async function readLeaves(database: Queryable, from: number, count: number): Promise<Buffer[]> {
+  const rows = await database.query<{ leaf: Buffer }>(
+    "select leaf from audit.entries where index >= $1 and index < $2 order by index",
+    [from, from + count],
+  )
+  return rows.map(({ leaf }) => leaf)
+}
+
+export async function findEntry(database: Queryable, id: string): Promise<StoredEntry | null> {
+  const [row] = await database.query<StoredEntry>("select index, id, leaf from audit.entries where id = $1", [id])
+  return row ?? null
+}
+
+export async function listEntries(
+  database: Queryable,
+  query: { from: number; limit: number; event?: string | undefined; session?: string | undefined },
+): Promise<StoredEntry[]> {
+  return await database.query<StoredEntry>(
+    `select index, id, leaf from audit.entries
+     where index >= $1 and ($3::text is null or event = $3) and ($4::text is null or session = $4)
+     order by index limit $2`,
+    [query.from, query.limit, query.event ?? null, query.session ?? null],
+  )
+}
+
+export async function readDisclosures(database: Queryable, entry: string): Promise<Disclosure[]> {
+  return await database.query<Disclosure>(
+    "select name, salt, value from audit.disclosures where entry = $1 order by name",
+    [entry],
+  )
+}
+
+/** Erases an entry's personal values. The database refuses unless `telling` is an entry that tells of it. Idempotent. */
+export async function eraseDisclosures(database: Queryable, entry: string, telling: string): Promise<number> {
+  const [row] = await database.query<{ erased: number }>("select audit.erase($1, $2) as erased", [entry, telling])
+  return row!.erased
+}
+
+/** Erasures that were recorded and not done. */
+export async function findUnfinishedErasures(database: Queryable): Promise<{ entry: string; telling: string }[]> {
+  return await database.query(
+    `select distinct d.entry, e.id as telling from audit.entries e
+     join audit.disclosures d on d.entry = convert_from(e.leaf, 'UTF8')::jsonb #>> '{data,entry}'
+     where e.event = 'audit.erased'`,
+  )
+}
+
+export async function insertCheckpoint(database: Queryable, head: TreeHead, note: string): Promise<void> {
+  await database.query(
+    "insert into audit.checkpoints (size, root, note) values ($1, $2, $3) on conflict (size) do nothing",
+    [head.size, head.root, note],
+  )
+}
+
+export async function newestCheckpoint(database: Queryable): Promise<string | null> {
+  const [row] = await database.query<{ note: string }>("select note from audit.checkpoints order by size desc limit 1")
+  return row?.note ?? null
+}
+
+/** What the role we are connected as could do to the log beyond appending. */
+export async function readPowers(database: Queryable): Promise<{ isOwner: boolean; canRewrite: boolean }> {
+  const [row] = await database.query<{ isOwner: boolean; canRewrite: boolean }>(
+    `select bool_or(pg_has_role(current_user, relowner, 'member')) as "isOwner",
+       bool_or(has_table_privilege(oid, 'update') or has_table_privilege(oid, 'delete')
+         or has_table_privilege(oid, 'truncate')) filter (where relname in ('entries', 'tiles', 'checkpoints'))
+         as "canRewrite"
+     from pg_class where relnamespace = 'audit'::regnamespace and relkind = 'r'`,
+  )
+  return row!
+}
