@@ -1,0 +1,95 @@
+import { setTimeout as delay } from "node:timers/promises"
+import { type Database, type Log, Refusal, refusalCode } from "#kernel"
+import type { LogSigner, SignedHead } from "./signer.ts"
+import { insertCheckpoint } from "./store.ts"
+import { treeIn } from "./tree.ts"
+
+/** Keeps the log signed, after commits and outside their lock: however many were committed, the newest tree is signed. */
+export interface Checkpoints extends AsyncDisposable {
+  /** Asks for a checkpoint over everything committed by now, and does not wait for it. */
+  request(): void
+  /** Signs at once. Resolves too when it cannot be signed now. Only before the first request. */
+  begin(): Promise<void>
+  /** A checkpoint over at least that many entries. Throws `not-ready` when there is none in time. */
+  covering(size: number, withinMs: number): Promise<SignedHead>
+  /** The newest checkpoint that this server signed. */
+  readonly newest: SignedHead | null
+}
+
+export type CheckpointsParts = {
+  database: Database
+  signer: LogSigner
+  log: Log
+  /** Told of `log-forked`. */
+  onForked: (refusal: Refusal) => void
+  /** Least time between two checkpoints, so that a busy log is not one checkpoint per commit. */
+  pauseMs: number
+}
+
+/** Starts with nothing signed; the first request signs what the database holds. */
+export function keepCheckpoints(parts: CheckpointsParts): Checkpoints {
+  const closing = new AbortController()
+  let newest: SignedHead | null = null
+  let isWanted = false
+  let pausedUntil = 0
+  let running: Promise<void> | undefined
+  let waiting: { size: number; resolve: (head: SignedHead) => void }[] = []
+
+  const signOnce = async () => {
+    isWanted = false
+    const signed = await sign(parts)
+    pausedUntil = performance.now() + parts.pauseMs
+    if (signed === null) return
+    newest = signed
+    for (const { size, resolve } of waiting) if (size <= signed.size) resolve(signed)
+    waiting = waiting.filter(({ size }) => size > signed.size)
+  }
+  const run = async () => {
+    while (isWanted) {
+      const pauseMs = pausedUntil - performance.now()
+      if (pauseMs > 0) await delay(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined)
+      await signOnce()
+    }
+    running = undefined
+  }
+  const request = () => {
+    isWanted = true
+    running ??= run()
+  }
+
+  return {
+    request,
+    begin: signOnce,
+    get newest() {
+      return newest
+    },
+    async covering(size, withinMs) {
+      if (newest !== null && newest.size >= size) return newest
+      const signed = new Promise<SignedHead>((resolve) => waiting.push({ size, resolve }))
+      request()
+      const timeout = new AbortController()
+      const late = delay(withinMs, null, { signal: timeout.signal }).catch(() => null)
+      const head = await Promise.race([signed, late])
+      timeout.abort()
+      if (head !== null) return head
+      throw new Refusal("not-ready", "No checkpoint covers the entry yet. Try again in a moment.")
+    },
+    async [Symbol.asyncDispose]() {
+      closing.abort()
+      await running
+    },
+  }
+}
+
+/** Null when it could not be signed now; the next request tries again. */
+async function sign({ database, signer, log, onForked }: CheckpointsParts): Promise<SignedHead | null> {
+  try {
+    const signed = await signer.sign(treeIn(database))
+    await insertCheckpoint(database, signed, signed.note)
+    return signed
+  } catch (error) {
+    if (error instanceof Refusal && refusalCode(error) === "log-forked") onForked(error)
+    else log.warn("the log cannot be signed now", { error })
+    return null
+  }
+}
