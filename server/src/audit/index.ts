@@ -1,11 +1,25 @@
-import type { Change, Recorded } from "./change.ts"
+/**
+ * Audit: what happened, provably. It owns the log: entries that only ever grow in number, the Merkle tree over them
+ * (C2SP tlog-tiles, in PostgreSQL), and the checkpoints that are signed over the tree.
+ *
+ * `commit` is the one way to change rows and record it: both in one transaction, many callers to a transaction. An entry
+ * is a leaf of canonical JSON (leaf.ts); an intent is an entry that owes an outcome, and one that never came is recorded.
+ * Checkpoints are signed after the commit by a key that is not in the database (signer.ts), which remembers what it
+ * signed: a log that was cut, rewritten or restored to an earlier state is `log-forked`, and nothing is granted.
+ *
+ * It is below all rooms and does not know what it records: rooms name their events, the gate joins their changes. It
+ * does not verify for others: tlog does, offline, with the public key alone.
+ */
+import type { Migrations } from "#kernel"
 
 export * from "./change.ts"
+export * from "./events.ts"
+export * from "./file-signer.ts"
+export { commitment, type Leaf, readLeaf } from "./leaf.ts"
+export * from "./open.ts"
+export * from "./read.ts"
+export * from "./routes.ts"
+export type { LogSigner, SignedHead } from "./signer.ts"
 
-/** The log's door for other rooms: one way to change and record. */
-export interface Audit extends AsyncDisposable {
-  /** Commits the change and its entries; resolves when durable. Throws what the work threw, `overloaded`, `store-unavailable`, `log-forked`. */
-  commit<Result>(change: Change<Result>): Promise<{ result: Result; entries: Recorded[]; epoch: number }>
-  /** C2SP tlog-proof of the entry; waits up to two seconds for a checkpoint that covers it. Throws `not-found`. */
-  receipt(entryId: string): Promise<string>
-}
+/** Tables of the log. */
+export const migrations: Migrations = { room: "audit", folder: new URL("./migrations/", import.meta.url) }
