@@ -18,7 +18,14 @@ export type Call = {
 }
 
 /** What came back, whatever its status. */
-type Exchange = { status: number; contentType: string | undefined; retryAfter: string | undefined; bytes: Buffer }
+type Exchange = {
+  status: number
+  contentType: string | undefined
+  retryAfter: string | undefined
+  /** The server's clock, milliseconds since the Unix epoch, whole seconds; NaN when it did not say. */
+  dateMs: number
+  bytes: Buffer
+}
 
 const TIMEOUT_MS = 15_000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -33,6 +40,7 @@ export async function exchange(agent: Agent, origin: string, call: Call): Promis
       status: response.statusCode ?? 0,
       contentType: response.headers["content-type"],
       retryAfter: response.headers["retry-after"],
+      dateMs: Date.parse(response.headers.date ?? ""),
       bytes: await readAll(response),
     }
   } catch (error) {

@@ -21,20 +21,35 @@ export interface Transport extends Disposable {
   /** Uses other credentials and roots for connections to come; those under way end with their requests. */
   setPeer(peer: Peer): void
   readonly peer: Peer
+  /** How far the server's clock is ahead of ours, in milliseconds; 0 while it is too little to tell. */
+  readonly skewMs: number
 }
+
+/** The Date header (RFC 9110 §6.6.1) has whole seconds and travels; less than this is no skew. */
+const SKEW_NOTICED_MS = 5_000
 
 /** Opens a transport; nothing connects before the first request. Throws `not-configured` for a URL that is not https. */
 export function openTransport(first: Peer): Transport {
   let peer = first
   let pool: Pool = openPool(peer)
   let isClosed = false
+  let skewMs = 0
 
+  const sendOnce = async (call: Call): Promise<Answer> => {
+    const { status, contentType, bytes, retryAfter, dateMs } = await exchange(pool.agent, peer.url, call)
+    const aheadMs = dateMs - Date.now()
+    if (!Number.isNaN(aheadMs)) skewMs = Math.abs(aheadMs) < SKEW_NOTICED_MS ? 0 : aheadMs
+    if (status >= 200 && status < 300) return { status, contentType, bytes }
+    const error = errorFromAnswer(status, contentType, bytes.toString("utf8"))
+    if (retryAfter !== undefined) retryAfters.set(error, Number(retryAfter) * 1000)
+    throw error
+  }
   const send = async (call: Call): Promise<Answer> => {
     const maxAttempts = call.maxAttempts ?? 4
     for (let attempt = 0; ; attempt++) {
       if (isClosed) throw new SafeconductError("closed", "The connection to Safeconduct was closed.")
       try {
-        return await sendOnce(pool, peer, call)
+        return await sendOnce(call)
       } catch (error) {
         if (attempt + 1 >= maxAttempts || !mayRepeat(call, error)) throw error
         const waitMs = Math.max(retryDelayMs(attempt, Math.random()), retryAfterMs(error))
@@ -66,19 +81,14 @@ export function openTransport(first: Peer): Transport {
     get peer() {
       return peer
     },
+    get skewMs() {
+      return skewMs
+    },
     [Symbol.dispose]() {
       isClosed = true
       pool.retire()
     },
   }
-}
-
-async function sendOnce(pool: Pool, peer: Peer, call: Call): Promise<Answer> {
-  const { status, contentType, bytes, retryAfter } = await exchange(pool.agent, peer.url, call)
-  if (status >= 200 && status < 300) return { status, contentType, bytes }
-  const error = errorFromAnswer(status, contentType, bytes.toString("utf8"))
-  if (retryAfter !== undefined) retryAfters.set(error, Number(retryAfter) * 1000)
-  throw error
 }
 
 /** Retry-After of an error's answer, in milliseconds; beside the error, because callers have no use for it. */

@@ -1,0 +1,93 @@
+import { enrol } from "./enrol.ts"
+import { SafeconductError } from "./errors.ts"
+import { type Identity, loadIdentity, peerOf } from "./identity.ts"
+import { isBeyondRenewal, keepIdentity, type OnProblem } from "./renewal.ts"
+import { openSession, type Session, type SessionRequest } from "./session.ts"
+import { openTransport, type Transport } from "./transport.ts"
+
+/** Where the server is and who we are. What is absent comes from the environment. */
+export type ConnectOptions = {
+  /** SAFECONDUCT_URL: the agents' listener. Needed on the first start only; kept with the identity. */
+  url?: string
+  /** SAFECONDUCT_IDENTITY: folder of the identity; `.safeconduct/agent` unless told. */
+  folder?: string
+  /** SAFECONDUCT_JOIN_TOKEN: used when the folder holds no identity that can still be renewed. */
+  joinToken?: string
+  /** Told of everything that fails in the background; a process warning unless told. */
+  onProblem?: OnProblem
+}
+
+/** This agent at its server. Its SVID renews itself. */
+export interface Safeconduct extends AsyncDisposable {
+  readonly spiffeId: string
+  readonly instance: string
+  readonly identity: Identity
+  readonly transport: Transport
+  /** Opens a session for a purpose. Throws `purpose-not-allowed`, `purpose-unknown`, and what the transport throws. */
+  open(request: SessionRequest): Promise<Session>
+  /** Ends every open session and closes the connections. */
+  close(): Promise<void>
+}
+
+/**
+ * Loads this agent's identity, or enrols with the join token on the first start, and keeps the SVID renewed. Throws
+ * `identity-missing`, `identity-broken`, `svid-expired`, and what enrol() throws.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Safeconduct> {
+  const onProblem = options.onProblem ?? warn
+  let identity = await findIdentity(options)
+  const transport = openTransport(peerOf(identity))
+  const sessions = new Set<Awaited<ReturnType<typeof openSession>>>()
+  const renewal = keepIdentity({
+    identity,
+    transport,
+    onProblem,
+    onRenewed(renewed) {
+      identity = renewed
+      for (const session of sessions) session.svidChanged()
+    },
+  })
+  const close = async () => {
+    await Promise.all([...sessions].map((session) => session.end().catch(onProblem)))
+    renewal[Symbol.dispose]()
+    transport[Symbol.dispose]()
+  }
+  return {
+    spiffeId: identity.spiffeId,
+    instance: identity.instance,
+    get identity() {
+      return identity
+    },
+    transport,
+    async open(request) {
+      const session = await openSession({ transport, onProblem, onOver: () => sessions.delete(session) }, request)
+      sessions.add(session)
+      return session
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  }
+}
+
+async function findIdentity(options: ConnectOptions): Promise<Identity> {
+  const folder = options.folder ?? (process.env["SAFECONDUCT_IDENTITY"] || ".safeconduct/agent")
+  const url = options.url ?? process.env["SAFECONDUCT_URL"]
+  const joinToken = options.joinToken ?? process.env["SAFECONDUCT_JOIN_TOKEN"]
+  const found = await loadIdentity(folder)
+  if (found !== null && !isBeyondRenewal(found, Date.now())) {
+    return url ? { ...found, url: new URL(url).origin } : found
+  }
+  if (!url || !joinToken) {
+    if (found !== null) {
+      const message = `The SVID in ${folder} expired more than 24 hours ago. Set SAFECONDUCT_JOIN_TOKEN to a new join token.`
+      throw new SafeconductError("svid-expired", message)
+    }
+    const message = `There is no identity in ${folder}. Set SAFECONDUCT_URL and SAFECONDUCT_JOIN_TOKEN for the first start.`
+    throw new SafeconductError("identity-missing", message)
+  }
+  return await enrol({ url, joinToken, folder })
+}
+
+function warn(problem: SafeconductError): void {
+  process.emitWarning(problem.message, { type: "SafeconductWarning", code: problem.code })
+}

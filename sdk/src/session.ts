@@ -1,0 +1,166 @@
+import { randomUUID } from "node:crypto"
+import { DeniedError, SafeconductError, wasOver } from "./errors.ts"
+import { endOnExit } from "./exit.ts"
+import { keepRenewed } from "./keep-renewed.ts"
+import { keepLease, type Lease, nextTryMs, timesOf } from "./lease.ts"
+import type { OnProblem } from "./renewal.ts"
+import { renewalDelayMs } from "./schedule.ts"
+import { hide } from "./settings.ts"
+import type { Transport } from "./transport.ts"
+import type { Action, ActionAnswer, Decision, SessionAnswer } from "./wire.ts"
+
+/** What a session is opened for. */
+export type SessionRequest = {
+  /** Name of a purpose in safeconduct.yaml that this agent may serve. */
+  purpose: string
+  /** Shorter than the purpose's own, never longer. */
+  lifetimeSeconds?: number
+  hardEndSeconds?: number
+}
+
+/** What a lease is asked for. */
+export type LeaseRequest = { operation: string; arguments?: Record<string, unknown> }
+
+/**
+ * One task of this agent, for one purpose. It renews itself while it is open, up to its hard end. When it is over, by
+ * end(), by the closing brace of `await using`, or by an operator, so is every credential that was made for it.
+ */
+export interface Session extends AsyncDisposable {
+  readonly id: string
+  readonly purpose: string
+  readonly expiresAt: Date
+  /** No renewal reaches past this. */
+  readonly hardEndAt: Date
+  /** Aborted when the session is over, whoever ended it. */
+  readonly signal: AbortSignal
+  /** Asks for a credential. Throws `DeniedError`, and what the server refuses with (`lease-limit`, `resource-unavailable`, …). */
+  lease(resource: string, request: LeaseRequest): Promise<Lease>
+  /** Asks whether an action may be done, and has it recorded. A no is an answer, with reasons. Tell its outcome() after. */
+  act(action: Action, options?: { idempotencyKey?: string }): Promise<Decision>
+  /** Tells what became of an allowed action. */
+  outcome(decision: Pick<Decision, "id">, outcome: "succeeded" | "failed"): Promise<void>
+  /** An access token (RFC 9068) for this session, good for at least ten seconds, bound to the SVID by `cnf.x5t#S256`. */
+  token(): Promise<string>
+  /** Ends the session, its leases and their connections. Ending twice does nothing. */
+  end(): Promise<void>
+}
+
+/** Opens a session and keeps it. */
+export async function openSession(
+  parts: { transport: Transport; onProblem: OnProblem; onOver: (session: Session) => void },
+  request: SessionRequest,
+): Promise<Session & { svidChanged(): void }> {
+  const { transport, onProblem } = parts
+  // Repeatable: a session whose answer was lost holds no lease and lapses.
+  const first = await transport.json<SessionAnswer>({
+    method: "POST",
+    path: "/v1/sessions",
+    body: request,
+    isRepeatable: true,
+  })
+  const { id, purpose } = first.session
+  const path = `/v1/sessions/${encodeURIComponent(id)}`
+  const over = new AbortController()
+  let held = heldFrom(first, transport)
+  let refresh: Promise<void> | undefined
+  let ending: Promise<void> | undefined
+
+  const finish = () => {
+    if (over.signal.aborted) return
+    renewal[Symbol.dispose]()
+    exit[Symbol.dispose]()
+    over.abort(new Error(`Session ${id} is over.`))
+    parts.onOver(session)
+  }
+  const renew = () => {
+    refresh ??= transport
+      .json<SessionAnswer>({ method: "POST", path: `${path}/renewal`, isRepeatable: true })
+      .then((answer) => {
+        held = heldFrom(answer, transport)
+      })
+      .finally(() => {
+        refresh = undefined
+      })
+    return refresh
+  }
+  const renewal = keepRenewed({
+    nextDelayMs: () => renewalDelayMs({ ...held, nowMs: Date.now() }, Math.random()),
+    renew,
+    onFailure(error, failures) {
+      onProblem(error)
+      if (wasOver(error)) finish()
+      return nextTryMs(error, failures, held.expiresAtMs)
+    },
+  })
+  const end = async () => {
+    try {
+      await transport.json({ method: "DELETE", path })
+    } catch (error) {
+      if (!wasOver(error)) throw error
+    } finally {
+      finish()
+    }
+  }
+  const ask = (action: Action, idempotencyKey: string) =>
+    transport.json<ActionAnswer>({
+      method: "POST",
+      path: "/v1/actions",
+      body: { session: id, action: { arguments: {}, ...action } },
+      idempotencyKey,
+    })
+
+  const session: Session & { svidChanged(): void } = {
+    id,
+    purpose,
+    get expiresAt() {
+      return new Date(held.expiresAtMs)
+    },
+    get hardEndAt() {
+      return new Date(held.hardEndMs)
+    },
+    signal: over.signal,
+    async lease(resource, { operation, arguments: given }) {
+      const action: Action = { type: "credential", resource, operation, ...(given && { arguments: given }) }
+      const { verdict, reasons, lease: answer } = await ask(action, randomUUID())
+      if (verdict !== "allow")
+        throw new DeniedError(verdict === "ask" ? "approval-required" : "denied-by-policy", reasons)
+      if (answer?.credential === undefined) {
+        throw new SafeconductError("unexpected-answer", "The server allowed the lease and sent no credential.")
+      }
+      const { credential } = answer
+      return keepLease({ answer: { ...answer, credential }, transport, onProblem, session: over.signal })
+    },
+    async act(action, options) {
+      const { id: actionId, verdict, reasons, entry } = await ask(action, options?.idempotencyKey ?? randomUUID())
+      return { id: actionId, verdict, reasons, entry }
+    },
+    async outcome({ id: actionId }, outcome) {
+      const target = `/v1/actions/${encodeURIComponent(actionId)}/outcome`
+      await transport.json({ method: "POST", path: target, body: { outcome } })
+    },
+    async token() {
+      if (held.tokenUntilMs - Date.now() < SHORTEST_TOKEN_MS) await renew()
+      return held.token
+    },
+    end: () => (ending ??= over.signal.aborted ? Promise.resolve() : end()),
+    svidChanged() {
+      // RFC 8705 §3.1: the token carries the certificate's thumbprint, so the old one is worth nothing any more.
+      held = { ...held, tokenUntilMs: 0 }
+    },
+    async [Symbol.asyncDispose]() {
+      await session.end().catch(onProblem)
+    },
+  }
+  const exit = endOnExit(() => session.end().catch(onProblem))
+  return hide(session, () => ({ id, purpose, expiresAt: session.expiresAt, hardEndAt: session.hardEndAt }))
+}
+
+const SHORTEST_TOKEN_MS = 10_000
+
+function heldFrom(answer: SessionAnswer, transport: Transport) {
+  return {
+    ...timesOf(answer.session, transport),
+    token: answer.accessToken,
+    tokenUntilMs: Date.now() + answer.expiresIn * 1000,
+  }
+}

@@ -1,0 +1,54 @@
+/** What the server says, in the shapes of its HTTP interface (contract/openapi.json). Times are RFC 3339. */
+
+/** Answer to opening and to renewing a session. The token is an RFC 9068 access token, bound to our SVID. */
+export type SessionAnswer = {
+  session: { id: string; purpose: string; expiresAt: string; hardEndAt: string }
+  accessToken: string
+  tokenType: string
+  /** Seconds that the token lives. */
+  expiresIn: number
+}
+
+/** A credential of engine `postgres`. */
+export type PostgresCredential = {
+  engine: "postgres"
+  host: string
+  port: number
+  database: string
+  user: string
+  password: string
+  tls: "verify-full" | "require" | "disable"
+  /** PEM of the authority that signed the resource's certificate. */
+  ca?: string
+}
+
+/** A lease, and its credential where it is handed out. */
+export type LeaseAnswer = {
+  id: string
+  resource: string
+  operation: string
+  expiresAt: string
+  hardEndAt: string
+  credential?: PostgresCredential
+}
+
+/** What an agent asks to do. */
+export type Action = {
+  type: "tool" | "sql" | "http" | "credential" | "delegate"
+  /** Name of what is protected, as safeconduct.yaml has it. */
+  resource: string
+  operation: string
+  arguments?: Record<string, unknown>
+}
+
+/** The gate's answer. A denied question is an answer, not an error; `reasons` are sentences. */
+export type Decision = {
+  id: string
+  verdict: "allow" | "deny" | "ask"
+  reasons: string[]
+  /** Id of the log entry that holds the decision. */
+  entry: string
+}
+
+/** A decision, with the lease where one was asked for and allowed. */
+export type ActionAnswer = Decision & { lease?: LeaseAnswer }
