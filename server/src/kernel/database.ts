@@ -36,6 +36,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     connectionString: options.url,
     max: options.maxConnections ?? 10,
     connectionTimeoutMillis: 5_000,
+    keepAlive: true,
     statement_timeout: options.statementTimeoutMs ?? 15_000,
     application_name: options.applicationName ?? "safeconduct",
     types: { getTypeParser },
@@ -59,7 +60,9 @@ export function openDatabase(options: DatabaseOptions): Database {
         const result = await work({
           query: async (text, values) => (await reach(() => client.query(text, values))).rows,
         })
-        await reach(() => client.query("commit"))
+        const end = await reach(() => client.query("commit"))
+        // PostgreSQL answers COMMIT with ROLLBACK, and no error, when a statement failed and the work went on.
+        if (end.command !== "COMMIT") throw new Error("rolled back: a statement failed and the work hid it")
         return result
       } catch (error) {
         broken = await client.query("rollback").then(
@@ -95,8 +98,8 @@ async function reach<T>(call: () => Promise<T>): Promise<T> {
 
 /** SQLSTATE of an error that PostgreSQL reported, else null. */
 export function sqlState(error: unknown): string | null {
-  const code = (error as { code?: unknown } | null)?.code
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : null
+  // Not by the look of the code: EPIPE has five letters too.
+  return error instanceof pg.DatabaseError ? (error.code ?? null) : null
 }
 
 function isUnreachable(error: unknown): boolean {
@@ -105,7 +108,7 @@ function isUnreachable(error: unknown): boolean {
   if (state !== null) return /^(08|53|57P|58)/.test(state) && state !== "57P04"
   const { code, message } = error as { code?: string; message?: string }
   return (
-    (typeof code === "string" && code.startsWith("E")) ||
+    (typeof code === "string" && /^E(?!RR_)|^ERR_(SSL|TLS|STREAM|SOCKET)/.test(code)) ||
     /timeout exceeded when trying to connect|Connection terminated|not queryable|Client was closed/i.test(message ?? "")
   )
 }
@@ -143,6 +146,7 @@ async function listen(
     try {
       await next.connect()
       await next.query(`listen ${pg.escapeIdentifier(channel)}`)
+      if (closed) return await next.end()
       client = next
       onNotice("")
     } catch {

@@ -15,13 +15,20 @@ const LOCK = 7_236_823
 /**
  * Brings every room's schema to the newest version: forward only, each file in one transaction, under an advisory lock.
  * `{{server}}` in a file stands for the role that `serve` connects as. Runs as the owner of the database.
- * Throws `policy-invalid` when an applied file was edited since. Returns what was applied now, as `room/file`.
+ * Throws `not-ready` when an applied file was edited since. Returns what was applied now, as `room/file`.
  */
 export async function migrate(owner: Database, rooms: readonly Migrations[], serverRole: string): Promise<string[]> {
-  await owner.query("create schema if not exists kernel")
-  await owner.query(`create table if not exists kernel.migrations (
-    room text not null, number int not null, file text not null, digest text not null,
-    applied_at timestamptz not null default now(), primary key (room, number))`)
+  const role = pg.escapeIdentifier(serverRole)
+  await owner.transaction(async (tx) => {
+    // Two at once: `if not exists` alone lets both try, and one fails.
+    await tx.query("select pg_advisory_xact_lock($1)", [LOCK])
+    await tx.query("create schema if not exists kernel")
+    await tx.query(`create table if not exists kernel.migrations (
+      room text not null, number int not null, file text not null, digest text not null,
+      applied_at timestamptz not null default now(), primary key (room, number))`)
+    // The server tells what is pending also when nothing else was granted yet.
+    await tx.query(`grant usage on schema kernel to ${role}; grant select on kernel.migrations to ${role}`)
+  })
   const applied: string[] = []
   for (const { room, file, number, sql } of rooms.flatMap(readFiles)) {
     const isNew = await owner.transaction(async (tx) => {
@@ -35,7 +42,7 @@ export async function migrate(owner: Database, rooms: readonly Migrations[], ser
         throw new Refusal("not-ready", `Migration ${room}/${file} was edited after it was applied. Restore the file.`)
       }
       // A crash here leaves nothing of this file: schema changes are transactional.
-      await tx.query(sql.replaceAll("{{server}}", pg.escapeIdentifier(serverRole)))
+      await tx.query(sql.replaceAll("{{server}}", () => role))
       await tx.query("insert into kernel.migrations (room, number, file, digest) values ($1, $2, $3, $4)", [
         room,
         number,

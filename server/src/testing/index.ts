@@ -23,7 +23,7 @@ import {
 } from "#kernel"
 import { throwawayCluster } from "./clusters.ts"
 
-/** A fresh, migrated database of ours. */
+/** A fresh database of ours, closed when it is disposed of. */
 export interface TestDatabase extends AsyncDisposable {
   /** As the owner: what migrations run as. */
   owner: Database
@@ -35,12 +35,18 @@ export interface TestDatabase extends AsyncDisposable {
 
 /** Makes a database with the kernel's schema and those of the rooms. */
 export async function testDatabase(options: { rooms?: readonly Migrations[] } = {}): Promise<TestDatabase> {
+  const made = await emptyDatabase()
+  const rooms = (options.rooms ?? []).filter(({ room }) => room !== kernelMigrations.room)
+  await migrate(made.owner, [kernelMigrations, ...rooms], SERVER_ROLE)
+  return made
+}
+
+/** Makes a database that nobody has migrated. */
+export async function emptyDatabase(): Promise<TestDatabase> {
   const cluster = await throwawayCluster("own", 18)
   const { ownerUrl, serverUrl } = await prepareOwnDatabase(cluster, `test_${randomText(12)}`)
   const owner = openDatabase({ url: ownerUrl, maxConnections: 4 })
   const database = openDatabase({ url: serverUrl })
-  const rooms = (options.rooms ?? []).filter(({ room }) => room !== kernelMigrations.room)
-  await migrate(owner, [kernelMigrations, ...rooms], SERVER_ROLE)
   return {
     owner,
     database,

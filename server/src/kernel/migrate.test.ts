@@ -1,0 +1,99 @@
+import assert from "node:assert/strict"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { test } from "node:test"
+import { pathToFileURL } from "node:url"
+import { kernelMigrations, type Migrations, migrate, openDatabase, pendingMigrations, SERVER_ROLE } from "#kernel"
+import { emptyDatabase, testDatabase } from "#testing"
+
+test("a fresh database gets every file once, in order", async () => {
+  await using store = await emptyDatabase()
+  using room = roomOf({ "0002-b.sql": "create table toy.b (id int references toy.a)", "0001-a.sql": TOY })
+  assert.deepEqual(await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE), [
+    "kernel/0001-epoch-and-keys.sql",
+    "toy/0001-a.sql",
+    "toy/0002-b.sql",
+  ])
+  assert.deepEqual(await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE), [])
+})
+
+test("two that migrate at once apply every file once", async () => {
+  for (let round = 0; round < 5; round++) {
+    await using store = await emptyDatabase()
+    await using other = openDatabase({ url: store.ownerUrl })
+    using room = roomOf({ "0001-a.sql": TOY })
+    const both = await Promise.all(
+      [store.owner, other, other].map((owner) => migrate(owner, [kernelMigrations, room], SERVER_ROLE)),
+    )
+    assert.deepEqual(both.flat().sort(), ["kernel/0001-epoch-and-keys.sql", "toy/0001-a.sql"])
+  }
+})
+
+test("a file that was edited after it was applied stops everything after it", async () => {
+  await using store = await emptyDatabase()
+  using room = roomOf({ "0001-a.sql": TOY })
+  await migrate(store.owner, [room], SERVER_ROLE)
+  room.write("0001-a.sql", `${TOY} -- edited`)
+  room.write("0002-b.sql", "create table toy.b ()")
+  await assert.rejects(migrate(store.owner, [room], SERVER_ROLE), {
+    name: "Refusal",
+    code: "not-ready",
+    message: /toy\/0001-a\.sql was edited/,
+  })
+  assert.deepEqual(await store.owner.query("select 1 from pg_tables where schemaname = 'toy' and tablename = 'b'"), [])
+})
+
+test("a file that fails leaves nothing of itself and all of those before it", async () => {
+  await using store = await emptyDatabase()
+  using room = roomOf({ "0001-a.sql": TOY, "0002-b.sql": "create table toy.b (); select 1/0" })
+  await assert.rejects(migrate(store.owner, [room], SERVER_ROLE), { code: "22012" })
+  const tables = await store.owner.query("select tablename from pg_tables where schemaname = 'toy'")
+  assert.deepEqual(tables, [{ tablename: "a" }])
+  assert.deepEqual(await pendingMigrations(store.owner, [room]), ["toy/0002-b.sql"])
+})
+
+test("the server sees what is pending before it is granted anything else", async () => {
+  await using store = await emptyDatabase()
+  using room = roomOf({ "0001-a.sql": TOY })
+  const all = ["kernel/0001-epoch-and-keys.sql", "toy/0001-a.sql"]
+  assert.deepEqual(await pendingMigrations(store.database, [kernelMigrations, room]), all)
+  await migrate(store.owner, [], SERVER_ROLE)
+  assert.deepEqual(await pendingMigrations(store.database, [kernelMigrations, room]), all)
+  await migrate(store.owner, [kernelMigrations], SERVER_ROLE)
+  assert.deepEqual(await pendingMigrations(store.database, [kernelMigrations, room]), ["toy/0001-a.sql"])
+  await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE)
+  assert.deepEqual(await pendingMigrations(store.database, [kernelMigrations, room]), [])
+})
+
+test("the server's role cannot migrate, nor change what it was not granted", async () => {
+  await using store = await testDatabase()
+  await assert.rejects(migrate(store.database, [kernelMigrations], SERVER_ROLE), { code: "42501" })
+  for (const statement of [
+    "create schema mine",
+    "create table public.mine ()",
+    "delete from kernel.migrations",
+    "update kernel.migrations set digest = ''",
+    "delete from kernel.keys",
+    "delete from kernel.epoch",
+    "alter table kernel.keys add x int",
+    "create role mine",
+  ]) {
+    await assert.rejects(store.database.query(statement), { code: "42501" }, statement)
+  }
+})
+
+const TOY = "create schema toy; create table toy.a (id int primary key)"
+
+/** A room whose migrations are the files. */
+function roomOf(files: Record<string, string>): Migrations & Disposable & { write(file: string, sql: string): void } {
+  const folder = mkdtempSync(join(tmpdir(), "safeconduct-room-"))
+  const write = (file: string, sql: string) => writeFileSync(join(folder, file), sql)
+  for (const [file, sql] of Object.entries(files)) write(file, sql)
+  return {
+    room: "toy",
+    folder: pathToFileURL(`${folder}/`),
+    write,
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
+  }
+}
