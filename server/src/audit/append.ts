@@ -19,6 +19,8 @@ import { forked, readEdge } from "./tree.ts"
 export interface Appender {
   /** Numbers, hashes and inserts, under the head's lock. Throws `log-forked` when the database is not what it was. */
   append(tx: Transaction, entries: Written[]): Promise<{ receipts: Recorded[]; epoch: number }>
+  /** Told after the commit: these are durable, and a log without them was cut. */
+  confirm(recorded: readonly Recorded[]): void
 }
 
 /**
@@ -30,11 +32,14 @@ export function createAppender(found: Edge): Appender {
   let seen = found
   /** Made by our last append, committed or not. */
   let made = found
+  /** Entries known to be durable. */
+  let durable = found.size
 
   const edgeOf = async (tx: Transaction, head: TreeHead): Promise<Edge> => {
-    if (head.size < seen.size) throw forked(`it had ${seen.size} entries, and now it has ${head.size}`)
+    if (head.size < durable) throw forked(`it had ${durable} entries, and now it has ${head.size}`)
     if (head.size === seen.size && !isAt(seen, head)) throw forked(`its ${head.size} entries are not the ones it had`)
     seen = isAt(made, head) ? made : isAt(seen, head) ? seen : await readEdge(tx, head)
+    durable = seen.size
     return seen
   }
 
@@ -57,6 +62,9 @@ export function createAppender(found: Edge): Appender {
       await insertRest(tx, entries)
       made = next
       return { receipts: entries.map(({ id, at }, nth) => ({ id, index: head.size + nth, at })), epoch }
+    },
+    confirm(recorded) {
+      durable = Math.max(durable, (recorded.at(-1)?.index ?? -1) + 1)
     },
   }
 }

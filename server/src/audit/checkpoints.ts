@@ -10,7 +10,7 @@ export interface Checkpoints extends AsyncDisposable {
   request(): void
   /** Signs at once. Resolves too when it cannot be signed now. Only before the first request. */
   begin(): Promise<void>
-  /** A checkpoint over at least that many entries. Throws `not-ready` when there is none in time. */
+  /** A checkpoint over at least that many entries. Throws `not-ready` when there is none in time, `log-forked`. */
   covering(size: number, withinMs: number): Promise<SignedHead>
   /** The newest checkpoint that this server signed. */
   readonly newest: SignedHead | null
@@ -27,27 +27,38 @@ export type CheckpointsParts = {
 }
 
 /** Starts with nothing signed; the first request signs what the database holds. */
-export function keepCheckpoints(parts: CheckpointsParts): Checkpoints {
+export function keepCheckpoints({ database, signer, log, onForked, pauseMs }: CheckpointsParts): Checkpoints {
   const closing = new AbortController()
   let newest: SignedHead | null = null
   let isWanted = false
   let pausedUntil = 0
   let running: Promise<void> | undefined
-  let waiting: { size: number; resolve: (head: SignedHead) => void }[] = []
+  let waiting: { size: number; resolve: (head: SignedHead) => void; reject: (refusal: Refusal) => void }[] = []
 
   const signOnce = async () => {
     isWanted = false
-    const signed = await sign(parts)
-    pausedUntil = performance.now() + parts.pauseMs
-    if (signed === null) return
-    newest = signed
-    for (const { size, resolve } of waiting) if (size <= signed.size) resolve(signed)
-    waiting = waiting.filter(({ size }) => size > signed.size)
+    try {
+      const signed = await signer.sign(treeIn(database))
+      await insertCheckpoint(database, signed, signed.note)
+      newest = signed
+      for (const { size, resolve } of waiting) if (size <= signed.size) resolve(signed)
+      waiting = waiting.filter(({ size }) => size > signed.size)
+    } catch (error) {
+      if (!(error instanceof Refusal && refusalCode(error) === "log-forked")) {
+        // The next request, which comes within a second, tries again.
+        log.warn("the log cannot be signed now", { error })
+        return
+      }
+      onForked(error)
+      for (const { reject } of waiting.splice(0)) reject(error)
+    } finally {
+      pausedUntil = performance.now() + pauseMs
+    }
   }
   const run = async () => {
     while (isWanted) {
-      const pauseMs = pausedUntil - performance.now()
-      if (pauseMs > 0) await delay(pauseMs, undefined, { signal: closing.signal }).catch(() => undefined)
+      const restMs = pausedUntil - performance.now()
+      if (restMs > 0) await delay(restMs, undefined, { signal: closing.signal }).catch(() => undefined)
       await signOnce()
     }
     running = undefined
@@ -65,12 +76,11 @@ export function keepCheckpoints(parts: CheckpointsParts): Checkpoints {
     },
     async covering(size, withinMs) {
       if (newest !== null && newest.size >= size) return newest
-      const signed = new Promise<SignedHead>((resolve) => waiting.push({ size, resolve }))
+      const signed = new Promise<SignedHead>((resolve, reject) => waiting.push({ size, resolve, reject }))
       request()
       const timeout = new AbortController()
       const late = delay(withinMs, null, { signal: timeout.signal }).catch(() => null)
-      const head = await Promise.race([signed, late])
-      timeout.abort()
+      const head = await Promise.race([signed, late]).finally(() => timeout.abort())
       if (head !== null) return head
       throw new Refusal("not-ready", "No checkpoint covers the entry yet. Try again in a moment.")
     },
@@ -78,18 +88,5 @@ export function keepCheckpoints(parts: CheckpointsParts): Checkpoints {
       closing.abort()
       await running
     },
-  }
-}
-
-/** Null when it could not be signed now; the next request tries again. */
-async function sign({ database, signer, log, onForked }: CheckpointsParts): Promise<SignedHead | null> {
-  try {
-    const signed = await signer.sign(treeIn(database))
-    await insertCheckpoint(database, signed, signed.note)
-    return signed
-  } catch (error) {
-    if (error instanceof Refusal && refusalCode(error) === "log-forked") onForked(error)
-    else log.warn("the log cannot be signed now", { error })
-    return null
   }
 }

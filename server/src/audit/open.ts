@@ -116,6 +116,7 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     const written = work === undefined ? entries(undefined as Result).map(write) : null
     const unit = { ...(work && { work }), items: (result: Result) => written ?? entries(result).map(write) }
     const { result, receipts, epoch } = await batch.commit(unit)
+    appender.confirm(receipts)
     // A crash here leaves entries without a checkpoint; the next start, or another server's second, signs them.
     checkpoints.request()
     return { result, entries: receipts, epoch }
