@@ -151,9 +151,15 @@ const untrue: [title: string, lines: string[], world: World, says: RegExp][] = [
 ]
 for (const [title, lines, at, says] of untrue) {
   test(`a story fails at ${title}`, async () => {
-    await assert.rejects(play(parse(...lines), at), says)
+    await assert.rejects(play(parse(...lines), at, 0), says)
   })
 }
+
+test("what happens a moment after the answer is waited for", async () => {
+  const left = [["sc_a_b"], ["sc_a_b"], []]
+  await play(parse("end", "expect  gone"), world({ accounts: async () => left.shift() ?? [] }))
+  assert.deepEqual(left, [])
+})
 
 test("a cut is one with its SQLSTATE and one without", async () => {
   for (const state of ["57P01", null])

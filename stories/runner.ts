@@ -1,11 +1,15 @@
+import { setTimeout as delay } from "node:timers/promises"
 import type { Act, Expectation, Step, Story } from "./grammar.ts"
 import type { Outcome, World } from "./world.ts"
 
+/** How long what happens after the answer may take: roles are read back and the log tells of it a moment later. */
+const SETTLE_MS = 10_000
+
 /**
  * Plays a story. Throws an Error that begins with `file:line` where something else happened than the story says, and where
- * a step failed that nothing was expected of.
+ * a step failed that nothing was expected of. `gone` and `prove` are looked at again for `settleMs`.
  */
-export async function play(story: Story, world: World): Promise<void> {
+export async function play(story: Story, world: World, settleMs = SETTLE_MS): Promise<void> {
   let outcome: Outcome | null = null
   let tookMs = 0
   for (const [at, step] of story.steps.entries()) {
@@ -13,11 +17,11 @@ export async function play(story: Story, world: World): Promise<void> {
       throw new Error(`${story.file}:${step.line}: ${step.source}\n  but ${mismatch}`, { cause })
     }
     if (step.verb === "expect") {
-      const mismatch = await compare(step, outcome, world)
+      const mismatch = await compare(step, outcome, world, settleMs)
       if (mismatch !== null) refute(mismatch)
       if (step.withinMs !== null && tookMs > step.withinMs) refute(`it took ${Math.ceil(tookMs)} ms`)
     } else if (step.verb === "prove") {
-      const mismatch = missing(step, await world.provenEvents())
+      const mismatch = await settled(settleMs, async () => missing(step, await world.provenEvents()))
       if (mismatch !== null) refute(mismatch)
     } else {
       const startMs = performance.now()
@@ -69,10 +73,17 @@ function act(step: Act, world: World): Promise<Outcome> {
 }
 
 /** Null when the outcome is the expected one, else what it was. */
-async function compare(expected: Expectation, outcome: Outcome | null, world: World): Promise<string | null> {
+async function compare(
+  expected: Expectation,
+  outcome: Outcome | null,
+  world: World,
+  settleMs: number,
+): Promise<string | null> {
   if (expected.expect === "gone") {
-    const left = await world.accounts()
-    return left.length === 0 ? null : `the resource still has ${left.join(", ")}`
+    return await settled(settleMs, async () => {
+      const left = await world.accounts()
+      return left.length === 0 ? null : `the resource still has ${left.join(", ")}`
+    })
   }
   if (outcome === null) return "nothing happened before this"
   const was = describe(outcome)
@@ -88,6 +99,16 @@ async function compare(expected: Expectation, outcome: Outcome | null, world: Wo
     case "cut":
       // 57P01: terminated by an administrator; without a SQLSTATE the socket was closed before the message was read.
       return outcome.kind === "failed" && (outcome.sqlState === null || outcome.sqlState === "57P01") ? null : was
+  }
+}
+
+/** Looks again until there is no mismatch, or until it has had its time. */
+async function settled(withinMs: number, look: () => Promise<string | null>): Promise<string | null> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const mismatch = await look()
+    if (mismatch === null || performance.now() > deadline) return mismatch
+    await delay(50)
   }
 }
 
