@@ -28,19 +28,18 @@ export function generateKey(): { kid: string; privateKey: KeyObject; publicKey: 
   return { kid: base64url(sha256(spki)), privateKey, publicKey, spki }
 }
 
-/** Stores a key sealed; does nothing when the kid is there already. */
+/** Stores a key sealed, to sign `activeInSeconds` from now on; does nothing when the kid is there already. */
 export async function storeKey(
   tx: Queryable,
   keyring: Keyring,
-  key: { kid: string; use: KeyUse; public: Uint8Array; privateKey: KeyObject },
+  key: { kid: string; use: KeyUse; public: Uint8Array; privateKey: KeyObject; activeInSeconds?: number },
 ): Promise<void> {
   const sealed = keyring.seal(`kernel.keys/${key.kid}`, key.privateKey.export({ type: "pkcs8", format: "der" }))
-  await tx.query("insert into kernel.keys (kid, use, public, sealed) values ($1, $2, $3, $4) on conflict do nothing", [
-    key.kid,
-    key.use,
-    key.public,
-    sealed,
-  ])
+  await tx.query(
+    `insert into kernel.keys (kid, use, public, sealed, active_from)
+     values ($1, $2, $3, $4, now() + make_interval(secs => $5)) on conflict do nothing`,
+    [key.kid, key.use, key.public, sealed, key.activeInSeconds ?? 0],
+  )
 }
 
 /** The keys of a use that are not retired, the one to sign with first. Throws `key-unusable` under a wrong keyring. */
