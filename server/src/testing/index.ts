@@ -31,6 +31,8 @@ export interface TestDatabase extends AsyncDisposable {
   database: Database
   ownerUrl: string
   serverUrl: string
+  /** Ends every connection to it, as a restart would. */
+  endConnections(): Promise<void>
 }
 
 /** Makes a database with the kernel's schema and those of the rooms. */
@@ -44,7 +46,8 @@ export async function testDatabase(options: { rooms?: readonly Migrations[] } = 
 /** Makes a database that nobody has migrated. */
 export async function emptyDatabase(): Promise<TestDatabase> {
   const cluster = await throwawayCluster("own", 18)
-  const { ownerUrl, serverUrl } = await prepareOwnDatabase(cluster, `test_${randomText(12)}`)
+  const name = `test_${randomText(12)}`
+  const { ownerUrl, serverUrl } = await prepareOwnDatabase(cluster, name)
   const owner = openDatabase({ url: ownerUrl, maxConnections: 4 })
   const database = openDatabase({ url: serverUrl })
   return {
@@ -52,6 +55,10 @@ export async function emptyDatabase(): Promise<TestDatabase> {
     database,
     ownerUrl,
     serverUrl,
+    async endConnections() {
+      await using superuser = openDatabase({ url: cluster.superuserUrl, maxConnections: 1 })
+      await superuser.query("select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = $1", [name])
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all([owner[Symbol.asyncDispose](), database[Symbol.asyncDispose]()])
     },

@@ -1,0 +1,176 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { createBatch, type Database, Refusal, type Transaction } from "#kernel"
+import { testDatabase } from "#testing"
+
+test("a unit's rows and items are committed together, with its result, its receipts and the epoch", async () => {
+  await using ledger = await openLedger()
+  const committed = await ledger.batch.commit({
+    work: async (tx) => {
+      await tx.query("insert into toy (unit) values ('a')")
+      return { name: "a" }
+    },
+    items: ({ name }) => [`${name}1`, `${name}2`],
+  })
+  assert.deepEqual(committed, { result: { name: "a" }, receipts: ["1:a1", "2:a2"], epoch: 7 })
+  assert.deepEqual(await ledger.rows(), { units: ["a"], items: ["a1", "a2"] })
+})
+
+test("a crowd shares one transaction, and everyone gets their own results in the order they came", async () => {
+  await using ledger = await openLedger()
+  const first = ledger.batch.commit(unit("first"))
+  const crowd = Array.from({ length: 100 }, (_, at) => ledger.batch.commit(unit(`c${at}`, at % 3)))
+  assert.equal(ledger.batch.queued, 100)
+  await first
+  const committed = await Promise.all(crowd)
+  assert.equal(ledger.transactions, 2)
+  committed.forEach(({ result, receipts }, at) => {
+    assert.equal(result, `c${at}`)
+    assert.deepEqual(
+      receipts.map((receipt) => receipt.split(":")[1]),
+      Array.from({ length: at % 3 }, () => `c${at}`),
+    )
+  })
+  const numbers = committed.flatMap(({ receipts }) => receipts.map((receipt) => Number(receipt.split(":")[0])))
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers.length }, (_, at) => at + 2),
+  )
+  assert.equal(ledger.batch.queued, 0)
+})
+
+test("more than fit one transaction are split, and none is lost", async () => {
+  await using ledger = await openLedger({ maxUnits: 10 })
+  const names = Array.from({ length: 35 }, (_, at) => `c${String(at).padStart(2, "0")}`)
+  await Promise.all(names.map((name) => ledger.batch.commit(unit(name))))
+  assert.equal(ledger.transactions, 5)
+  assert.deepEqual(await ledger.rows(), { units: names, items: names })
+})
+
+test("a refused unit leaves nothing of itself and everything of its neighbours", async () => {
+  await using ledger = await openLedger()
+  const before = ledger.batch.commit(unit("before"))
+  const refused = ledger.batch.commit({
+    work: async (tx) => {
+      await tx.query("insert into toy (unit) values ('refused')")
+      throw new Refusal("lease-limit", "Enough.")
+    },
+    items: () => ["refused"],
+  })
+  const failing = ledger.batch.commit({
+    work: async (tx) => void (await tx.query("insert into toy (unit) values ('before')")),
+    items: () => ["duplicate"],
+  })
+  const mistaken = ledger.batch.commit({
+    work: async (tx) => void (await tx.query("insert into toy (unit) values ('mistaken')")),
+    items: () => {
+      throw new TypeError("bug")
+    },
+  })
+  const after = ledger.batch.commit(unit("after"))
+  const [first, ...others] = await Promise.allSettled([before, refused, failing, mistaken, after])
+  assert.equal(first.status, "fulfilled")
+  assert.deepEqual(
+    others.map((each) => (each.status === "rejected" ? (each.reason.code ?? each.reason.name) : each.value.result)),
+    ["lease-limit", "23505", "TypeError", "after"],
+  )
+  assert.deepEqual(await ledger.rows(), { units: ["after", "before"], items: ["before", "after"] })
+})
+
+test("a unit that hides a failed statement is refused alone", async () => {
+  await using ledger = await openLedger()
+  const before = ledger.batch.commit(unit("before"))
+  const hiding = ledger.batch.commit({
+    work: async (tx) => void (await tx.query("select 1/0").catch(() => undefined)),
+    items: () => [],
+  })
+  const after = ledger.batch.commit(unit("after"))
+  await assert.rejects(hiding)
+  await Promise.all([before, after])
+  assert.deepEqual(await ledger.rows(), { units: ["after", "before"], items: ["before", "after"] })
+})
+
+test("a unit without work or items is a question about the epoch", async () => {
+  await using ledger = await openLedger()
+  assert.deepEqual(await ledger.batch.commit({ items: () => [] }), { result: undefined, receipts: [], epoch: 7 })
+})
+
+test("a full queue refuses at once, and takes units again when it has drained", async () => {
+  await using ledger = await openLedger({ maxQueued: 3 })
+  const accepted = ["running", "a", "b", "c"].map((name) => ledger.batch.commit(unit(name)))
+  const refused = ledger.batch.commit(unit("refused"))
+  await assert.rejects(refused, { name: "Refusal", code: "overloaded" })
+  await Promise.all(accepted)
+  await ledger.batch.commit(unit("later"))
+  assert.deepEqual((await ledger.rows()).units, ["a", "b", "c", "later", "running"])
+})
+
+test("an unreachable store refuses everyone once, without trying each, and the next is committed", async () => {
+  await using ledger = await openLedger()
+  ledger.breakNext(2, new Refusal("store-unavailable", "Down."))
+  const all = ["a", "b", "c"].map((name) => ledger.batch.commit(unit(name)))
+  for (const each of await Promise.allSettled(all)) {
+    assert.equal(each.status === "rejected" && each.reason.code, "store-unavailable")
+  }
+  assert.equal(ledger.transactions, 2)
+  await ledger.batch.commit(unit("later"))
+  assert.deepEqual((await ledger.rows()).units, ["later"])
+})
+
+function unit(name: string, itemCount = 1) {
+  return {
+    work: async (tx: Transaction) => {
+      await tx.query("insert into toy (unit) values ($1)", [name])
+      return name
+    },
+    items: (result: string) => Array.from({ length: itemCount }, () => result),
+  }
+}
+
+/** A batch over a real database, whose items are numbered texts. */
+async function openLedger(options: { maxUnits?: number; maxQueued?: number } = {}) {
+  const store = await testDatabase()
+  await store.owner.query(`
+    create table toy (unit text primary key);
+    create table item (number int primary key generated always as identity, text text)`)
+  let transactions = 0
+  let broken: { times: number; error: Error } | undefined
+  const database: Database = {
+    ...store.owner,
+    async transaction(work) {
+      transactions++
+      if (broken !== undefined && broken.times-- > 0) throw broken.error
+      return await store.owner.transaction(work)
+    },
+  }
+  const batch = createBatch<string, string>({
+    ...options,
+    database,
+    append: async (tx, items) => {
+      const receipts: string[] = []
+      for (const text of items) {
+        const [row] = await tx.query<{ number: number }>(
+          "insert into item (number, text) overriding system value select count(*) + 1, $1 from item returning number",
+          [text],
+        )
+        receipts.push(`${row!.number}:${text}`)
+      }
+      return { receipts, epoch: 7 }
+    },
+  })
+  const column = async (query: string) => (await store.owner.query<{ text: string }>(query)).map(({ text }) => text)
+  return {
+    batch,
+    get transactions() {
+      return transactions
+    },
+    breakNext(times: number, error: Error) {
+      broken = { times, error }
+    },
+    rows: async () => ({
+      units: await column("select unit as text from toy order by unit"),
+      items: await column("select text from item order by number"),
+    }),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  }
+}
