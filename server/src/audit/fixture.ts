@@ -4,6 +4,7 @@ import { join } from "node:path"
 import {
   appendLeaves,
   emptyEdge,
+  type LogReader,
   leafHash,
   type NoteVerifier,
   openCheckpoint,
@@ -102,4 +103,14 @@ export async function recompute(database: Database): Promise<{ size: number; roo
 export async function newestSigned(audit: Audit, verifier: NoteVerifier): Promise<{ size: number; root: Buffer }> {
   const { size, root } = await openCheckpoint(await audit.checkpoint(), verifier)
   return { size, root: Buffer.from(root) }
+}
+
+/** The log as anybody outside reads it: files by path. */
+export function readerOf(audit: Audit): LogReader {
+  return {
+    async read(path) {
+      if (path === "checkpoint") return Buffer.from(await audit.checkpoint())
+      return (await audit.tile(path))?.bytes ?? null
+    },
+  }
 }

@@ -2,7 +2,7 @@ import { encodeEntries, parseTilePath, tileWidth, widthIn } from "@safeconduct/t
 import { base64url, type Database, type Json, Refusal } from "#kernel"
 import { type Leaf, readLeaf } from "./leaf.ts"
 import { findEntry, listEntries, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
-import { orForked, tileReader } from "./tree.ts"
+import { forked, orForked, tileReader } from "./tree.ts"
 
 /** Which entries: from an index on, at most 256, of one event or session where given. */
 export type EntryQuery = { from?: number; limit?: number; event?: string; session?: string }
@@ -59,6 +59,7 @@ export async function readTile(database: Database, path: string): Promise<Served
   const isFull = width === tileWidth
   if (level !== "entries") return { bytes: await orForked(tileReader(database)(level, index, width)), isFull }
   const leaves = await readLeaves(database, index * tileWidth, width)
+  if (leaves.length < width) throw forked(`entries from ${index * tileWidth} on are missing`)
   return { bytes: encodeEntries(leaves), isFull }
 }
 

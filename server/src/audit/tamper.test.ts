@@ -2,8 +2,9 @@ import assert from "node:assert/strict"
 import { copyFile, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
 import { test } from "node:test"
+import { verifyLog } from "@safeconduct/tlog"
 import { createLogKey } from "./file-signer.ts"
-import { happened, newestSigned, openTestAudit, origin, type TestAudit } from "./fixture.ts"
+import { happened, newestSigned, openTestAudit, origin, readerOf, type TestAudit } from "./fixture.ts"
 
 /** Every way to commit is closed, and stays closed. */
 async function assertForked(audit: TestAudit["audit"]): Promise<void> {
@@ -46,8 +47,8 @@ for (const [what, statement] of Object.entries(alterations)) {
 test("a server that runs finds a leaf changed under it before it signs again", async () => {
   await using t = await signedLog(10)
   await t.store.owner.query(alterations["a changed leaf"]!)
-  const { entries } = await t.audit.commit(happened())
-  await assert.rejects(t.audit.receipt(entries[0]!.id), { code: "log-forked" })
+  const recordAndProve = async () => t.audit.receipt((await t.audit.commit(happened())).entries[0]!.id)
+  await assert.rejects(recordAndProve, { code: "log-forked" })
   await assertForked(t.audit)
   assert.equal((await newestSigned(t.audit, t.verifier)).size, 10)
 })
@@ -113,6 +114,38 @@ test("a leaf changed under a full tile gets no receipt, and ends all committing"
   await assert.rejects(t.audit.receipt(id), { code: "log-forked" })
   await assertForked(t.audit)
 })
+
+test("a verifier outside finds what was changed, swapped or dropped under full tiles", async () => {
+  await using t = await signedLog(500)
+  const before = await snapshot(t)
+  const { entries } = await t.audit.commit(happened(100))
+  await t.audit.receipt(entries[99]!.id)
+  const verify = (older?: string) => verifyLog(readerOf(t.audit), t.audit.vkey, older === undefined ? {} : { older })
+  assert.deepEqual((await verify()).problems, [])
+  const older = await t.audit.checkpoint()
+  const { leaf } = (await t.store.owner.query<{ leaf: Buffer }>("select leaf from audit.entries where index = 7"))[0]!
+
+  await t.store.owner.query("update audit.entries set leaf = overlay(leaf placing 'X'::bytea from 3) where index = 7")
+  assert.deepEqual(codes(await verify()), ["entry-changed", "root-mismatch"])
+  await t.store.owner.query("update audit.entries set leaf = $1 where index = 7", [leaf])
+  assert.deepEqual((await verify()).problems, [])
+
+  await t.store.owner.query(
+    "update audit.entries a set leaf = b.leaf from audit.entries b where (a.index, b.index) in ((8, 300), (300, 8))",
+  )
+  assert.deepEqual(codes(await verify()), ["entry-moved", "entry-moved", "root-mismatch"])
+
+  await t.store.owner.query(
+    "update audit.entries a set leaf = b.leaf from audit.entries b where (a.index, b.index) in ((8, 300), (300, 8))",
+  )
+  await restore(t, before)
+  assert.deepEqual((await verify()).problems, [])
+  assert.deepEqual(codes(await verify(older)), ["entries-dropped"])
+})
+
+function codes({ problems }: { problems: { code: string }[] }): string[] {
+  return problems.map(({ code }) => code)
+}
 
 type Rows = { size: number; root: Buffer }
 
