@@ -1,0 +1,104 @@
+import assert from "node:assert/strict"
+import { copyFile } from "node:fs/promises"
+import { test } from "node:test"
+import { consistencyProof, openCheckpoint, verifyConsistency, verifyLog } from "@safeconduct/tlog"
+import { silentLog, systemClock } from "#kernel"
+import { openFileSigner } from "./file-signer.ts"
+import { happened, newestSigned, openTestAudit, origin, readerOf, recompute } from "./fixture.ts"
+import { openAudit } from "./open.ts"
+import type { LogSigner } from "./signer.ts"
+import { tileReader } from "./tree.ts"
+
+for (const hosts of ["one host", "two hosts"]) {
+  test(`two servers on ${hosts} write one log, without a gap and without a fork`, async () => {
+    await using t = await openTestAudit()
+    const keyPath = hosts === "one host" ? t.keyPath : `${t.keyPath}.elsewhere`
+    if (keyPath !== t.keyPath) await copyFile(t.keyPath, keyPath)
+    const other = await t.another({ keyPath })
+    const commits = Array.from({ length: 300 }, (_, at) => {
+      const audit = at % 2 === 0 ? t.audit : other
+      return new Promise<number[]>((resolve, reject) => {
+        // Spread over several turns, so that batches of both servers alternate.
+        setTimeout(() => {
+          audit.commit(happened(1 + (at % 3))).then(({ entries }) => resolve(entries.map(({ index }) => index)), reject)
+        }, at)
+      })
+    })
+    const indexes = (await Promise.all(commits)).flat().sort((a, b) => a - b)
+    assert.deepEqual(
+      indexes,
+      indexes.map((_, at) => at),
+    )
+    assert.equal(indexes.length, 600)
+
+    for (const audit of [t.audit, other]) {
+      const { entries } = await audit.commit(happened())
+      await audit.receipt(entries[0]!.id)
+      assert.equal(audit.fork, null)
+    }
+    assert.deepEqual(await newestSigned(t.audit, t.verifier), await recompute(t.store.database))
+    assert.deepEqual((await verifyLog(readerOf(other), t.audit.vkey)).problems, [])
+
+    // Whoever signed them: all checkpoints are of one tree.
+    const notes = await t.store.database.query<{ note: string }>("select note from audit.checkpoints order by size")
+    const heads = await Promise.all(notes.map(({ note }) => openCheckpoint(note, t.verifier)))
+    for (const [at, { size: newSize, root: newRoot }] of heads.entries()) {
+      const { size: oldSize, root: oldRoot } = heads[Math.max(at - 1, 0)]!
+      const proof = await consistencyProof(tileReader(t.store.database), oldSize, newSize)
+      assert.ok(verifyConsistency({ oldSize, oldRoot, newSize, newRoot, proof }))
+    }
+  })
+}
+
+test("an entry of one server gets its receipt from another", async () => {
+  await using t = await openTestAudit()
+  const other = await t.another()
+  const { entries } = await t.audit.commit(happened())
+  assert.match(await other.receipt(entries[0]!.id), /^c2sp\.org\/tlog-proof@v1\n/)
+})
+
+test("what a server left unsigned when it died is signed by the next start, and by another server meanwhile", async () => {
+  await using t = await openTestAudit()
+  const signer = await openFileSigner(t.keyPath, origin)
+  const dying = await t.another({ signer: dead(signer) })
+  await dying.commit(happened(3))
+  assert.equal((await newestSigned(t.audit, t.verifier)).size, 0)
+  await t.another()
+  assert.equal((await newestSigned(t.audit, t.verifier)).size, 3)
+
+  const watching = await t.another({ sweepMs: 5 })
+  await dying.commit(happened(3))
+  while ((await newestSigned(watching, t.verifier)).size < 6) await new Promise((resolve) => setTimeout(resolve, 5))
+})
+
+test("a signer that fails leaves commits alone, and receipts are not ready", async () => {
+  await using t = await openTestAudit()
+  const audit = await t.another({ signer: dead(await openFileSigner(t.keyPath, origin)) })
+  const { entries } = await audit.commit(happened())
+  await assert.rejects(audit.receipt(entries[0]!.id), { code: "not-ready" })
+  assert.equal(audit.fork, null)
+})
+
+test("a checkpoint is of the newest entries, however many were committed meanwhile", async () => {
+  await using t = await openTestAudit()
+  const audit = await openAudit({
+    database: t.store.database,
+    clock: systemClock,
+    log: silentLog,
+    signer: await openFileSigner(t.keyPath, origin),
+    origin,
+    events: { "test.happened": "" },
+    checkpointMs: 200,
+  })
+  await using _ = audit
+  const before = (await t.store.database.query("select from audit.checkpoints")).length
+  let last = ""
+  for (let commit = 0; commit < 20; commit++) last = (await audit.commit(happened())).entries[0]!.id
+  await audit.receipt(last)
+  assert.ok((await t.store.database.query("select from audit.checkpoints")).length - before < 10)
+})
+
+/** A signer that knows its key and never gets to sign. */
+function dead(signer: LogSigner): LogSigner {
+  return { ...signer, sign: () => Promise.reject(new Error("the disk is full")) }
+}
