@@ -51,6 +51,7 @@ export const refusals = {
   "join-token-invalid": unauthenticated,
   "key-already-enrolled": conflict,
   "csr-invalid": bad,
+  "last-admin": conflict,
   // sessions
   "purpose-unknown": missing,
   "purpose-not-allowed": denied,
@@ -58,6 +59,7 @@ export const refusals = {
   "session-ended": over,
   "session-expired": over,
   "session-idle": over,
+  "unsupported-grant-type": { ...bad, oauth: "unsupported_grant_type" },
   "token-invalid": { ...unauthenticated, oauth: "invalid_token" },
   // policy
   "denied-by-policy": denied,

@@ -1,0 +1,12 @@
+/** What sessions records. */
+export const events = {
+  "sessions.purposes-replaced": "The purposes in force were replaced by those of a new configuration.",
+  "sessions.opened":
+    "An agent opened a session for a purpose; its mandate is signed, and its digest stands in the entry.",
+  "sessions.renewed": "A session that is in use lives longer, at the most to its hard end.",
+  "sessions.ended": "A session was ended: by its agent, by an operator, or because the agent was suspended.",
+  "sessions.lapsed": "A session was not renewed in time, and ended.",
+  "sessions.expired": "A session reached its hard end.",
+  "sessions.token-issued": "An access token of a session was made; it is bound to the caller's certificate.",
+  "sessions.token-key-made": "A key that signs tokens and mandates was made; it is published at once.",
+} as const

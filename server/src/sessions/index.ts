@@ -1,0 +1,37 @@
+/**
+ * Sessions: for whom, to what end, through whom? Owns purposes, sessions, their mandates and the access tokens.
+ *
+ * A session is open → ended (ended, lapsed, expired, suspended) and belongs to one agent instance. Its mandate is compiled
+ * once from trusted things only (the purpose's template ∩ the agent's ceiling), signed, and verified whenever it is loaded;
+ * one that was altered allows nothing. Expiry is judged by the database's clock. A session in use is renewed, never past its
+ * hard end; one that is not lapses.
+ *
+ * It returns changes and does not commit them: the gate joins opening, renewing and ending with what other rooms must do.
+ * Whether a permitted action may happen is policy's; the keys that a session holds are credentials'. Users and chains have
+ * their columns and stay empty until delegation fills them.
+ */
+import type { Migrations } from "#kernel"
+
+export {
+  type ActionDetail,
+  type AskedAction,
+  allows,
+  type Counts,
+  detailSchema,
+  intersect,
+  narrower,
+  parseDetails,
+} from "./action-details.ts"
+export { events } from "./events.ts"
+export type { Opening } from "./lifecycle.ts"
+export type { Mandate } from "./mandate.ts"
+export { openSessions, type Sessions, type SessionsParts } from "./open-sessions.ts"
+export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes } from "./purposes.ts"
+export { routes } from "./routes.ts"
+export { type EndReason, type Session, type SessionState, sessionView } from "./session.ts"
+export type { Standing } from "./standings.ts"
+export type { TokenAnswer, TokenForm } from "./token-endpoint.ts"
+export type { IssuedToken, TokenClaims } from "./tokens.ts"
+
+/** The room's schema. */
+export const migrations: Migrations = { room: "sessions", folder: new URL("./migrations/", import.meta.url) }

@@ -1,0 +1,136 @@
+import type { AgentPrincipal } from "#agents"
+import type { Change, Draft } from "#audit"
+import { base64url, bumpEpoch, type Json, newId, Refusal, sha256 } from "#kernel"
+import { compile, signMandate } from "./mandate.ts"
+import type { Purpose } from "./purposes.ts"
+import type { EndReason, Session } from "./session.ts"
+import { ended, expired, unknown } from "./standings.ts"
+import { close, extend, find, insertSession, transactionTime } from "./store.ts"
+import type { TokenKeys } from "./token-keys.ts"
+
+/** What opening needs; everything of it is trusted: the purpose in force, the agent's registration, the caller's identity. */
+export type Opening = {
+  caller: AgentPrincipal
+  /** Name of the purpose. */
+  purpose: string
+  /** Purposes that the agent may serve. */
+  purposes: readonly string[]
+  /** The agent's ceiling: RFC 9396 details. */
+  ceiling: unknown
+  /** Shorter than the purpose's, never longer. */
+  lifetimeSeconds?: number | undefined
+  hardEndSeconds?: number | undefined
+}
+
+type Parts = { keys: TokenKeys; issuer: string }
+
+/** Opens a session. Throws `purpose-unknown`; `purpose-not-allowed` also when the agent's ceiling leaves nothing of it. */
+export function open(parts: Parts, purpose: Purpose | null, opening: Opening): Change<Session> {
+  const { caller } = opening
+  if (purpose === null) throw new Refusal("purpose-unknown", "There is no such purpose in the policy in force.")
+  if (!opening.purposes.includes(purpose.name)) {
+    throw new Refusal("purpose-not-allowed", `Agent ${caller.name} may not serve purpose ${purpose.name}.`)
+  }
+  const details = compile(purpose, opening.ceiling)
+  const of = { id: newId("session"), agent: caller.name, instance: caller.instance, purpose: purpose.name }
+  const { idleSeconds, leaseSeconds } = purpose.session
+  const lifetimeSeconds = Math.min(opening.lifetimeSeconds ?? Infinity, purpose.session.lifetimeSeconds)
+  const hardEndSeconds = Math.min(opening.hardEndSeconds ?? Infinity, purpose.session.hardEndSeconds)
+  return {
+    async work(tx) {
+      const nowMs = await transactionTime(tx)
+      const times = { issuedAtMs: nowMs, hardEndMs: nowMs + hardEndSeconds * 1000 }
+      const mandate = await signMandate(parts, of, details, times)
+      const row = { ...of, svid: caller.serial, mandate, user: null, chain: [] }
+      return await insertSession(tx, { ...row, lifetimeSeconds, hardEndSeconds, idleSeconds, leaseSeconds })
+    },
+    entries: (session) => [
+      draftOf(session, "sessions.opened", {
+        by: caller.spiffeId,
+        svid: caller.serial,
+        data: {
+          mandate: base64url(sha256(session.mandate)),
+          authorizationDetails: details as Json,
+          requestText: "none",
+          expiresAt: session.expiresAt.toISOString(),
+          hardEndAt: session.hardEndAt.toISOString(),
+        },
+      }),
+    ],
+  }
+}
+
+/**
+ * Lets an open session live for another lifetime, never past its hard end. `unusedSeconds()` is how long ago this
+ * server last saw it used. The work throws `session-idle`, `session-expired`, `session-ended`, `session-unknown`.
+ */
+export function renew(id: string, caller: AgentPrincipal, unusedSeconds: () => number): Change<Session> {
+  return {
+    async work(tx) {
+      const renewed = await extend(tx, id, unusedSeconds())
+      if (renewed !== null) return renewed
+      const found = await find(tx, id)
+      if (found === null) throw unknown()
+      if (found.session.state === "ended") throw ended(found.session.endReason!)
+      if (found.isDue) throw expired()
+      throw new Refusal(
+        "session-idle",
+        "The session was not used for too long to be renewed. Open another when you need one.",
+      )
+    },
+    entries: (session) => [
+      draftOf(session, "sessions.renewed", {
+        by: caller.spiffeId,
+        svid: caller.serial,
+        data: { expiresAt: session.expiresAt.toISOString() },
+      }),
+    ],
+  }
+}
+
+/**
+ * Ends a session and makes every server forget it. Idempotent: what ended stays as it ended, and is not recorded twice.
+ * With the reasons `lapsed` and `expired` only a session that is past its expiry ends: it may have been renewed since.
+ * The work throws `session-unknown`.
+ */
+export function end(id: string, reason: EndReason, by: string): Change<Session> {
+  const onlyDue = reason === "lapsed" || reason === "expired"
+  let isEnding = false
+  return {
+    async work(tx) {
+      const closed = await close(tx, id, reason, onlyDue)
+      isEnding = closed !== null
+      if (closed !== null) {
+        await bumpEpoch(tx)
+        return closed
+      }
+      const found = await find(tx, id)
+      if (found === null) throw unknown()
+      return found.session
+    },
+    entries: (session) => (isEnding ? [draftOf(session, events[reason], { by, data: { reason } })] : []),
+  }
+}
+
+const events: Record<EndReason, string> = {
+  ended: "sessions.ended",
+  suspended: "sessions.ended",
+  lapsed: "sessions.lapsed",
+  expired: "sessions.expired",
+}
+
+/** An entry about a session: whose it is, and what for. */
+export function draftOf(
+  session: Session,
+  event: string,
+  more: { by: string; svid?: string; data?: { [name: string]: Json } },
+): Draft {
+  return {
+    event,
+    by: more.by,
+    agent: { name: session.agent, instance: session.instance, svid: more.svid ?? session.svid },
+    session: session.id,
+    purpose: session.purpose,
+    ...(more.data === undefined ? {} : { data: more.data }),
+  }
+}

@@ -1,0 +1,43 @@
+import { z } from "zod"
+import { detailSchema, parseWith } from "./action-details.ts"
+
+const DAY = 86_400
+
+/** Defaults of a session: 15 minutes, at most 8 hours, and not longer than 15 minutes unused; credentials for 5 minutes. */
+const sessionSchema = z.strictObject({
+  lifetimeSeconds: z.int().min(1).max(DAY).default(900),
+  hardEndSeconds: z
+    .int()
+    .min(1)
+    .max(30 * DAY)
+    .default(28_800),
+  idleSeconds: z.int().min(1).max(DAY).default(900),
+  leaseSeconds: z.int().min(1).max(DAY).default(300),
+})
+
+const purposeSchema = z.strictObject({
+  /** Shown to people: what an agent does when it serves this purpose. */
+  description: z.string().trim().min(1).max(500),
+  /** The template of every mandate for this purpose. */
+  actions: z.array(detailSchema).min(1).max(64),
+  session: sessionSchema.prefault({}),
+})
+
+const partSchema = z.record(
+  z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "a purpose's name is a-z, 0-9 and hyphens"),
+  purposeSchema,
+)
+
+/** What sessions may be opened for, with what each of them may do at the most, and for how long. */
+export type PurposeDefinition = z.infer<typeof purposeSchema>
+
+/** A purpose under its name. */
+export type Purpose = PurposeDefinition & { name: string }
+
+/** The `purposes` part of a configuration, defaults filled in. */
+export type PurposesPart = { [name: string]: PurposeDefinition }
+
+/** Checks the value of `purposes:`. Throws `policy-invalid` with the place in `detail.path`; unknown fields are refused. */
+export function parsePurposes(value: unknown): PurposesPart {
+  return parseWith(partSchema, value ?? {}, "purposes")
+}

@@ -1,0 +1,94 @@
+import { z } from "zod"
+import type { AgentPrincipal, Principal } from "#agents"
+import { type Route, route } from "#kernel"
+import type { Sessions } from "./open-sessions.ts"
+import { endReasons, sessionView } from "./session.ts"
+import { tokenForm } from "./token-endpoint.ts"
+
+const time = z.iso.datetime()
+const sessionAnswer = z.object({
+  id: z.string(),
+  agent: z.string(),
+  instance: z.string(),
+  purpose: z.string(),
+  state: z.enum(["open", "ended"]),
+  endReason: z.enum(endReasons).nullable(),
+  openedAt: time,
+  expiresAt: time,
+  hardEndAt: time,
+  lastUsedAt: time,
+  endedAt: time.nullable(),
+})
+
+const listQuery = z.strictObject({
+  agent: z.string().max(200),
+  state: z.enum(["open", "ended"]),
+  limit: z.string().regex(/^([1-9]\d?|[1-4]\d\d|500)$/, "a number from 1 to 500"),
+})
+
+const document = z.looseObject({})
+
+/** Routes that touch only sessions. Opening, renewing and ending cross rooms and are the gate's. */
+export function routes(sessions: Sessions): Route<never, never>[] {
+  return [
+    route({
+      method: "GET",
+      path: "/v1/sessions",
+      listeners: ["agents"],
+      right: "read-sessions",
+      events: null,
+      summary: "Sessions, newest first; an agent sees its own",
+      query: listQuery.partial() as unknown as z.ZodType<Record<string, string>>,
+      answer: z.object({ sessions: z.array(sessionAnswer) }),
+      async handle({ caller, query }: { caller: Principal; query: Record<string, string> }) {
+        const { limit, ...filter } = query
+        const found = await sessions.list(caller, { ...filter, limit: Number(limit ?? 100) })
+        return { sessions: found.map(sessionView) }
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/v1/sessions/{id}",
+      listeners: ["agents"],
+      right: "read-sessions",
+      events: null,
+      summary: "One session; somebody else's is unknown to an agent",
+      answer: sessionAnswer,
+      handle: async ({ caller, params }: { caller: Principal; params: Record<string, string> }) =>
+        sessionView(await sessions.find(params["id"] ?? "", caller)),
+    }),
+    route({
+      method: "POST",
+      path: "/oauth2/token",
+      listeners: ["agents"],
+      right: "agent",
+      events: ["sessions.token-issued"],
+      summary: "An access token for an open session: client credentials over mutual TLS (RFC 6749 §4.4, RFC 8705)",
+      body: tokenForm,
+      bodyType: "form",
+      answer: z.object({ access_token: z.string(), token_type: z.literal("Bearer"), expires_in: z.int() }),
+      handle: ({ caller, body }: { caller: AgentPrincipal; body: z.infer<typeof tokenForm> }) =>
+        sessions.clientCredentials(body, caller),
+    }),
+    route({
+      method: "GET",
+      path: "/.well-known/jwks.json",
+      listeners: ["agents", "web"],
+      right: "public",
+      events: null,
+      summary: "Public keys that tokens and mandates verify with (RFC 7517)",
+      answer: z.object({ keys: z.array(document) }),
+      handle: () => sessions.jwks(),
+    }),
+    route({
+      method: "GET",
+      path: "/.well-known/oauth-authorization-server",
+      listeners: ["agents", "web"],
+      right: "public",
+      events: null,
+      summary: "Authorization server metadata (RFC 8414)",
+      answer: document,
+      handle: () => sessions.metadata(),
+    }),
+  ]
+}

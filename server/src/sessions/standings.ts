@@ -1,0 +1,107 @@
+import type { AgentPrincipal } from "#agents"
+import { type Database, isId, Refusal } from "#kernel"
+import type { DatabaseClock } from "./database-clock.ts"
+import { type Mandate, readMandate } from "./mandate.ts"
+import type { EndReason, Session } from "./session.ts"
+import { endedSince, find } from "./store.ts"
+import type { TokenKeys } from "./token-keys.ts"
+
+/** An open session and what it may do. `session` is as it was when last read: a renewal elsewhere may have moved its expiry. */
+export type Standing = { session: Session; mandate: Mandate }
+
+/** Sessions in memory, so that no decision waits for a read. */
+export interface Standings {
+  /**
+   * The open session of this instance. From memory; the database is read on a miss, and before anything is called expired.
+   * Throws `session-unknown` (also for another instance's: that it exists is not told), `session-ended`,
+   * `session-expired`, `outside-mandate`.
+   */
+  standing(id: string, caller: AgentPrincipal): Promise<Standing>
+  /** The same, read now. */
+  fresh(id: string, caller: AgentPrincipal): Promise<Standing>
+  /** Forgets every session that ended since the last call. Awaited before a new epoch counts. */
+  forgetEnded(): Promise<void>
+  /** Sessions held. */
+  readonly size: number
+}
+
+export type StandingsParts = {
+  database: Database
+  keys: TokenKeys
+  issuer: string
+  databaseClock: DatabaseClock
+  maxHeld?: number
+}
+
+/** Opens the memory, empty. */
+export async function openStandings(parts: StandingsParts): Promise<Standings> {
+  const { database, databaseClock, maxHeld = 20_000 } = parts
+  const held = new Map<string, Standing>()
+  let snapshot = (await endedSince(database, null)).snapshot
+  let generation = 0
+
+  const load = async (id: string, caller: AgentPrincipal): Promise<Standing> => {
+    const before = generation
+    const found = isId("session", id) ? await find(database, id) : null
+    if (found === null || !isOf(found.session, caller)) throw unknown()
+    databaseClock.learn(found.nowMs)
+    if (found.session.state === "ended") throw ended(found.session.endReason!)
+    if (found.isDue) throw expired()
+    const standing = { session: found.session, mandate: await readMandate(parts, found.session) }
+    // An end that was taken in while this was read would not be taken in again: such a reading serves this call only.
+    if (before === generation) {
+      if (held.size >= maxHeld) held.delete(held.keys().next().value!)
+      held.set(id, standing)
+    }
+    return standing
+  }
+
+  return {
+    fresh: load,
+    async standing(id, caller) {
+      const known = held.get(id)
+      if (known === undefined || known.session.expiresAt.getTime() <= databaseClock.nowMs()) {
+        held.delete(id)
+        return await load(id, caller)
+      }
+      if (!isOf(known.session, caller)) throw unknown()
+      return known
+    },
+    async forgetEnded() {
+      generation += 1
+      const since = await endedSince(database, snapshot)
+      databaseClock.learn(since.nowMs)
+      for (const id of since.ids) held.delete(id)
+      snapshot = since.snapshot
+      generation += 1
+    },
+    get size() {
+      return held.size
+    },
+  }
+}
+
+/** The same for every session that is not the caller's, there or not. */
+export function unknown(): Refusal {
+  return new Refusal("session-unknown", "There is no such session of yours. Open one.")
+}
+
+/** True when the session is this very instance's. */
+export function isOf(session: Session, caller: AgentPrincipal): boolean {
+  return session.instance === caller.instance && session.agent === caller.name
+}
+
+export function expired(): Refusal {
+  return new Refusal("session-expired", "The session's time is over. Open another.")
+}
+
+const words: Record<EndReason, string> = {
+  ended: "The session was ended. Open another.",
+  lapsed: "The session was not renewed in time and ended. Open another.",
+  expired: "The session reached its hard end. Open another.",
+  suspended: "The session was ended because its agent was suspended. Ask an operator.",
+}
+
+export function ended(reason: EndReason): Refusal {
+  return new Refusal("session-ended", words[reason])
+}

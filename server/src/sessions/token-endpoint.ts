@@ -1,0 +1,97 @@
+import { z } from "zod"
+import type { AgentPrincipal } from "#agents"
+import type { Audit, Change, Draft } from "#audit"
+import { Refusal } from "#kernel"
+import { draftOf } from "./lifecycle.ts"
+import { readMandate } from "./mandate.ts"
+import type { Session } from "./session.ts"
+import type { Standings } from "./standings.ts"
+import type { TokenKeys } from "./token-keys.ts"
+import type { IssuedToken, Tokens } from "./tokens.ts"
+
+/** RFC 6749 §4.4.2 with our one extension parameter. What else is sent is ignored (§3.2), except what would be a promise. */
+export const tokenForm = z.object({
+  grant_type: z.string(),
+  /** Id of the session that the token is for. */
+  safeconduct_session: z.string().optional(),
+  client_id: z.string().optional(),
+  scope: z.string().optional(),
+  authorization_details: z.string().optional(),
+})
+
+export type TokenForm = z.infer<typeof tokenForm>
+
+/** RFC 6749 §5.1 */
+export type TokenAnswer = { access_token: string; token_type: "Bearer"; expires_in: number }
+
+/** The change, then a token for the session that it results in; both recorded before the token leaves. */
+export function withToken(
+  parts: { keys: TokenKeys; issuer: string; tokens: Tokens },
+  change: Change<Session>,
+  caller: AgentPrincipal,
+): Change<{ session: Session; token: IssuedToken }> {
+  return {
+    async work(tx) {
+      const session = await change.work!(tx)
+      return { session, token: await parts.tokens.sign(session, await readMandate(parts, session), caller) }
+    },
+    entries: ({ session, token }) => [...change.entries(session), tokenDraft(session, token, caller)],
+  }
+}
+
+/**
+ * Client credentials over mutual TLS (RFC 8705 §2): the client is who its certificate says, the token is bound to that
+ * certificate and recorded before it leaves. Throws `invalid-request`, `unsupported-grant-type`, `no-identity`, and what
+ * standing() throws.
+ */
+export async function clientCredentials(
+  { audit, standings, tokens }: { audit: Audit; standings: Standings; tokens: Tokens },
+  form: TokenForm,
+  caller: AgentPrincipal,
+): Promise<TokenAnswer> {
+  if (form.grant_type !== "client_credentials") {
+    throw new Refusal("unsupported-grant-type", "The only grant type here is client_credentials.")
+  }
+  if (form.client_id !== undefined && form.client_id !== caller.spiffeId) {
+    throw new Refusal("identity-unknown", "client_id is not the SPIFFE ID of the certificate on this connection.")
+  }
+  // To ignore these would be to grant more than was asked for.
+  if (form.scope !== undefined || form.authorization_details !== undefined) {
+    throw new Refusal(
+      "invalid-request",
+      "A token carries the mandate of its session; leave scope and authorization_details out.",
+    )
+  }
+  if (form.safeconduct_session === undefined) {
+    throw new Refusal("invalid-request", "Say in safeconduct_session which of your sessions the token is for.")
+  }
+  // Read now: memory may hold an expiry that a renewal has moved.
+  const { session, mandate } = await standings.fresh(form.safeconduct_session, caller)
+  const token = await tokens.sign(session, mandate, caller)
+  await audit.commit({ entries: () => [tokenDraft(session, token, caller)] })
+  // A crash here leaves an entry of a token that nobody holds; it expires unused.
+  return { access_token: token.accessToken, token_type: token.tokenType, expires_in: token.expiresIn }
+}
+
+function tokenDraft(session: Session, { jti, expiresIn }: IssuedToken, { spiffeId, serial }: AgentPrincipal): Draft {
+  return draftOf(session, "sessions.token-issued", { by: spiffeId, svid: serial, data: { jti, expiresIn } })
+}
+
+/** Authorization server metadata (RFC 8414 §2). `mtlsUrl` is the public URL of the listener that asks for certificates. */
+export function metadata(issuer: string, mtlsUrl: string): Record<string, unknown> {
+  const under = (base: string, path: string) => base.replace(/\/$/, "") + path
+  return {
+    issuer,
+    token_endpoint: under(mtlsUrl, "/oauth2/token"),
+    jwks_uri: under(issuer, "/.well-known/jwks.json"),
+    // There is no authorization endpoint yet; the member is required all the same.
+    response_types_supported: [],
+    grant_types_supported: ["client_credentials"],
+    token_endpoint_auth_methods_supported: ["tls_client_auth"],
+    // RFC 8705 §3.3, §5
+    tls_client_certificate_bound_access_tokens: true,
+    mtls_endpoint_aliases: { token_endpoint: under(mtlsUrl, "/oauth2/token") },
+    // RFC 9396 §10
+    authorization_details_types_supported: ["safeconduct_action"],
+  }
+}
