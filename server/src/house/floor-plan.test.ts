@@ -58,6 +58,7 @@ const violations: [title: string, path: string, text: string, says: RegExp][] = 
   ["its own door", "server/src/gate/a.ts", `import { admit } from "#gate"`, /own door/],
   ["a dynamic import", "server/src/gate/a.ts", `const fs = await import("node:fs")`, /dynamically/],
   ["a computed dynamic import", "server/src/gate/a.ts", "const m = await import(name)", /dynamically/],
+  ["a dynamic import in the command", "cli/src/a.ts", `const a = await import("./b.ts")`, /dynamically/],
   ["an unknown door", "server/src/gate/a.ts", `import { x } from "#helpers"`, /no door/],
   ["the tests' helpers", "server/src/gate/a.ts", `import { x } from "#testing"`, /outside a test/],
   ["an unknown room", "server/src/utils/a.ts", "export {}", /stands in no room/],

@@ -79,8 +79,10 @@ export function resolveFrom(path: string, specifier: string): string {
 }
 
 function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
-  if (isDynamic) return `imports ${specifier} dynamically: what a file uses stands at its top`
   const isRelative = specifier.startsWith(".")
+  // The command loads the server only for what needs it, so that everything else starts at once.
+  const isLazyPackage = file.path.startsWith("cli/") && specifier.startsWith("@safeconduct/")
+  if (isDynamic && !isLazyPackage) return `imports ${specifier} dynamically: what a file uses stands at its top`
   if (isRelative && !/\.(ts|js|json)$/.test(specifier)) return `imports ${specifier} without its extension`
   const room = roomOf(file.path)
   if (room === null) return refuseInPackage(file.path, specifier)
