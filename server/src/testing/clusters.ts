@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process"
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
@@ -64,10 +64,11 @@ async function sweep(): Promise<void> {
   for (const name of readdirSync(SHELF)) {
     const folder = join(SHELF, name)
     if (!name.startsWith("run-") || !isOld(folder)) continue
-    await removePostgres(folder).catch((error: unknown) => {
-      const isAnothers = refusalCode(error) === "folder-in-use" || (error as { code?: string }).code === "ENOENT"
-      if (!isAnothers) throw error
-    })
+    const isAnothers = await removePostgres(folder).then(
+      () => false,
+      (error: unknown) => refusalCode(error) === "folder-in-use",
+    )
+    if (!isAnothers) rmSync(folder, { recursive: true, force: true })
   }
 }
 

@@ -33,6 +33,11 @@ export function lockFolder(folder: string): FolderLock {
   }
 }
 
+/** True for a folder that somebody holds or once held: a cluster's. */
+export function wasLocked(folder: string): boolean {
+  return numbers(folder).length > 0
+}
+
 function numbers(folder: string): number[] {
   return readdirSync(folder)
     .map((name) => /^supervisor\.(\d+)\.lock$/.exec(name)?.[1])

@@ -34,7 +34,7 @@ export async function launch(parts: PostmasterParts, wishedPort: number, signal?
     const isPortTaken = started.failure.includes("Address already in use")
     const isPassing =
       (wishedPort === 0 && isPortTaken) ||
-      /shared memory block .* is still in use|another postmaster|another server might be running/.test(started.failure)
+      /shared memory block .* is still in use|lock file "postmaster.pid" already exists/.test(started.failure)
     if (!isPassing || attempt === 50 || signal?.aborted) {
       const reason = isPortTaken ? `Port ${port} is taken` : "PostgreSQL did not start"
       throw new Refusal("not-ready", `${reason}; see ${parts.logFile}.`, { cause: new Error(started.failure) })
@@ -80,7 +80,7 @@ async function tryLaunch(parts: PostmasterParts, port: number, signal?: AbortSig
 }
 
 /** Passed on each start and not written to the data folder, so that a newer version of ours changes them. */
-function settings(port: number, isThrowaway: boolean): string[] {
+export function settings(port: number, isThrowaway: boolean): string[] {
   const values: Record<string, string | number> = {
     listen_addresses: "127.0.0.1",
     port,

@@ -1,18 +1,20 @@
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { Refusal } from "../refusal.ts"
 import { accountOf, chooseAccount } from "./account.ts"
 import { placeOf, pointedPlace, wishedFolder } from "./folders.ts"
-import { lockFolder } from "./lock.ts"
+import { lockFolder, wasLocked } from "./lock.ts"
 import { endSurvivor } from "./survivor.ts"
 
 /**
- * Ends the PostgreSQL of a folder whose owner died, and deletes its data and passwords for good. Does nothing where there is
- * no folder. Throws `folder-in-use` while a living process owns it.
+ * Ends the PostgreSQL of a folder whose owner died, and deletes the folder and its data for good. Does nothing where there
+ * is no folder. Throws `folder-in-use` while a living process owns it, `not-found` for a folder that was never a cluster's.
  */
 export async function removePostgres(path: string): Promise<void> {
   if (!existsSync(path)) return
   const account = chooseAccount()
   const folder = wishedFolder(path, account)
+  if (!wasLocked(folder)) throw new Refusal("not-found", `${folder} holds no database of ours.`)
   // The lock goes with the folder.
   lockFolder(folder)
   const place = pointedPlace(folder) ?? placeOf(folder, account, true)
