@@ -16,6 +16,7 @@ export interface Checkpoints extends AsyncDisposable {
   readonly newest: SignedHead | null
 }
 
+/** What checkpoints are made of. */
 export type CheckpointsParts = {
   database: Database
   signer: LogSigner

@@ -47,6 +47,7 @@ export interface Audit extends AsyncDisposable {
   readonly fork: Refusal | null
 }
 
+/** What the log stands on. */
 export type AuditParts = {
   database: Database
   clock: Clock

@@ -16,6 +16,7 @@ export async function lockHead(tx: Transaction): Promise<TreeHead> {
   return row!
 }
 
+/** The head as last committed. */
 export async function readHead(database: Queryable): Promise<TreeHead> {
   const [row] = await database.query<TreeHead>("select size, root from audit.head")
   return row!
@@ -63,11 +64,13 @@ export async function insertEntries(
   return row!.epoch
 }
 
+/** The revocation epoch, for a transaction that records nothing. */
 export async function readEpoch(tx: Transaction): Promise<number> {
   const [row] = await tx.query<{ epoch: number }>("select epoch from kernel.epoch")
   return row!.epoch
 }
 
+/** Adds tiles that became full. */
 export async function insertTiles(tx: Transaction, tiles: readonly StoredTile[]): Promise<void> {
   await tx.query(
     `insert into audit.tiles (level, index, hashes, root)
@@ -83,6 +86,7 @@ export async function insertTiles(tx: Transaction, tiles: readonly StoredTile[])
   )
 }
 
+/** Adds the personal values of entries that are in the log already. */
 export async function insertDisclosures(tx: Transaction, entries: readonly Written[]): Promise<void> {
   const rows = entries.flatMap(({ id, disclosures }) => disclosures.map((each) => ({ id, ...each })))
   await tx.query(
@@ -96,6 +100,7 @@ export async function insertDisclosures(tx: Transaction, entries: readonly Writt
   )
 }
 
+/** Adds intents; their deadlines count from now by the database's clock. */
 export async function insertIntents(tx: Transaction, entries: readonly Written[]): Promise<void> {
   await tx.query(
     `insert into audit.intents (id, event, session, deadline)
@@ -121,6 +126,7 @@ export async function deleteIntents(tx: Transaction, ids: readonly string[]): Pr
   )
 }
 
+/** Whether any intent is past its deadline, by the database's clock. */
 export async function hasOverdueIntents(database: Queryable): Promise<boolean> {
   const rows = await database.query("select from audit.intents where deadline < clock_timestamp() limit 1")
   return rows.length > 0
@@ -140,6 +146,7 @@ export async function takeOverdueIntents(
   )
 }
 
+/** Hashes of a full tile; null when the database has none. */
 export async function readFullTile(database: Queryable, level: number, index: number): Promise<Buffer | null> {
   const [row] = await database.query<{ hashes: Buffer }>(
     "select hashes from audit.tiles where level = $1 and index = $2",
@@ -171,11 +178,13 @@ export async function readLeaves(database: Queryable, from: number, count: numbe
   return rows.map(({ leaf }) => leaf)
 }
 
+/** The entry of that id, or null. */
 export async function findEntry(database: Queryable, id: string): Promise<StoredEntry | null> {
   const [row] = await database.query<StoredEntry>("select index, id, leaf from audit.entries where id = $1", [id])
   return row ?? null
 }
 
+/** Entries in order, from an index on; all of them, or those of an event or a session. */
 export async function listEntries(
   database: Queryable,
   query: { from: number; limit: number; event?: string | undefined; session?: string | undefined },
@@ -188,6 +197,7 @@ export async function listEntries(
   )
 }
 
+/** An entry's personal values that are not erased, by name. */
 export async function readDisclosures(database: Queryable, entry: string): Promise<Disclosure[]> {
   return await database.query<Disclosure>(
     "select name, salt, value from audit.disclosures where entry = $1 order by name",
@@ -210,6 +220,7 @@ export async function findUnfinishedErasures(database: Queryable): Promise<{ ent
   )
 }
 
+/** Keeps a checkpoint; of one size there is one, and signing again gives the same. */
 export async function insertCheckpoint(database: Queryable, head: TreeHead, note: string): Promise<void> {
   await database.query(
     "insert into audit.checkpoints (size, root, note) values ($1, $2, $3) on conflict (size) do nothing",
@@ -217,6 +228,7 @@ export async function insertCheckpoint(database: Queryable, head: TreeHead, note
   )
 }
 
+/** The signed note of the largest tree, whoever signed it; null before the first. */
 export async function newestCheckpoint(database: Queryable): Promise<string | null> {
   const [row] = await database.query<{ note: string }>("select note from audit.checkpoints order by size desc limit 1")
   return row?.note ?? null
