@@ -14,6 +14,7 @@ export type Right =
   | "identified"
   | "read-agents"
   | "manage-agents"
+  | "manage-operators"
   | "read-sessions"
   | "end-sessions"
   | "read-policy"
