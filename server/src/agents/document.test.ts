@@ -1,0 +1,50 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { Refusal } from "#kernel"
+import { parseAgents } from "./document.ts"
+
+const detail = { type: "safeconduct_action", actions: ["credential:read"], locations: ["kb"] }
+const bot = { owner: "platform@example.com", description: "Answers", purposes: ["answer-questions"], ceiling: [detail] }
+
+function refuses(document: unknown, path: string) {
+  assert.throws(
+    () => parseAgents(document),
+    (error) => {
+      assert.ok(error instanceof Refusal)
+      assert.equal(error.code, "policy-invalid")
+      assert.equal(error.detail?.path, path)
+      return true
+    },
+  )
+}
+
+test("an agent's part reads as it is written, and what it leaves out allows nothing", () => {
+  assert.deepEqual(parseAgents({ "support-bot": bot }), { "support-bot": bot })
+  assert.deepEqual(parseAgents({ a: { owner: "o" } }), {
+    a: { owner: "o", description: "", purposes: [], ceiling: [] },
+  })
+  assert.deepEqual(parseAgents(undefined), {})
+})
+
+test("the first mistake is named by its place", () => {
+  refuses([], "agents")
+  refuses({ a: {} }, "agents.a.owner")
+  refuses({ a: { ...bot, celing: [] } }, "agents.a")
+  refuses({ a: { ...bot, ceiling: [{ ...detail, more: 1 }] } }, "agents.a.ceiling.0")
+  refuses({ a: { ...bot, ceiling: [{ ...detail, type: "other" }] } }, "agents.a.ceiling.0.type")
+  refuses({ a: { ...bot, ceiling: [{ ...detail, actions: ["read"] }] } }, "agents.a.ceiling.0.actions.0")
+  refuses({ a: { ...bot, ceiling: [{ ...detail, locations: [] }] } }, "agents.a.ceiling.0.locations")
+})
+
+test("a name that cannot stand in a SPIFFE ID or that a route has is refused", () => {
+  for (const name of ["Bot", "a/b", "..", "a b", "", "a.", "-a", "x".repeat(64), "operators", "bundle"]) {
+    refuses({ [name]: bot }, `agents.${name}`)
+  }
+})
+
+test("a bound that would vanish by its name is refused", () => {
+  const text = `{"a":{"owner":"o","ceiling":[{"type":"safeconduct_action","actions":["sql:read"],"locations":["kb"],
+    "arguments":{"__proto__":{"max":1}}}]}}`
+  refuses(JSON.parse(text), "agents.a.ceiling.0.arguments.__proto__")
+  refuses(JSON.parse('{"__proto__":{"owner":"o"}}'), "agents.__proto__")
+})

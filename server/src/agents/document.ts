@@ -1,0 +1,48 @@
+import { z } from "zod"
+import { Refusal } from "#kernel"
+import { actionDetails } from "./details.ts"
+import type { AgentsPart } from "./principal.ts"
+
+/** Names of agents, operators and purposes: one segment of a SPIFFE ID, in lower case so that no two look alike by case. */
+export const principalName = z
+  .string()
+  .regex(
+    /^[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?$/,
+    "must be 1 to 63 of a-z 0-9 . _ -, beginning and ending with a-z 0-9",
+  )
+
+const definition = z.strictObject({
+  owner: z.string().min(1).max(254),
+  description: z.string().max(2_000).default(""),
+  purposes: z.array(principalName).max(100).default([]),
+  ceiling: z.array(actionDetails).max(100).default([]),
+})
+
+/** Segments that are routes of their own under /v1/agents. */
+const RESERVED = ["bundle", "enrolments", "operators", "renewals"]
+const agentName = principalName.refine((name) => !RESERVED.includes(name), "is taken by a route; choose another name")
+const part = z.record(agentName, definition)
+
+/**
+ * The `agents` part of safeconduct.yaml. Throws `policy-invalid` with `detail.path` such as `agents.support-bot.ceiling.0`.
+ */
+export function parseAgents(document: unknown): AgentsPart {
+  const odd = prototypePath(document, "agents")
+  const parsed = part.safeParse(document ?? {})
+  if (odd === null && parsed.success) return parsed.data
+  const issue = parsed.error?.issues[0]
+  const path = odd ?? ["agents", ...(issue?.path ?? [])].map(String).join(".")
+  const problem = odd === null ? (issue?.message ?? "not valid") : "this name is not taken"
+  throw new Refusal("policy-invalid", `${path}: ${problem}.`, { detail: { path, problem } })
+}
+
+/** zod leaves a member named __proto__ out without a word, and a bound under that name would be no bound. */
+function prototypePath(value: unknown, path: string): string | null {
+  if (typeof value !== "object" || value === null) return null
+  for (const [name, item] of Object.entries(value)) {
+    const at = `${path}.${name}`
+    const found = name === "__proto__" ? at : prototypePath(item, at)
+    if (found !== null) return found
+  }
+  return null
+}
