@@ -1,0 +1,140 @@
+import { type Database, type Epoch, type Log, Refusal } from "#kernel"
+import type { Agent, AgentPrincipal, AgentsPart, Operator, OperatorPrincipal, Principal } from "./principal.ts"
+import { principalNamed } from "./spiffe-id.ts"
+import { findInstance, type Instance, readAgents, readOperators, readRevision } from "./store.ts"
+import type { Svid } from "./validate.ts"
+
+/**
+ * Who is registered, in memory: every agent and operator with its state, taken in anew when the epoch moves and the
+ * registry's revision with it, and each instance from its first sight on (an instance never changes).
+ */
+export interface Directory {
+  /** The registration of that name that is not retired; null when there is none. */
+  agent(name: string): Agent | null
+  /** The agents of the configuration as registered. */
+  current(): AgentsPart
+  /** Who the SVID stands for. Throws `identity-unknown`, `agent-suspended`, `agent-retired`. */
+  principal(svid: Svid): Promise<Principal>
+  /**
+   * Called with the names of agents that stopped being active, once for each time that happens; and at once with those
+   * that are stopped already, so that whoever ends what they hold finds what a crash left.
+   */
+  onStopped(listener: (names: ReadonlySet<string>) => void): void
+}
+
+export type DirectoryParts = { database: Database; epoch: Epoch; log: Log }
+
+type Held = {
+  revision: number
+  agents: ReadonlyMap<string, Agent>
+  byName: ReadonlyMap<string, Agent>
+  operators: ReadonlyMap<string, Operator>
+}
+
+/** Reads the registry and follows it. */
+export async function openDirectory({ database, epoch, log }: DirectoryParts): Promise<Directory> {
+  let held = await read(database)
+  const instances = new Map<string, Instance>()
+  const listeners: ((names: ReadonlySet<string>) => void)[] = []
+
+  const reload = async () => {
+    if ((await readRevision(database)) === held.revision) return
+    const before = held
+    held = await read(database)
+    const names = stoppedBetween(before, held)
+    if (names.size === 0) return
+    log.info("agents stopped", { agents: [...names] })
+    for (const listener of listeners) listener(names)
+  }
+  epoch.onChange(reload)
+
+  const instanceOf = async (keyThumbprint: string): Promise<Instance | null> => {
+    const known = instances.get(keyThumbprint) ?? (await findInstance(database, keyThumbprint))
+    if (known !== null) instances.set(keyThumbprint, known)
+    return known
+  }
+
+  return {
+    agent: (name) => held.byName.get(name) ?? null,
+    current: () => Object.fromEntries([...held.byName.values()].map((agent) => [agent.name, definitionOf(agent)])),
+    async principal(svid) {
+      const named = principalNamed(svid.id)
+      const instance = named === null ? null : await instanceOf(svid.keyThumbprint)
+      // The certificate's name must be the one that this very key was enrolled for.
+      if (instance === null || named?.kind !== instance.kind || named.name !== instance.name) throw unknown()
+      // Registered on another server a moment ago: our memory may not have it yet.
+      const isNews = !held.agents.has(instance.owner) && !held.operators.has(instance.owner)
+      if (isNews) await reload()
+      return instance.kind === "agent"
+        ? agentPrincipal(held.agents.get(instance.owner), instance, svid)
+        : operatorPrincipal(held.operators.get(instance.owner), instance, svid)
+    },
+    onStopped(listener) {
+      listeners.push(listener)
+      const names = stoppedNow(held)
+      if (names.size > 0) listener(names)
+    },
+  }
+}
+
+/** Refuses an agent that may not act, with the reason that its caller may know. */
+export function refuseUnlessActive(state: Agent["state"], name: string): void {
+  if (state === "active") return
+  if (state === "suspended") {
+    throw new Refusal("agent-suspended", `${name} is suspended. An operator can resume it.`)
+  }
+  throw new Refusal("agent-retired", `${name} is retired and will not act again. Register and enrol anew.`)
+}
+
+/** What the configuration says, without what we added to it. */
+export function definitionOf({ owner, description, purposes, ceiling }: Agent): AgentsPart[string] {
+  return { owner, description, purposes, ceiling }
+}
+
+function agentPrincipal(agent: Agent | undefined, instance: Instance, svid: Svid): AgentPrincipal {
+  if (agent === undefined) throw unknown()
+  refuseUnlessActive(agent.state, `The agent ${agent.name}`)
+  return { kind: "agent", agentId: agent.id, name: agent.name, ...common(instance, svid) }
+}
+
+function operatorPrincipal(operator: Operator | undefined, instance: Instance, svid: Svid): OperatorPrincipal {
+  if (operator === undefined) throw unknown()
+  refuseUnlessActive(operator.state, `The operator ${operator.name}`)
+  const { id: operatorId, name, roles } = operator
+  return { kind: "operator", operatorId, name, roles: [...roles], ...common(instance, svid) }
+}
+
+function common(instance: Instance, { id, serial, thumbprint, notAfterMs }: Svid) {
+  return { spiffeId: id.text, instance: instance.id, serial, thumbprint, notAfterMs }
+}
+
+function unknown(): Refusal {
+  return new Refusal(
+    "identity-unknown",
+    "This certificate's key is not enrolled under its name. Enrol with a join token.",
+  )
+}
+
+async function read(database: Database): Promise<Held> {
+  // The revision first: what changes while we read is then read once more, never missed.
+  const revision = await readRevision(database)
+  const [agents, operators] = [await readAgents(database), await readOperators(database)]
+  return {
+    revision,
+    agents: new Map(agents.map((agent) => [agent.id, agent])),
+    byName: new Map(agents.filter(({ state }) => state !== "retired").map((agent) => [agent.name, agent])),
+    operators: new Map(operators.map((operator) => [operator.id, operator])),
+  }
+}
+
+/** By id, not by name: a name registered anew is another agent, and the old one's connections must go. */
+function stoppedBetween(before: Held, after: Held): Set<string> {
+  const wasActive = [...before.agents.values()].filter(({ state }) => state === "active")
+  return new Set(wasActive.filter(({ id }) => after.agents.get(id)?.state !== "active").map(({ name }) => name))
+}
+
+/** Names under which nobody is active now. */
+function stoppedNow({ agents, byName }: Held): Set<string> {
+  const names = [...agents.values()].map(({ name }) => name)
+  return new Set(names.filter((name) => byName.get(name)?.state !== "active"))
+}

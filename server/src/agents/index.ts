@@ -1,0 +1,179 @@
+/**
+ * Agents: who is acting. Owns registrations (agents, operators), join tokens, instances, the built-in certificate
+ * authority, and the one judgement of certificates. An agent is active, suspended or retired; an instance is one enrolled
+ * key, for good; a certificate (SVID) lives an hour and is renewed by proof of the same key.
+ *
+ * Identification is ours, not TLS's: `identify` validates the chain as SPIFFE demands and looks up key and state in
+ * memory, which follows the epoch. Suspending, resuming and retiring are Changes that the gate commits together with what
+ * they end in other rooms; so is `replace`. What an agent may do is not decided here: `sessions` and `policy` read its
+ * ceiling. Who may call which route is: roles.ts.
+ */
+import type { Audit, Change } from "#audit"
+import {
+  type Clock,
+  type Database,
+  type Epoch,
+  type Json,
+  type Keyring,
+  type Log,
+  type Migrations,
+  nameDeployment,
+} from "#kernel"
+import { openAuthority } from "./authority.ts"
+import { openDirectory } from "./directory.ts"
+import { parseAgents } from "./document.ts"
+import { type Enrolment, enrol, renew } from "./enrol.ts"
+import { type JoinRequest, type JoinToken, mintToken, storeFirstToken, storeToken } from "./join.ts"
+import { type AgentListing, listAgents, listOperators, type OperatorListing } from "./listing.ts"
+import type { Agent, AgentsPart, Operator, Principal } from "./principal.ts"
+import { type AgentStep, changeState, replaceAgents, retireOperator, type StateChange } from "./registry.ts"
+import { issueServerIdentity, type ServerIdentity, type ServerNames } from "./server-identity.ts"
+import { checkTrustDomain } from "./spiffe-id.ts"
+import { prune } from "./store.ts"
+import { validateSvid } from "./validate.ts"
+
+export { newSigningRequest } from "./csr.ts"
+export { type ActionDetails, actionDetails } from "./details.ts"
+export type { Enrolment } from "./enrol.ts"
+export { events } from "./events.ts"
+export type { JoinRequest, JoinToken } from "./join.ts"
+export type { AgentListing, OperatorListing } from "./listing.ts"
+export type * from "./principal.ts"
+export type { AgentStep, StateChange } from "./registry.ts"
+export { mayCall, roles } from "./roles.ts"
+export { routes } from "./routes.ts"
+export type { ServerIdentity, ServerNames } from "./server-identity.ts"
+export { parseSpiffeId, type SpiffeId, spiffeIdOf } from "./spiffe-id.ts"
+export { type Svid, validateSvid } from "./validate.ts"
+
+/** Tables of this room. */
+export const migrations: Migrations = { room: "agents", folder: new URL("./migrations/", import.meta.url) }
+
+/** How long what this room hands out lives, seconds. */
+export type AgentsLifetimes = {
+  joinTokenSeconds: number
+  svidSeconds: number
+  /** How long after its end an SVID is still good for its renewal. */
+  lateRenewalSeconds: number
+}
+
+const LIFETIMES: AgentsLifetimes = { joinTokenSeconds: 900, svidSeconds: 3_600, lateRenewalSeconds: 86_400 }
+/** How often the authority looks at its own age and old rows are forgotten. */
+const HOUSEKEEPING_MS = 1_800_000
+
+/** The agents room. `by` is always the SPIFFE ID of who does it, or "server". */
+export interface Agents extends AsyncDisposable {
+  readonly trustDomain: string
+  /** The roots, one PEM each: what a client must hold to know this deployment. */
+  roots(): string[]
+  /** The SPIFFE bundle as a JWK set. */
+  bundle(): Json
+  /** Parses the `agents` part of the configuration. Throws `policy-invalid` with `detail.path`. */
+  parse(document: unknown): AgentsPart
+  /** The part in force, from memory. */
+  current(): AgentsPart
+  /** Puts a part in force; agents that are not in it are retired. */
+  replace(part: AgentsPart, by: string): Change<AgentStep[]>
+  /** A registered agent, active or suspended, from memory; null for others. */
+  agent(name: string): Agent | null
+  /** Agents with their instances, retired ones last; from the database. */
+  list(): Promise<AgentListing[]>
+  operators(): Promise<OperatorListing[]>
+  /**
+   * Who shows this chain, DER, leaf first. Throws `svid-invalid`, `svid-expired`, `identity-unknown`, `agent-suspended`,
+   * `agent-retired`. Reads the database only for an instance it never saw.
+   */
+  identify(chain: readonly Uint8Array[], options?: { forRenewal?: boolean }): Promise<Principal>
+  /** Makes a join token, committed. Throws `not-found`, `agent-suspended`. */
+  createJoinToken(request: JoinRequest, by: string): Promise<JoinToken>
+  /** The first admin's token; null when an operator is enrolled or a token for one can still be used. */
+  bootstrap(): Promise<JoinToken | null>
+  enrol(request: { token: string; csr: string }): Promise<Enrolment>
+  renew(principal: Principal, csr: string): Promise<Enrolment>
+  /** Throws `not-found` when committed for a name that is not registered; records nothing when it is so already. */
+  suspend(name: string, reason: string, by: string): Change<StateChange>
+  resume(name: string, reason: string, by: string): Change<StateChange>
+  retire(name: string, reason: string, by: string): Change<StateChange>
+  /** Committed at once. Throws `not-found`, `last-admin`. */
+  retireOperator(name: string, reason: string, by: string): Promise<Operator>
+  /** Called when agents stopped being active on any server, as the epoch is read; and at once with those that are already. */
+  onStopped(listener: (names: ReadonlySet<string>) => void): void
+  /** A new SVID for this server, committed. The caller renews it at half its life. */
+  serverIdentity(names: ServerNames): Promise<ServerIdentity>
+}
+
+export type AgentsParts = {
+  database: Database
+  audit: Audit
+  epoch: Epoch
+  keyring: Keyring
+  trustDomain: string
+  clock: Clock
+  log: Log
+  lifetimes?: Partial<AgentsLifetimes>
+}
+
+/** Opens the room; makes the certificate authority on an empty database. Throws `not-ready`, `key-unusable`. */
+export async function openAgents(parts: AgentsParts): Promise<Agents> {
+  const { database, audit, epoch, clock, log, trustDomain } = parts
+  const lifetimes = { ...LIFETIMES, ...parts.lifetimes }
+  checkTrustDomain(trustDomain)
+  await nameDeployment(database, trustDomain)
+  const authority = await openAuthority({ ...parts, svidSeconds: lifetimes.svidSeconds })
+  const directory = await openDirectory({ database, epoch, log })
+  const enrolParts = { database, audit, authority, trustDomain, clock }
+
+  const keepHouse = async () => {
+    await authority.refresh()
+    await prune(database)
+  }
+  let running: Promise<void> | undefined
+  const housekeeping = setInterval(() => {
+    running = keepHouse().catch((error: unknown) => log.warn("agents' housekeeping failed", { error }))
+  }, HOUSEKEEPING_MS).unref()
+
+  return {
+    trustDomain,
+    roots: () => authority.roots(),
+    bundle: () => authority.bundle(),
+    parse: parseAgents,
+    current: () => directory.current(),
+    replace: replaceAgents,
+    agent: (name) => directory.agent(name),
+    list: () => listAgents(database),
+    operators: () => listOperators(database),
+    async identify(chain, { forRenewal = false } = {}) {
+      const graceMs = forRenewal ? lifetimes.lateRenewalSeconds * 1_000 : 0
+      return await directory.principal(
+        validateSvid(chain, { bundles: authority.bundles, nowMs: clock.nowMs(), use: "client", graceMs }),
+      )
+    },
+    async createJoinToken(request, by) {
+      const { hash, text } = mintToken(authority.rootDigests[0]!)
+      const { result } = await audit.commit(storeToken(hash, request, lifetimes.joinTokenSeconds, by))
+      // A crash here leaves a token that nobody holds; it expires.
+      return { token: text, expiresAt: result.expiresAt }
+    },
+    async bootstrap() {
+      const { hash, text } = mintToken(authority.rootDigests[0]!)
+      const { result } = await audit.commit(storeFirstToken(hash, "admin", lifetimes.joinTokenSeconds))
+      return result === null ? null : { token: text, expiresAt: result.expiresAt }
+    },
+    enrol: (request) => enrol(enrolParts, request),
+    renew: (principal, csr) => renew(enrolParts, principal, csr),
+    suspend: (name, reason, by) => changeState(name, "suspended", reason, by),
+    resume: (name, reason, by) => changeState(name, "active", reason, by),
+    retire: (name, reason, by) => changeState(name, "retired", reason, by),
+    async retireOperator(name, reason, by) {
+      const { result } = await audit.commit(retireOperator(name, reason, by))
+      await epoch.refresh()
+      return result
+    },
+    onStopped: (listener) => directory.onStopped(listener),
+    serverIdentity: (names) => issueServerIdentity(enrolParts, names),
+    async [Symbol.asyncDispose]() {
+      clearInterval(housekeeping)
+      await running
+    },
+  }
+}
