@@ -1,0 +1,39 @@
+import { z } from "zod"
+import { base64url, digest, type Json, newId, random } from "#kernel"
+
+/** What an agent asks to do. */
+export type Action = {
+  type: "tool" | "sql" | "http" | "credential" | "delegate"
+  /** Name of the resource it happens to. */
+  resource: string
+  /** What happens there, in the resource's own words: read, write, a tool's name. */
+  operation: string
+  arguments: { [name: string]: Json }
+}
+
+const name = z.string().min(1).max(200)
+
+/** An action as it arrives; unknown fields are refused. */
+export const actionSchema = z.strictObject({
+  type: z.enum(["tool", "sql", "http", "credential", "delegate"]),
+  resource: name,
+  operation: name,
+  arguments: z.record(z.string().max(200), z.json()).default({}),
+})
+
+/** An action under a name, with the digest that entries, approvals and leases refer to. */
+export type NamedAction = Action & { id: string; digest: string }
+
+/**
+ * Names an action: its digest is SHA-256 over its canonical JSON (RFC 8785) with 128 random bits, so that an entry that
+ * shows the digest does not let anybody guess the arguments.
+ */
+export function nameAction(action: Action): NamedAction {
+  const salt = base64url(random(16))
+  return { ...action, id: newId("action"), digest: base64url(digest({ ...action, salt })) }
+}
+
+/** What an entry says of an action: never its arguments. */
+export function actionReference({ id, digest, type, resource, operation }: NamedAction) {
+  return { id, digest, type, resource, operation }
+}

@@ -1,0 +1,101 @@
+import { z } from "zod"
+import type { AgentsPart } from "#agents"
+import { together } from "#audit"
+import type { ResourcesPart } from "#credentials"
+import { Refusal } from "#kernel"
+import { type Document, diff, type PolicySet, parse as parsePolicies } from "#policy"
+import type { PurposesPart } from "#sessions"
+import type { Rooms } from "./rooms.ts"
+
+const named = z.record(z.string(), z.json())
+
+/** The whole configuration as `apply` sends it; each room checks its own part. */
+export const documentSchema = z.strictObject({
+  purposes: named.default({}),
+  resources: named.default({}),
+  agents: named.default({}),
+  policies: z.array(z.strictObject({ file: z.string().max(300), text: z.string() })).default([]),
+})
+
+/** What would change, in words, one line each; empty when nothing would. */
+export type Difference = { digest: string | null; lines: string[] }
+
+/** Checks a document wholly, as apply() would, and says what it would change. Throws `policy-invalid`. */
+export function compare(rooms: Rooms, document: Document): Difference {
+  check(rooms, document)
+  const before = rooms.policy.version()
+  return { digest: before?.digest ?? null, lines: diff(before?.document ?? null, document) }
+}
+
+/**
+ * Puts a document in force: all rooms' parts in one transaction, or none. `expected` is the digest that the difference was
+ * shown against; when another version came in between, nothing is applied.
+ */
+export async function apply(
+  rooms: Rooms,
+  by: string,
+  document: Document,
+  expected?: string | null,
+): Promise<Difference & { digest: string }> {
+  const parts = check(rooms, document)
+  const before = brokenAsNull(rooms)
+  if (expected !== undefined && (before?.digest ?? null) !== expected) {
+    throw new Refusal("idempotency-conflict", "Another version was applied since the difference was shown. Look again.")
+  }
+  const lines = diff(before?.document ?? null, document)
+  const change = together(
+    together(rooms.sessions.replace(parts.purposes, by), rooms.credentials.replace(parts.resources, by)),
+    together(rooms.agents.replace(parts.agents, by), rooms.policy.replace(document, parts.policies, by)),
+  )
+  const { result } = await rooms.audit.commit(change)
+  // A crash here leaves the new version in force; every server takes it in with the next reading of the epoch.
+  await rooms.epoch.refresh()
+  return { digest: result[1][1].digest, lines }
+}
+
+type Parts = { purposes: PurposesPart; resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
+
+function check(rooms: Rooms, document: Document): Parts {
+  const parts = {
+    purposes: rooms.sessions.parse(document.purposes ?? {}),
+    resources: rooms.credentials.parse(document.resources ?? {}),
+    agents: rooms.agents.parse(document.agents ?? {}),
+    policies: parsePolicies(document.policies),
+  }
+  crossCheck(parts)
+  return parts
+}
+
+/** Names that one part uses must exist in the other: a misspelt one would silently allow nothing. */
+function crossCheck({ purposes, resources, agents, policies }: Parts): void {
+  const need = (isThere: boolean, path: string, sentence: string) => {
+    if (!isThere) throw new Refusal("policy-invalid", `${path}: ${sentence}`, { detail: { path } })
+  }
+  for (const [name, agent] of Object.entries(agents)) {
+    for (const purpose of agent.purposes) {
+      need(Object.hasOwn(purposes, purpose), `agents.${name}.purposes`, `there is no purpose "${purpose}".`)
+    }
+    needLocations(agent.ceiling, `agents.${name}.ceiling`)
+  }
+  for (const [name, purpose] of Object.entries(purposes)) needLocations(purpose.actions, `purposes.${name}.actions`)
+  for (const policy of policies.policies) {
+    const isKnown = policy.purpose === null || Object.hasOwn(purposes, policy.purpose)
+    need(isKnown, `${policy.file}:${policy.line}`, `there is no purpose "${policy.purpose}".`)
+  }
+
+  function needLocations(details: readonly { locations: readonly string[] }[], path: string): void {
+    for (const location of details.flatMap(({ locations }) => locations)) {
+      need(Object.hasOwn(resources, location), path, `there is no resource "${location}".`)
+    }
+  }
+}
+
+/** A version in force that does not load must not stand in the way of a good one. */
+function brokenAsNull(rooms: Rooms) {
+  try {
+    return rooms.policy.version()
+  } catch (error) {
+    if (error instanceof Refusal && error.code === "policy-broken") return null
+    throw error
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Gate: the one door. It leads every conversation between rooms that ends in an effect: opening, renewing and ending a
+ * session, an action and its outcome, a lease, stopping an agent, putting a configuration in force.
+ *
+ * `admit` asks the questions in order and commits the answer before anything acts; `act` then makes the credential;
+ * `complete` takes the outcome. It owns no table and keeps nothing: what it needs it asks the rooms for, and what
+ * happened it writes through audit. Enforcement points translate and call; they never decide. Wire formats are api's.
+ */
+export * from "./act.ts"
+export * from "./action.ts"
+export * from "./admit.ts"
+export * from "./apply.ts"
+export * from "./end.ts"
+export { events } from "./events.ts"
+export * from "./lease.ts"
+export * from "./open.ts"
+export type { Rooms } from "./rooms.ts"
+export { routes } from "./routes.ts"
+export * from "./stop.ts"
+export * from "./sweep.ts"

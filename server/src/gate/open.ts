@@ -1,0 +1,56 @@
+import type { AgentPrincipal } from "#agents"
+import { Refusal } from "#kernel"
+import type { IssuedToken, Session } from "#sessions"
+import { actor, type Rooms } from "./rooms.ts"
+
+/** What an agent asks when it opens a session; lifetimes only shorten what the purpose gives. Seconds. */
+export type OpenRequest = { purpose: string; lifetimeSeconds?: number | undefined; hardEndSeconds?: number | undefined }
+
+/** A session and the token bound to the caller's certificate. */
+export type Opened = { session: Session; token: IssuedToken }
+
+/**
+ * Opens a session for a purpose that the agent may serve. The mandate is compiled from the purpose's template and the
+ * agent's ceiling alone: nothing that the agent says is in it. A refusal is recorded. Throws `purpose-unknown`,
+ * `purpose-not-allowed`, `epoch-changed`.
+ */
+export async function openSession(rooms: Rooms, caller: AgentPrincipal, request: OpenRequest): Promise<Opened> {
+  const { sessions, audit, epoch } = rooms
+  const seen = epoch.current
+  const { purposes, ceiling } = rooms.agents.agent(caller.name) ?? { purposes: [], ceiling: [] }
+  const opening = await recordingRefusal(rooms, caller, request, () =>
+    sessions.open({ caller, purposes, ceiling, ...request }),
+  )
+  const committed = await audit.commit(sessions.withToken(opening, caller))
+  // A crash here leaves an open session that nobody holds: it lapses.
+  if (committed.epoch === seen) return committed.result
+  // Something was taken away meanwhile, perhaps this agent's right: let the caller ask again under what holds now.
+  await audit.commit(sessions.end(committed.result.session.id, "ended", "server"))
+  await epoch.refresh()
+  throw new Refusal("epoch-changed", "Rights changed while the session was opened. Try again.")
+}
+
+/** Extends the caller's session, never past its hard end, and issues a token for its certificate. */
+export async function renewSession(rooms: Rooms, caller: AgentPrincipal, sessionId: string): Promise<Opened> {
+  const { session } = await rooms.sessions.standing(sessionId, caller)
+  const activeAt = await rooms.credentials.lastActive(session.id)
+  const change = rooms.sessions.renew(session, caller, activeAt?.getTime() ?? null)
+  return (await rooms.audit.commit(rooms.sessions.withToken(change, caller))).result
+}
+
+async function recordingRefusal<T>(
+  rooms: Rooms,
+  caller: AgentPrincipal,
+  { purpose }: OpenRequest,
+  work: () => T,
+): Promise<T> {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof Refusal) {
+      const data = { purpose, code: error.code }
+      await rooms.audit.commit({ entries: () => [{ event: "gate.session-refused", ...actor(caller), data }] })
+    }
+    throw error
+  }
+}

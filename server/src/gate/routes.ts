@@ -1,0 +1,203 @@
+import { z } from "zod"
+import type { AgentPrincipal, OperatorPrincipal, Principal } from "#agents"
+import { leaseView } from "#credentials"
+import { Refusal, type Route, route } from "#kernel"
+import { sessionView } from "#sessions"
+import { type Acted, act, complete } from "./act.ts"
+import { actionSchema } from "./action.ts"
+import { apply, compare, documentSchema } from "./apply.ts"
+import { endSession } from "./end.ts"
+import { renewLease, revokeLease } from "./lease.ts"
+import { type Opened, openSession, renewSession } from "./open.ts"
+import type { Rooms } from "./rooms.ts"
+import { setAgentState } from "./stop.ts"
+
+const seconds = z
+  .int()
+  .min(1)
+  .max(30 * 86_400)
+const openSchema = z.strictObject({
+  purpose: z.string().min(1).max(200),
+  lifetimeSeconds: seconds.optional(),
+  hardEndSeconds: seconds.optional(),
+})
+const actSchema = z.strictObject({ session: z.string().max(100), action: actionSchema })
+const outcomeSchema = z.strictObject({
+  outcome: z.enum(["succeeded", "failed"]),
+  detail: z.string().max(500).optional(),
+})
+const reasonSchema = z.strictObject({ reason: z.string().min(1).max(500).default("no reason given") })
+const applySchema = z.strictObject({ document: documentSchema, expected: z.string().max(100).nullable().optional() })
+const diffSchema = z.strictObject({ document: documentSchema })
+
+/** Every effect that crosses rooms, whatever noun its URL carries. */
+export function routes(rooms: Rooms): Route<Principal | null, never>[] {
+  return [
+    route<Principal | null, z.infer<typeof openSchema>>({
+      method: "POST",
+      path: "/v1/sessions",
+      listeners: ["agents"],
+      right: "agent",
+      events: ["sessions.opened", "sessions.token-issued", "gate.session-refused"],
+      summary: "Open a session for a purpose",
+      body: openSchema,
+      status: 201,
+      handle: async ({ caller, body }) => openedView(await openSession(rooms, agentOf(caller), body)),
+    }),
+    route<Principal | null, undefined>({
+      method: "POST",
+      path: "/v1/sessions/{id}/renewal",
+      listeners: ["agents"],
+      right: "agent",
+      events: ["sessions.renewed", "sessions.token-issued"],
+      summary: "Extend a session that is in use, and get a new token",
+      handle: async ({ caller, params }) => openedView(await renewSession(rooms, agentOf(caller), params.id!)),
+    }),
+    route<Principal | null, undefined>({
+      method: "DELETE",
+      path: "/v1/sessions/{id}",
+      listeners: ["agents"],
+      right: "end-sessions",
+      events: ["sessions.ended", "credentials.lease-revoking", "credentials.lease-revoked"],
+      summary: "End a session: every lease is revoked and its connections are cut before the answer",
+      handle: async ({ caller, params }) => {
+        const { id } = await rooms.sessions.find(params.id!, caller!)
+        const { session, leases } = await endSession(rooms, id, "ended", caller!.spiffeId)
+        return { session: sessionView(session), leases }
+      },
+    }),
+    route<Principal | null, z.infer<typeof actSchema>>({
+      method: "POST",
+      path: "/v1/actions",
+      listeners: ["agents"],
+      right: "agent",
+      events: [
+        "gate.action-begun",
+        "gate.action-denied",
+        "gate.action-discarded",
+        "credentials.lease-intended",
+        "credentials.lease-issued",
+      ],
+      summary: "Ask for an action: the verdict, and where it is allowed the credential",
+      body: actSchema,
+      handle: async ({ caller, body, headers }) =>
+        actedView(await act(rooms, agentOf(caller), { ...body, idempotencyKey: idempotencyKey(headers) })),
+    }),
+    route<Principal | null, z.infer<typeof outcomeSchema>>({
+      method: "POST",
+      path: "/v1/actions/{id}/outcome",
+      listeners: ["agents"],
+      right: "agent",
+      events: ["gate.action-succeeded", "gate.action-failed"],
+      summary: "Report what became of an allowed action, by the entry that allowed it",
+      body: outcomeSchema,
+      handle: async ({ caller, params, body }) => {
+        await complete(rooms, agentOf(caller), params.id!, body)
+        return {}
+      },
+    }),
+    ...leaseRoutes(rooms),
+    ...operatorRoutes(rooms),
+  ]
+}
+
+function leaseRoutes(rooms: Rooms): Route<Principal | null, never>[] {
+  return [
+    route<Principal | null, undefined>({
+      method: "POST",
+      path: "/v1/credentials/leases/{id}/renewal",
+      listeners: ["agents"],
+      right: "agent",
+      events: ["credentials.lease-renewed"],
+      summary: "Extend a lease within its session; open connections stay",
+      handle: async ({ caller, params }) => leaseView(await renewLease(rooms, agentOf(caller), params.id!)),
+    }),
+    route<Principal | null, undefined>({
+      method: "DELETE",
+      path: "/v1/credentials/leases/{id}",
+      listeners: ["agents"],
+      right: "end-sessions",
+      events: ["credentials.lease-revoking", "credentials.lease-revoked"],
+      summary: "Revoke a lease: its connections are cut before the answer",
+      handle: ({ caller, params }) => revokeLease(rooms, caller!, params.id!),
+    }),
+  ]
+}
+
+function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
+  const stop = (path: string, method: "POST" | "DELETE", to: "suspended" | "active" | "retired", summary: string) =>
+    route<Principal | null, z.infer<typeof reasonSchema>>({
+      method,
+      path,
+      listeners: ["agents"],
+      right: "manage-agents",
+      events: [{ suspended: "agents.suspended", active: "agents.resumed", retired: "agents.retired" }[to]],
+      summary,
+      body: reasonSchema,
+      handle: async ({ caller, params, body }) =>
+        setAgentState(rooms, operatorOf(caller), params.name!, to, body.reason),
+    })
+  return [
+    stop(
+      "/v1/agents/{name}/suspension",
+      "POST",
+      "suspended",
+      "Stop an agent: sessions, leases and connections end at once",
+    ),
+    stop("/v1/agents/{name}/suspension", "DELETE", "active", "Let a suspended agent work again"),
+    stop("/v1/agents/{name}/retirement", "POST", "retired", "Stop an agent for good"),
+    route<Principal | null, z.infer<typeof diffSchema>>({
+      method: "POST",
+      path: "/v1/policy/diff",
+      listeners: ["agents"],
+      right: "read-policy",
+      events: null,
+      summary: "What a configuration would change, checked as apply would",
+      body: diffSchema,
+      handle: ({ body }) => compare(rooms, body.document),
+    }),
+    route<Principal | null, z.infer<typeof applySchema>>({
+      method: "PUT",
+      path: "/v1/policy",
+      listeners: ["agents"],
+      right: "apply-policy",
+      events: ["policy.applied", "sessions.purposes-replaced", "agents.registered", "agents.changed", "agents.retired"],
+      summary: "Put a configuration in force: purposes, resources, agents and policies, all or nothing",
+      body: applySchema,
+      handle: ({ caller, body }) => apply(rooms, operatorOf(caller).spiffeId, body.document, body.expected),
+    }),
+  ]
+}
+
+function openedView({ session, token }: Opened) {
+  const { accessToken, tokenType, expiresIn } = token
+  return { session: sessionView(session), accessToken, tokenType, expiresIn }
+}
+
+/** The action is known by the entry that holds its decision: that is what an outcome refers to. */
+function actedView({ action, decision, entry, handed }: Acted) {
+  const { verdict, reasons, policies } = decision
+  const answer = { id: entry, entry, digest: action.digest, verdict, reasons, policies }
+  if (handed === null) return answer
+  return { ...answer, lease: { ...leaseView(handed.lease), credential: handed.credential.reveal() } }
+}
+
+/** The right "agent" was checked; this tells the compiler. */
+function agentOf(caller: Principal | null): AgentPrincipal {
+  if (caller?.kind !== "agent") throw new Refusal("wrong-role", "Only an agent may do this.")
+  return caller
+}
+
+function operatorOf(caller: Principal | null): OperatorPrincipal {
+  if (caller?.kind !== "operator") throw new Refusal("wrong-role", "Only an operator may do this.")
+  return caller
+}
+
+/** draft-ietf-httpapi-idempotency-key-header: the same key is the same request, and gets the same lease. */
+function idempotencyKey(headers: Headers): string | null {
+  const key = headers.get("idempotency-key")
+  if (key !== null && !/^[\x21-\x7e]{1,200}$/.test(key)) {
+    throw new Refusal("invalid-request", "Idempotency-Key must be 1 to 200 printable characters without spaces.")
+  }
+  return key
+}
