@@ -1,0 +1,53 @@
+import { type Route, route } from "#kernel"
+
+/** One thing that must hold for new work to succeed; `problem` is null when it does, else what is wrong and what to do. */
+export type Check = { name: string; problem(): Promise<string | null> | string | null }
+
+/**
+ * Liveness and readiness. Ready means that new work would succeed now: each check does new work (writes, signs, decides)
+ * instead of reading back what was true a while ago.
+ */
+export function healthRoutes(checks: readonly Check[]): Route<unknown, never>[] {
+  return [
+    route({
+      method: "GET",
+      path: "/livez",
+      listeners: ["ops"],
+      right: "public",
+      events: null,
+      summary: "The process runs",
+      handle: () => ({ status: "alive" }),
+    }),
+    route({
+      method: "GET",
+      path: "/readyz",
+      listeners: ["ops"],
+      right: "public",
+      events: null,
+      summary: "New work would succeed",
+      handle: async () => {
+        const results = await Promise.all(checks.map(runCheck))
+        const isReady = results.every(({ problem }) => problem === null)
+        const body = { status: isReady ? "ready" : "not-ready", checks: results }
+        return new Response(JSON.stringify(body), {
+          status: isReady ? 200 : 503,
+          headers: { "content-type": "application/json", "cache-control": "no-store" },
+        })
+      },
+    }),
+  ]
+}
+
+const CHECK_TIMEOUT_MS = 3_000
+
+async function runCheck({ name, problem }: Check): Promise<{ name: string; problem: string | null }> {
+  const late = Promise.withResolvers<string>()
+  const timer = setTimeout(() => late.resolve(`no answer within ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS)
+  try {
+    return { name, problem: await Promise.race([problem(), late.promise]) }
+  } catch (error) {
+    return { name, problem: error instanceof Error ? error.message : "failed" }
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,58 @@
+import type { TLSSocket } from "node:tls"
+import type { Agents, Principal } from "#agents"
+import { type Clock, type Epoch, Refusal } from "#kernel"
+
+/** Longest chain that we look at: leaf, intermediate, and one more. */
+const MAX_CHAIN = 4
+
+/**
+ * Who is at the other end of a connection, remembered with it. The judgement holds while the revocation epoch stands and
+ * the SVID has not expired; after that the chain is validated again, so that a suspended agent's open connection is worth
+ * nothing. Node's own `authorized` flag is not consulted: its TLS accepts leaves that SPIFFE forbids.
+ */
+export type Peers = {
+  /** Null when the client sent no certificate; throws when it sent one that is not good. */
+  identify(socket: TLSSocket, options?: { forRenewal?: boolean }): Promise<Principal | null>
+  /** Closes every connection of these agents. */
+  closeAll(names: ReadonlySet<string>): void
+}
+
+type Known = { principal: Principal; epoch: number }
+
+/** Remembers the peers of one listener. */
+export function createPeers({ agents, epoch, clock }: { agents: Agents; epoch: Epoch; clock: Clock }): Peers {
+  const known = new Map<TLSSocket, Known>()
+  return {
+    async identify(socket, { forRenewal = false } = {}) {
+      const held = known.get(socket)
+      if (held !== undefined && held.epoch === epoch.current && held.principal.notAfterMs > clock.nowMs()) {
+        return held.principal
+      }
+      const chain = chainOf(socket)
+      if (chain.length === 0) return null
+      const seenAt = epoch.current
+      const principal = await agents.identify(chain, { forRenewal })
+      if (!known.has(socket)) socket.once("close", () => known.delete(socket))
+      known.set(socket, { principal, epoch: seenAt })
+      return principal
+    },
+    closeAll(names) {
+      for (const [socket, { principal }] of known) {
+        if (principal.kind === "agent" && names.has(principal.name)) socket.destroy()
+      }
+    },
+  }
+}
+
+function chainOf(socket: TLSSocket): Buffer[] {
+  const chain: Buffer[] = []
+  const seen = new Set<string>()
+  let next = socket.getPeerX509Certificate?.()
+  while (next !== undefined && !seen.has(next.fingerprint256)) {
+    if (chain.length === MAX_CHAIN) throw new Refusal("svid-invalid", "The certificate chain is too long.")
+    seen.add(next.fingerprint256)
+    chain.push(next.raw)
+    next = next.issuerCertificate
+  }
+  return chain
+}

@@ -1,0 +1,68 @@
+import { type Log, Refusal, type RefusalCode, refusals } from "#kernel"
+
+/** RFC 9457 problem details, with our stable code. */
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  code: RefusalCode
+  detail: string
+  retryable: boolean
+  [extension: string]: unknown
+}
+
+/** Where the meaning of each code is published; an identifier, not necessarily a page. */
+const TYPE = "urn:safeconduct:refusal:"
+
+/** Seconds a client should wait before it repeats a retryable request. */
+const RETRY_AFTER_SECONDS = "1"
+
+/** The one mapping of errors to HTTP. A Refusal tells the caller; anything else is a bug: logged, and "internal" outside. */
+export function problemResponse(error: unknown, log: Log): Response {
+  const refusal = asRefusal(error, log)
+  const { status, isRetryable } = refusals[refusal.code]
+  const body: Problem = {
+    ...refusal.detail,
+    type: TYPE + refusal.code,
+    title: refusal.code.replaceAll("-", " "),
+    status,
+    code: refusal.code,
+    detail: refusal.message,
+    retryable: isRetryable,
+  }
+  return respond(body, status, "application/problem+json", isRetryable)
+}
+
+/** The same for the OAuth endpoints, which speak RFC 6749 §5.2 only. */
+export function oauthErrorResponse(error: unknown, log: Log): Response {
+  const refusal = asRefusal(error, log)
+  const { status, oauth, isRetryable } = refusals[refusal.code]
+  // RFC 6749 §5.2: 400 unless the client's authentication failed.
+  const oauthStatus = status === 401 ? 401 : isRetryable ? status : status >= 500 ? status : 400
+  return respond(
+    { error: oauth, error_description: ascii(refusal.message) },
+    oauthStatus,
+    "application/json",
+    isRetryable,
+  )
+}
+
+function asRefusal(error: unknown, log: Log): Refusal {
+  if (error instanceof Refusal) {
+    if (error.cause !== undefined) log.info("refused", { code: error.code, error: error.cause })
+    return error
+  }
+  log.error("unexpected error", { error })
+  return new Refusal("internal", "Something is wrong on our side; it was logged. Nothing was released.")
+}
+
+function respond(body: object, status: number, type: string, isRetryable: boolean): Response {
+  const headers = new Headers({ "content-type": type, "cache-control": "no-store" })
+  if (isRetryable) headers.set("retry-after", RETRY_AFTER_SECONDS)
+  return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** RFC 6749 §5.2: %x20-21 / %x23-5B / %x5D-7E. */
+function ascii(text: string): string {
+  return text.replaceAll(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, "'")
+}
