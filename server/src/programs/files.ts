@@ -1,0 +1,47 @@
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs"
+import { dirname } from "node:path"
+import { base64url, Refusal, random, readKeyFile } from "#kernel"
+
+/** The text of a file that is made, with mode 0600 and synced, when it does not exist yet. Two makers: one wins, both read it. */
+export function readOrCreate(path: string, make: () => string): string {
+  if (!existsSync(path)) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    try {
+      writeNew(path, make())
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
+    }
+  }
+  return readFileSync(path, "utf8")
+}
+
+/** The key-encryption key of a file, 32 bytes. Throws `key-unusable` with what to do. */
+export function readKeyEncryptionKey(path: string): Buffer {
+  try {
+    return readKeyFile(path)
+  } catch (cause) {
+    throw new Refusal(
+      "key-unusable",
+      `The key-encryption key cannot be read from ${path}; run "safeconduct keys create".`,
+      {
+        cause,
+      },
+    )
+  }
+}
+
+/** A new key-encryption key as the text of its file. */
+export function newKeyEncryptionKey(): string {
+  return `${base64url(random(32))}\n`
+}
+
+function writeNew(path: string, text: string): void {
+  // "wx": never over a key that another process has just made.
+  const file = openSync(path, "wx", 0o600)
+  try {
+    writeSync(file, text)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}

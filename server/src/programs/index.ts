@@ -1,0 +1,17 @@
+/**
+ * Programs: starts things and wires them; nobody uses it but the command line, the examples and the tests.
+ *
+ * `serve` runs a server on a migrated database, `migrate` brings a database up to date, `dev` does both on an embedded
+ * PostgreSQL with keys of its own. configuration.ts says where each setting comes from, document.ts reads
+ * safeconduct.yaml. Nothing here decides or records.
+ */
+export { applyPrepare, checkPrepared, type PrepareSpec, prepareStatements } from "#credentials"
+export { createLog, type EmbeddedPostgres, type Log, Refusal, refusals, silentLog, startPostgres } from "#kernel"
+export * from "./configuration.ts"
+export * from "./dev.ts"
+export * from "./diagnose.ts"
+export * from "./document.ts"
+export * from "./log-key.ts"
+export * from "./migrate.ts"
+export { allEvents, allMigrations } from "./rooms.ts"
+export { allRoutes, type Running, type ServeOptions, serve } from "./serve.ts"
