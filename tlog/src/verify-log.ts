@@ -61,9 +61,10 @@ function compareWithOlder(found: Walk, { size, root }: Checkpoint, older: Checkp
     return [{ code: "entries-dropped", message, index: size }]
   }
   if (found.rootAtMark === null || same(found.rootAtMark, older.root)) return []
-  // Entries that were changed since the signature are told as such; history is rewritten where a signature covers them.
-  const isTampered = found.differences.length > 0 && (found.root === null || !same(found.root, root))
-  if (isTampered) return []
+  // An entry that no longer has its signed hash is told as such; rewritten is what a newer signature covers.
+  const isTampered = found.differences.some(({ index }) => index < older.size)
+  const isSigned = found.root !== null && same(found.root, root)
+  if (isTampered && !isSigned) return []
   const message = `The first ${older.size} entries are not those that the older checkpoint signed.`
   return [{ code: "history-rewritten", message, index: 0 }]
 }
