@@ -27,7 +27,8 @@ export interface Lease extends AsyncDisposable {
 
 /** Watches over a lease that the gate has given. */
 export function keepLease(parts: {
-  answer: LeaseAnswer & { credential: PostgresCredential }
+  answer: LeaseAnswer
+  credential: PostgresCredential
   transport: Transport
   onProblem: OnProblem
   /** Aborted when the session is over, and the lease with it. */
@@ -36,7 +37,7 @@ export function keepLease(parts: {
   const { transport, onProblem, answer } = parts
   const path = `/v1/credentials/leases/${encodeURIComponent(answer.id)}`
   const over = new AbortController()
-  const settings = settingsOf(answer.credential)
+  const settings = settingsOf(parts.credential)
   let { expiresAtMs, hardEndMs } = timesOf(answer, transport)
   let revocation: Promise<void> | undefined
 

@@ -38,7 +38,7 @@ export interface Session extends AsyncDisposable {
   /** Asks whether an action may be done, and has it recorded. A no is an answer, with reasons. Tell its outcome() after. */
   act(action: Action, options?: { idempotencyKey?: string }): Promise<Decision>
   /** Tells what became of an allowed action. */
-  outcome(decision: Pick<Decision, "id">, outcome: "succeeded" | "failed"): Promise<void>
+  outcome(decision: Pick<Decision, "entry">, outcome: "succeeded" | "failed"): Promise<void>
   /** An access token (RFC 9068) for this session, good for at least ten seconds, bound to the SVID by `cnf.x5t#S256`. */
   token(): Promise<string>
   /** Ends the session, its leases and their connections. Ending twice does nothing. */
@@ -121,21 +121,20 @@ export async function openSession(
     signal: over.signal,
     async lease(resource, { operation, arguments: given }) {
       const action: Action = { type: "credential", resource, operation, ...(given && { arguments: given }) }
-      const { verdict, reasons, lease: answer } = await ask(action, randomUUID())
+      const { verdict, reasons, lease: answer, credential } = await ask(action, randomUUID())
       if (verdict !== "allow")
         throw new DeniedError(verdict === "ask" ? "approval-required" : "denied-by-policy", reasons)
-      if (answer?.credential === undefined) {
+      if (answer === undefined || credential === undefined) {
         throw new SafeconductError("unexpected-answer", "The server allowed the lease and sent no credential.")
       }
-      const { credential } = answer
-      return keepLease({ answer: { ...answer, credential }, transport, onProblem, session: over.signal })
+      return keepLease({ answer, credential, transport, onProblem, session: over.signal })
     },
     async act(action, options) {
       const { id: actionId, verdict, reasons, entry } = await ask(action, options?.idempotencyKey ?? randomUUID())
       return { id: actionId, verdict, reasons, entry }
     },
-    async outcome({ id: actionId }, outcome) {
-      const target = `/v1/actions/${encodeURIComponent(actionId)}/outcome`
+    async outcome({ entry }, outcome) {
+      const target = `/v1/actions/${encodeURIComponent(entry)}/outcome`
       await transport.json({ method: "POST", path: target, body: { outcome } })
     },
     async token() {

@@ -22,15 +22,8 @@ export type PostgresCredential = {
   ca?: string
 }
 
-/** A lease, and its credential where it is handed out. */
-export type LeaseAnswer = {
-  id: string
-  resource: string
-  operation: string
-  expiresAt: string
-  hardEndAt: string
-  credential?: PostgresCredential
-}
+/** A lease, without what opens it. */
+export type LeaseAnswer = { id: string; resource: string; operation: string; expiresAt: string; hardEndAt: string }
 
 /** What an agent asks to do. */
 export type Action = {
@@ -46,9 +39,9 @@ export type Decision = {
   id: string
   verdict: "allow" | "deny" | "ask"
   reasons: string[]
-  /** Id of the log entry that holds the decision. */
+  /** Id of the log entry that holds the decision; the outcome is told by it. */
   entry: string
 }
 
-/** A decision, with the lease where one was asked for and allowed. */
-export type ActionAnswer = Decision & { lease?: LeaseAnswer }
+/** A decision, with the lease and its credential where one was asked for and allowed. */
+export type ActionAnswer = Decision & { lease?: LeaseAnswer; credential?: PostgresCredential }

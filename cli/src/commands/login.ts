@@ -1,0 +1,73 @@
+import { writeFile } from "node:fs/promises"
+import { enrol, type Identity, openTransport, peerOf, SafeconductError } from "@safeconduct/sdk"
+import type { Command } from "commander"
+import { type CommonOptions, done, styleOf, verb } from "../command.ts"
+import { usage } from "../exit.ts"
+import { FILES, inHome } from "../home.ts"
+import { printRow, say } from "../output.ts"
+import { readSecret } from "../secrets.ts"
+
+/** Options of every command that enrols. */
+type EnrolOptions = CommonOptions & { url?: string; joinToken?: string; joinTokenFile?: string; folder?: string }
+
+/** `login`, and the same under its noun: `operators enrol`. */
+export function addLogin(parent: Command, name = "login"): void {
+  const example = name === "login" ? "safeconduct login" : `safeconduct operators ${name}`
+  enrolment(parent, name, "Log in as an operator: make a key here and have it certified", [
+    `${example} --url https://127.0.0.1:7443 --join-token - < token.txt`,
+    `SAFECONDUCT_JOIN_TOKEN=… ${example} --url https://safeconduct.example.com:7443`,
+  ]).action(async (options: EnrolOptions, command: Command) => {
+    const identity = await enrolWith(options, inHome(FILES.operator))
+    await rememberLogKey(identity)
+    printRow(shownIdentity(identity), styleOf(command))
+    done(`Logged in. The key is in ${identity.folder}.`, "safeconduct apply safeconduct.yaml")
+  })
+}
+
+/** Enrols an agent from the shell, for programs that do not use the SDK's own first start. */
+export function addAgentEnrol(parent: Command): void {
+  enrolment(parent, "enrol", "Enrol an agent instance: make a key here and have it certified", [
+    "safeconduct agents enrol --url https://127.0.0.1:7443 --join-token-file token.txt --folder /var/lib/bot/identity",
+  ]).action(async (options: EnrolOptions, command: Command) => {
+    const identity = await enrolWith(options, process.env["SAFECONDUCT_IDENTITY"] || ".safeconduct/agent")
+    printRow(shownIdentity(identity), styleOf(command))
+    done(`Enrolled. Point SAFECONDUCT_IDENTITY at ${identity.folder}.`)
+  })
+}
+
+function enrolment(parent: Command, name: string, summary: string, examples: string[]): Command {
+  return verb(parent, name, summary, examples)
+    .option("--url <url>", "the server's agents listener (SAFECONDUCT_URL)")
+    .option("--join-token <->", 'read the join token from standard input ("-"); or set SAFECONDUCT_JOIN_TOKEN')
+    .option("--join-token-file <file>", "read the join token from a file")
+    .option("--folder <folder>", "where to keep the identity")
+}
+
+async function enrolWith(options: EnrolOptions, defaultFolder: string): Promise<Identity> {
+  const url = options.url ?? process.env["SAFECONDUCT_URL"]
+  if (!url) throw usage("Say where the server is: --url https://host:7443, or SAFECONDUCT_URL.")
+  const joinToken = await readSecret({
+    what: "the join token",
+    flag: options.joinToken,
+    flagName: "--join-token",
+    file: options.joinTokenFile,
+    variable: "SAFECONDUCT_JOIN_TOKEN",
+  })
+  return await enrol({ url, joinToken, folder: options.folder ?? defaultFolder })
+}
+
+/** Keeps the log's public key, so that `audit verify` needs nobody's word later. */
+export async function rememberLogKey(identity: Identity): Promise<void> {
+  using transport = openTransport(peerOf(identity))
+  try {
+    const { vkey } = await transport.json<{ vkey: string }>({ method: "GET", path: "/v1/audit/key" })
+    await writeFile(inHome(FILES.logKey), `${vkey}\n`)
+  } catch (error) {
+    if (!(error instanceof SafeconductError)) throw error
+    say(`warning: the log's public key could not be kept: ${error.message}`)
+  }
+}
+
+function shownIdentity({ spiffeId, instance, folder, url, notAfterMs }: Identity) {
+  return { spiffeId, instance, folder, url, notAfter: new Date(notAfterMs).toISOString() }
+}

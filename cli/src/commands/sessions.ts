@@ -1,0 +1,45 @@
+import type { Command } from "commander"
+import { atServer, done, list, noun, pathOf, queryOf, remote, styleOf } from "../command.ts"
+import { printRow, printRows, type Row } from "../output.ts"
+
+const COLUMNS = ["id", "agent", "purpose", "state", "openedAt", "expiresAt", "hardEndAt"]
+
+/** Sessions: who acts for what, and the way to end it. */
+export function addSessions(program: Command): void {
+  const sessions = noun(program, "sessions", "Look at sessions and end them")
+
+  remote(sessions, "list", "List sessions, newest first", [
+    "safeconduct sessions list",
+    "safeconduct sessions list --state open --agent support-bot",
+  ])
+    .option("--state <state>", "only open or ended ones")
+    .option("--agent <name>", "only those of one agent")
+    .action(async (options: { state?: string; agent?: string }, command: Command) => {
+      const path = `/v1/sessions${queryOf({ state: options.state, agent: options.agent })}`
+      const rows = await atServer(command, "Listing sessions", (server) => list(server, path, "sessions"))
+      printRows(rows, COLUMNS, styleOf(command))
+    })
+
+  remote(sessions, "show <session>", "Show one session", ["safeconduct sessions show session_…"]).action(
+    async (id: string, _options, command: Command) => {
+      const path = pathOf("v1", "sessions", id)
+      const row = await atServer(command, "Looking", (server) => server.json<Row>({ method: "GET", path }))
+      printRow(row, styleOf(command))
+    },
+  )
+
+  remote(sessions, "end <session>", "End a session: its leases are revoked and their connections closed", [
+    "safeconduct sessions end session_…",
+  ]).action(async (id: string, _options, command: Command) => {
+    const path = pathOf("v1", "sessions", id)
+    const answer = await atServer(command, "Ending the session", (server) =>
+      server.json<{ leases?: Row[] } & Row>({ method: "DELETE", path }),
+    )
+    if (styleOf(command).isJson) printRow(answer, styleOf(command))
+    const leases = answer.leases ?? []
+    done(
+      `${id} is over; ${leases.length} ${leases.length === 1 ? "lease was" : "leases were"} taken back.`,
+      `safeconduct audit list --session ${id}`,
+    )
+  })
+}
