@@ -1,0 +1,47 @@
+import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { test } from "node:test"
+import { allEvents, allRoutes } from "./assembled.ts"
+import { contractFiles, routeTable } from "./contract.ts"
+import { repositoryRoot } from "./tree.ts"
+
+for (const [path, text] of Object.entries(contractFiles())) {
+  test(`${path} is what the code says (npm run contract writes it)`, () => {
+    assert.equal(readFileSync(`${repositoryRoot}${path}`, "utf8"), text)
+  })
+}
+
+test("no two routes share method and path", () => {
+  const named = allRoutes().map(({ method, path }) => `${method} ${path}`)
+  assert.equal(new Set(named).size, named.length)
+})
+
+test("every route that changes something names the events it leaves", () => {
+  const silent = new Set(["POST /v1/policy/diff"])
+  const odd = allRoutes().filter(({ method, path, events }) => {
+    const isTold = events !== null && events.length > 0
+    return method !== "GET" && !isTold && !silent.has(`${method} ${path}`)
+  })
+  assert.deepEqual(
+    odd.map(({ method, path }) => `${method} ${path}`),
+    [],
+  )
+})
+
+test("every event that a route names is in a room's events.ts", () => {
+  const known = new Set(Object.keys(allEvents()))
+  const unknown = allRoutes().flatMap(({ events }) => (events ?? []).filter((event) => !known.has(event)))
+  assert.deepEqual(unknown, [])
+})
+
+test("only reading, enrolment and standard routes are open to nobody in particular", () => {
+  const open = allRoutes().filter(({ right }) => right === "public" || right === "enrol")
+  const changing = open.filter(({ method }) => method !== "GET").map(({ method, path }) => `${method} ${path}`)
+  assert.deepEqual(changing, ["POST /v1/agents/enrolments"])
+})
+
+test("a route without an event shows as a dash in the table", () => {
+  const reading = { method: "GET", path: "/v1/a", right: "read-audit", events: null } as never
+  const writing = { method: "POST", path: "/v1/a", right: "agent", events: ["a.b", "a.c"] } as never
+  assert.equal(routeTable([writing, reading]), "GET   /v1/a  read-audit  —\nPOST  /v1/a  agent       a.b a.c\n")
+})
