@@ -73,6 +73,17 @@ test("CI runs what the README says: npm ci && npm test", () => {
   assert.match(readFile("README.md").text, /npm ci && npm test/)
 })
 
+test("nothing that only tests load is published", () => {
+  const paths = tree.map(({ path }) => path)
+  for (const home of root.workspaces!) {
+    const { exclude } = JSON.parse(readFile(`${home}/tsconfig.build.json`).text) as { exclude: string[] }
+    assert.deepEqual(check.checkPublished(home, exclude, paths), [])
+  }
+  const planted = ["sdk/src/a.ts", "sdk/src/a.test.ts", "sdk/src/testing/b.ts"]
+  assert.equal(check.checkPublished("sdk", [], planted).length, 2)
+  assert.deepEqual(check.checkPublished("sdk", ["src/**/*.test.ts", "src/testing"], planted), [])
+})
+
 test("a build copies what the compiler leaves behind, and nothing of the tests", () => {
   const folder = mkdtempSync(join(tmpdir(), "safeconduct-copy-"))
   try {

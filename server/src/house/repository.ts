@@ -1,5 +1,5 @@
-import { posix } from "node:path"
-import type { File } from "./tree.ts"
+import { matchesGlob, posix } from "node:path"
+import { type File, isTest } from "./tree.ts"
 
 /** What a package.json says that the checks read. */
 export type Manifest = {
@@ -98,4 +98,15 @@ export function checkExamples(documents: readonly File[], sources: readonly File
         (match) => `${path}:${text.slice(0, match.index).split("\n").length} shows TypeScript that nothing compiles`,
       ),
   )
+}
+
+/** Sentences on files that only tests load and that a build would publish nevertheless. `exclude` is of its tsconfig.build.json. */
+export function checkPublished(home: string, exclude: readonly string[], paths: readonly string[]): string[] {
+  return paths
+    .filter((path) => path.startsWith(`${home}/src/`) && (isTest(path) || path.startsWith("server/src/house/")))
+    .filter(
+      (path) =>
+        !exclude.some((glob) => matchesGlob(path.slice(home.length + 1), glob.includes("*") ? glob : `${glob}/**`)),
+    )
+    .map((path) => `${path} would be published: exclude it in ${home}/tsconfig.build.json`)
 }

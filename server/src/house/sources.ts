@@ -95,7 +95,7 @@ const SQL = new RegExp(
 
 /** The kernel owns no table but these files' own, and starts PostgreSQL. Engines speak to resources. */
 const SQL_HOMES =
-  /\/(store|migrate)\.ts$|\/(engines|migrations|embedded)\/|^server\/src\/kernel\/(database|epoch|keys)\.ts$/
+  /\/(store|migrate)\.ts$|\/(engines|migrations|embedded)\/|^server\/src\/kernel\/(database|deployment|epoch|keys)\.ts$/
 
 /**
  * Sentences on SQL outside store.ts, migrations and engines. A heuristic: it sees a literal that begins like a

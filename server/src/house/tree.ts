@@ -37,5 +37,5 @@ export function readSources(): File[] {
 
 /** True for what only tests load. */
 export function isTest(path: string): boolean {
-  return /\.(test|conformance)\.ts$/.test(path) || path.startsWith("server/src/testing/")
+  return /(\.(test|conformance|helpers|fixture)|\/fixture)\.ts$/.test(path) || /^\w+\/src\/testing\//.test(path)
 }
