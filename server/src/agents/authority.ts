@@ -51,6 +51,7 @@ export interface Authority {
   refresh(): Promise<void>
 }
 
+/** What the authority stands on; `svidSeconds` is how long a leaf lives. */
 export type AuthorityParts = {
   database: Database
   audit: Audit

@@ -9,11 +9,17 @@ export function der(tag: number, ...parts: Uint8Array[]): Buffer {
   return Buffer.concat([Buffer.of(tag, 0x80 | length.length), length, content])
 }
 
+/** A SEQUENCE of the parts. */
 export const sequence = (...parts: Uint8Array[]): Buffer => der(TAG.sequence, ...parts)
+/** A SET of the parts, in the order given: DER wants it sorted, and one part always is. */
 export const set = (...parts: Uint8Array[]): Buffer => der(TAG.set, ...parts)
+/** An OCTET STRING. */
 export const octets = (bytes: Uint8Array): Buffer => der(TAG.octetString, bytes)
+/** A UTF8String. */
 export const utf8 = (text: string): Buffer => der(TAG.utf8, Buffer.from(text))
+/** A BOOLEAN. */
 export const boolean = (value: boolean): Buffer => der(TAG.boolean, Buffer.of(value ? 0xff : 0))
+/** A BIT STRING of whole bytes: a signature, a public key. */
 export const bitBytes = (bytes: Uint8Array): Buffer => der(TAG.bitString, Buffer.of(0), bytes)
 /** A context-specific value; primitive when the inner tag is replaced, constructed when it is wrapped. */
 export const context = (number: number, form: "constructed" | "primitive", ...parts: Uint8Array[]): Buffer =>

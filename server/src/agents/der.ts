@@ -97,6 +97,7 @@ export function readOid(value: Der | undefined): string {
   return [top, head - top * 40n, ...rest].join(".")
 }
 
+/** True or false; in DER only 00 and FF are either. */
 export function readBoolean(value: Der | undefined): boolean {
   const { content } = expectTag(value, TAG.boolean)
   if (content.length !== 1 || (content[0] !== 0 && content[0] !== 0xff)) throw new DerError("a boolean is neither")

@@ -22,6 +22,7 @@ export interface Directory {
   onStopped(listener: (names: ReadonlySet<string>) => void): void
 }
 
+/** What the directory reads and follows. */
 export type DirectoryParts = { database: Database; epoch: Epoch; log: Log }
 
 type Held = {

@@ -21,6 +21,7 @@ export type Enrolment = {
   notAfter: string
 }
 
+/** What enrolment and renewal stand on. */
 export type EnrolParts = { database: Database; audit: Audit; authority: Authority; trustDomain: string; clock: Clock }
 
 /**

@@ -29,8 +29,9 @@ export interface TestDeployment extends AsyncDisposable {
   entries(event: string): Promise<Leaf[]>
 }
 
-/** Who the changes of tests are by, and the least that an agent is. */
+/** Who the changes of tests are by. */
 export const by = "spiffe://example.org/operator/admin"
+/** The least that an agent of a configuration is. */
 export const bot = { owner: "platform@example.com", description: "", purposes: [], ceiling: [] }
 
 /** An empty deployment with a real log. */

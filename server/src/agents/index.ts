@@ -102,6 +102,7 @@ export interface Agents extends AsyncDisposable {
   serverIdentity(names: ServerNames): Promise<ServerIdentity>
 }
 
+/** What the room stands on; lifetimes that are not given are the defaults. */
 export type AgentsParts = {
   database: Database
   audit: Audit

@@ -10,6 +10,7 @@ export type ServerIdentity = { key: string; certificates: string; notAfterMs: nu
 /** Names that a server is reached by, for clients that know no SPIFFE. */
 export type ServerNames = { dns: readonly string[]; ips: readonly string[] }
 
+/** What issuing to ourselves needs. */
 export type ServerIdentityParts = { audit: Audit; authority: Authority; trustDomain: string }
 
 /** Issues `spiffe://<trust domain>/server`. The key is made anew each time and is nowhere but in memory. */

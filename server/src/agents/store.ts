@@ -23,6 +23,7 @@ export async function bumpRevision(tx: Transaction): Promise<void> {
   await bumpEpoch(tx)
 }
 
+/** The number that moves with every change of a registration. */
 export async function readRevision(database: Queryable): Promise<number> {
   const [row] = await database.query<{ revision: number }>("select revision from agents.revision")
   return row!.revision
@@ -44,6 +45,7 @@ export async function readAgent(tx: Transaction, name: string): Promise<Agent | 
   return agent ?? null
 }
 
+/** Registers an agent, active. */
 export async function insertAgent(tx: Transaction, id: Id<"agent">, name: string, to: AgentDefinition): Promise<void> {
   await tx.query(
     "insert into agents.agents (id, name, owner, description, purposes, ceiling) values ($1, $2, $3, $4, $5, $6)",
@@ -51,6 +53,7 @@ export async function insertAgent(tx: Transaction, id: Id<"agent">, name: string
   )
 }
 
+/** Takes over another definition; the state stays. */
 export async function updateAgent(tx: Transaction, id: string, to: AgentDefinition): Promise<void> {
   await tx.query(
     `update agents.agents set owner = $2, description = $3, purposes = $4, ceiling = $5, changed_at = now()
@@ -59,16 +62,19 @@ export async function updateAgent(tx: Transaction, id: string, to: AgentDefiniti
   )
 }
 
+/** Moves an agent to that state. */
 export async function setAgentState(tx: Transaction, id: string, state: AgentState): Promise<void> {
   await tx.query("update agents.agents set state = $2, changed_at = now() where id = $1", [id, state])
 }
 
 const OPERATOR = "id, name, roles, state"
 
+/** Every operator, retired ones too; the newest of a name last. */
 export async function readOperators(database: Queryable): Promise<Operator[]> {
   return await database.query<Operator>(`select ${OPERATOR} from agents.operators order by name, created_at`)
 }
 
+/** Names an operator, active. */
 export async function insertOperator(tx: Transaction, operator: Omit<Operator, "state">): Promise<void> {
   await tx.query("insert into agents.operators (id, name, roles) values ($1, $2, $3)", [
     operator.id,
@@ -77,10 +83,12 @@ export async function insertOperator(tx: Transaction, operator: Omit<Operator, "
   ])
 }
 
+/** Replaces an operator's roles. */
 export async function setOperatorRoles(tx: Transaction, id: string, roles: OperatorRole[]): Promise<void> {
   await tx.query("update agents.operators set roles = $2, changed_at = now() where id = $1", [id, roles])
 }
 
+/** Ends an operator for good. */
 export async function retireOperator(tx: Transaction, id: string): Promise<void> {
   await tx.query("update agents.operators set state = 'retired', changed_at = now() where id = $1", [id])
 }
@@ -123,6 +131,7 @@ export async function findToken(database: Queryable, hash: Buffer): Promise<Toke
   return row ?? null
 }
 
+/** Whom a join token makes an instance of. */
 export type TokenOwner = { kind: PrincipalKind; owner: string; name: string; state: AgentState }
 
 /** Uses the token up; false when another was faster or it expired. Atomic: of many at once, one gets true. */
@@ -152,6 +161,7 @@ export async function insertInstance(tx: Transaction, instance: Instance): Promi
   return rows.length === 1
 }
 
+/** The instance that the key stands for; null when it is not enrolled. */
 export async function findInstance(database: Queryable, keyThumbprint: string): Promise<Instance | null> {
   const [row] = await database.query<Instance>(
     `select id, kind, owner, name, key_thumbprint as "keyThumbprint" from agents.instances where key_thumbprint = $1`,
@@ -172,6 +182,7 @@ export async function listInstances(database: Queryable): Promise<InstanceListin
   )
 }
 
+/** Notes an issued certificate; `instance` is null for a server's own. */
 export async function insertSvid(
   tx: Transaction,
   svid: { serial: string; instance: string | null; spiffeId: string; notAfterMs: number },

@@ -17,6 +17,7 @@ export type BundleMap = ReadonlyMap<string, readonly Certificate[]>
 /** What the peer was at the other end: whoever opened the connection, or whoever accepted it. */
 export type PeerUse = "client" | "server"
 
+/** What a chain is judged against, and when. */
 export type ValidationOptions = {
   bundles: BundleMap
   nowMs: number
