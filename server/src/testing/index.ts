@@ -23,6 +23,8 @@ import {
 } from "#kernel"
 import { throwawayCluster } from "./clusters.ts"
 
+export { fillFromTemplate } from "./clusters.ts"
+
 /** A fresh database of ours, closed when it is disposed of. */
 export interface TestDatabase extends AsyncDisposable {
   /** As the owner: what migrations run as. */

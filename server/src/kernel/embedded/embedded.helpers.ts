@@ -7,6 +7,7 @@ import process from "node:process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { removePostgres } from "#kernel"
+import { fillFromTemplate } from "#testing"
 
 /** A folder for one test; whatever cluster is left in it ends with it. */
 export async function scratchFolder(): Promise<{ path: string } & AsyncDisposable> {
@@ -21,6 +22,13 @@ export async function scratchFolder(): Promise<{ path: string } & AsyncDisposabl
       rmSync(path, { recursive: true, force: true })
     },
   }
+}
+
+/** A scratch folder with a stopped cluster in it. */
+export async function scratchCluster(): Promise<{ path: string } & AsyncDisposable> {
+  const scratch = await scratchFolder()
+  await fillFromTemplate(scratch.path)
+  return scratch
 }
 
 export type Elsewhere = {

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { test } from "node:test"
 import { openDatabase, prepareOwnDatabase, removePostgres, silentLog, startPostgres } from "#kernel"
-import { scratchFolder, startElsewhere } from "./embedded.helpers.ts"
+import { scratchCluster, scratchFolder, startElsewhere } from "./embedded.helpers.ts"
 import { settings } from "./postmaster.ts"
 
 const isRoot = process.geteuid?.() === 0
@@ -66,7 +66,7 @@ test("an ordinary user gets everything in the folder, and nothing of root's", { 
 })
 
 test("what survived a kill of its owner is adopted, with its port and its connections", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   const elsewhere = (await startElsewhere(scratch.path))!
   await using database = openDatabase({ url: elsewhere.superuserUrl, maxConnections: 1 })
   const backend = () => database.query("select pg_backend_pid()")
@@ -80,10 +80,11 @@ test("what survived a kill of its owner is adopted, with its port and its connec
 })
 
 test("an adopted one that is on another port than wished is moved", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   const elsewhere = (await startElsewhere(scratch.path))!
   await elsewhere.kill()
-  await using other = await startPostgres({ ...throwaway, folder: join(scratch.path, "other") })
+  await using free = await scratchCluster()
+  const other = await startPostgres({ ...throwaway, folder: free.path })
   const { port } = other
   await other.stop()
   await using postgres = await startPostgres({ ...throwaway, folder: scratch.path, port })
@@ -92,7 +93,7 @@ test("an adopted one that is on another port than wished is moved", async () => 
 })
 
 test("when owner and postmaster are both killed, what was committed is recovered", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   const elsewhere = (await startElsewhere(scratch.path))!
   {
     await using database = openDatabase({ url: elsewhere.superuserUrl })
@@ -107,7 +108,7 @@ test("when owner and postmaster are both killed, what was committed is recovered
 })
 
 test("a postmaster that is killed is started again on its port, born here or adopted", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   await (await startElsewhere(scratch.path))!.kill()
   await using postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   for (let round = 0; round < 2; round++) {
@@ -120,7 +121,7 @@ test("a postmaster that is killed is started again on its port, born here or ado
 })
 
 test("a second owner is refused while the first lives, in the same process and in another", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   const postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   await assert.rejects(startPostgres({ ...throwaway, folder: scratch.path }), inUse)
   await assert.rejects(startElsewhere(scratch.path), /folder-in-use/)
@@ -133,7 +134,7 @@ test("a second owner is refused while the first lives, in the same process and i
 })
 
 test("stopping ends the postmaster, twice is once, and nothing starts it again", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   const postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   await Promise.all([postgres.stop(), postgres.stop()])
   await using database = openDatabase({ url: postgres.superuserUrl })
@@ -142,7 +143,7 @@ test("stopping ends the postmaster, twice is once, and nothing starts it again",
 })
 
 test("nobody gets in without the password, nor from outside of the machine", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   await using postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   for (const password of ["", "postgres", "wrong"]) {
     await using database = openDatabase({ url: postgres.urlFor("postgres", password, "postgres") })
@@ -168,7 +169,7 @@ test("only a throwaway cluster gives up on syncing to disk", () => {
 })
 
 test("PostgreSQL's processes hold nothing of our environment", { skip: process.platform !== "linux" }, async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   process.env["SAFECONDUCT_TEST_KEY"] = "not-for-postgres"
   try {
     await using postgres = await startPostgres({ ...throwaway, folder: scratch.path })
@@ -179,7 +180,7 @@ test("PostgreSQL's processes hold nothing of our environment", { skip: process.p
 })
 
 test("a failing statement leaves no password in the log", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   await using postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   await using database = openDatabase({ url: postgres.superuserUrl })
   await assert.rejects(database.query("create role postgres password 'hunter2hunter2'"))
@@ -188,7 +189,7 @@ test("a failing statement leaves no password in the log", async () => {
 })
 
 test("our own database has an owner and a server that are no superusers, and is found again", async () => {
-  await using scratch = await scratchFolder()
+  await using scratch = await scratchCluster()
   await using postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   const [first, second] = await Promise.all([prepareOwnDatabase(postgres), prepareOwnDatabase(postgres, "second")])
   assert.deepEqual(await prepareOwnDatabase(postgres), first)
@@ -222,7 +223,8 @@ test("data of another major version is refused and not touched", async () => {
 
 test("a port that is taken is named, and the folder is free again", async () => {
   await using scratch = await scratchFolder()
-  await using first = await startPostgres({ ...throwaway, folder: join(scratch.path, "first") })
+  await using blocker = await scratchCluster()
+  await using first = await startPostgres({ ...throwaway, folder: blocker.path })
   const second = { ...throwaway, folder: join(scratch.path, "second") }
   await assert.rejects(startPostgres({ ...second, port: first.port }), { ...notReady, message: /Port \d+ is taken/ })
   await (await startPostgres(second)).stop()

@@ -33,7 +33,7 @@ test("a dead holder holds nothing, nor does another process that got its number"
   }
 })
 
-test("a living process of another user is a holder too", async () => {
+test("another living process is a holder too", async () => {
   await using scratch = await scratchFolder()
   const pid = process.ppid
   writeFileSync(join(scratch.path, "supervisor.1.lock"), JSON.stringify({ pid, start: startOf(pid) }))
