@@ -1,0 +1,157 @@
+import { type Call, type Lease, type Safeconduct, SafeconductError, type Session } from "@safeconduct/sdk"
+import { parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
+import pg from "pg"
+import type { House } from "./house.ts"
+import { forged, knock, stolen } from "./thief.ts"
+import type { Outcome, World } from "./world.ts"
+
+/** A world for one story: agents are enrolled anew, and the log is read from where it stood at the beginning. */
+export async function openWorld(house: House): Promise<World> {
+  const { operator, agentsUrl } = house
+  const agents = new Map<string, Safeconduct>()
+  const connections = new Map<string, pg.Client>()
+  const accounts: string[] = []
+  const suspended = new Set<string>()
+  let session: Session | undefined
+  let lease: Lease | undefined
+  const { size: from } = await operator.json<Entries>({ method: "GET", path: "/v1/audit/entries?limit=1" })
+
+  const agentOf = async (name: string): Promise<Safeconduct> => {
+    const agent = agents.get(name) ?? (await house.enrolled(name))
+    agents.set(name, agent)
+    return agent
+  }
+  const forget = async () => {
+    await Promise.all([...connections.values()].map((client) => client.end().catch(() => undefined)))
+    connections.clear()
+  }
+  const asOperator = (call: Call) => outcomeOf(async () => text(await operator.json(call)))
+  const resume = (name: string) => {
+    suspended.delete(name)
+    return asOperator({ method: "DELETE", path: `/v1/agents/${name}/suspension`, body: { reason: "a story" } })
+  }
+
+  return {
+    session: (name, purpose, seconds) =>
+      outcomeOf(async () => {
+        const agent = await agentOf(name)
+        session = await agent.open({ purpose, ...(seconds === null ? {} : { hardEndSeconds: seconds }) })
+        await forget()
+        return session.id
+      }),
+    lease: (resource, operation) =>
+      outcomeOf(async () => {
+        lease = await had(session, "session").lease(resource, { operation })
+        accounts.push(lease.settings.user)
+        await forget()
+        return lease.settings.user
+      }),
+    login: () =>
+      outcomeOf(async () => {
+        const client = clientOf(had(lease, "lease"))
+        await client.connect()
+        await client.end()
+        return "logged in"
+      }),
+    sql: (name, statement) =>
+      outcomeOf(async () => {
+        let client = connections.get(name)
+        if (client === undefined) {
+          client = clientOf(had(lease, "lease"))
+          connections.set(name, client)
+          await client.connect()
+        }
+        return text((await client.query(statement)).rows)
+      }),
+    async steal(name) {
+      const { identity } = await agentOf(name)
+      return await knock(agentsUrl, identity.bundle, { method: "GET", path: "/v1/sessions" }, stolen(identity))
+    },
+    async forge(name) {
+      const { identity } = await agentOf(name)
+      return await knock(agentsUrl, identity.bundle, { method: "GET", path: "/v1/sessions" }, forged(identity))
+    },
+    suspend(name) {
+      suspended.add(name)
+      return asOperator({ method: "POST", path: `/v1/agents/${name}/suspension`, body: { reason: "a story" } })
+    },
+    resume,
+    async call(method, template, as) {
+      const path = template.replace("{session}", session?.id ?? "").replace("{lease}", lease?.id ?? "")
+      const call = { method: method as Call["method"], path, maxAttempts: 1 }
+      if (as === "operator") return await asOperator(call)
+      if (as === "nobody") return await knock(agentsUrl, operator.peer.bundle, call)
+      const { transport } = await agentOf(as)
+      return await outcomeOf(async () => text(await transport.json(call)))
+    },
+    end: () =>
+      outcomeOf(() =>
+        had(session, "session")
+          .end()
+          .then(() => "ended"),
+      ),
+    async accounts() {
+      const left = await house.owner.query<{ rolname: string }>(
+        "select rolname from pg_roles where rolname = any ($1)",
+        [accounts],
+      )
+      return left.rows.map(({ rolname }) => rolname)
+    },
+    provenEvents: () => provenEvents(house, from),
+    async [Symbol.asyncDispose]() {
+      await forget()
+      for (const name of suspended) await resume(name)
+      await Promise.all([...agents.values()].map((agent) => agent.close()))
+    },
+  }
+}
+
+type Entries = { entries: { id: string; text: string; leaf: { event: string } }[]; next: number | null; size: number }
+
+/** Every receipt is checked with the public key alone, before anything that the entry says is believed. */
+async function provenEvents({ operator, logKey }: House, from: number): Promise<string[]> {
+  const verifier = parseNoteVerifier(logKey)
+  const events: string[] = []
+  for (let next: number | null = from; next !== null; ) {
+    const page: Entries = await operator.json<Entries>({
+      method: "GET",
+      path: `/v1/audit/entries?from=${next}&limit=100`,
+    })
+    for (const entry of page.entries) {
+      const { bytes } = await operator.send({ method: "GET", path: `/v1/audit/receipts/${entry.id}` })
+      await verifyProof(bytes.toString(), Buffer.from(entry.text), verifier)
+      events.push(entry.leaf.event)
+    }
+    next = page.next
+  }
+  return events
+}
+
+/** An expected no as an outcome. Anything else is thrown: then the world is broken, not the story untrue. */
+async function outcomeOf(work: () => Promise<string>): Promise<Outcome> {
+  try {
+    return { kind: "allowed", text: await work() }
+  } catch (error) {
+    if (error instanceof SafeconductError) return { kind: "refused", code: error.code, text: error.message }
+    if (error instanceof pg.DatabaseError) return { kind: "failed", sqlState: error.code ?? null, text: error.message }
+    const isLost = error instanceof Error && /terminated|not queryable|ECONNRESET|EPIPE|closed/i.test(error.message)
+    if (isLost) return { kind: "failed", sqlState: null, text: error.message }
+    throw error
+  }
+}
+
+function clientOf(lease: Lease): pg.Client {
+  const client = new pg.Client(lease.settings)
+  // A connection that is cut while nobody asks anything says so here.
+  client.on("error", () => undefined)
+  return client
+}
+
+function had<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`the story has no ${what} yet`)
+  return value
+}
+
+function text(value: unknown): string {
+  return JSON.stringify(value)
+}
