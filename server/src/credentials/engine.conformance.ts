@@ -3,10 +3,12 @@ import { test } from "node:test"
 import { type Id, newId, randomText } from "#kernel"
 import type { Credential, Engine } from "./engine.ts"
 import { roleName } from "./lease.ts"
+import type { ResourcePart } from "./part.ts"
 
 /** A resource made for the suite: prepared, with one operation, and a way to use what was issued. */
 export interface ConformanceResource extends AsyncDisposable {
   engine: Engine
+  part: ResourcePart
   operation: string
   /** Opens something with the credential; `use` rejects once it was taken away, `ended` resolves when it is cut. */
   connect(credential: Credential): Promise<{ use(): Promise<unknown>; ended: Promise<void> }>
@@ -15,16 +17,17 @@ export interface ConformanceResource extends AsyncDisposable {
 /** What every engine must pass. `open` is called once per test. */
 export function engineConformance(title: string, open: () => Promise<ConformanceResource>): void {
   const deployment = randomText(8)
-  const orderOf = (operation: string, forMs = 60_000) => ({
+  const orderOf = ({ part, operation }: ConformanceResource) => ({
     name: roleName(deployment, newId("lease") as Id<"lease">),
+    part,
     operation,
-    expiresAt: new Date(Date.now() + forMs),
+    expiresAt: new Date(Date.now() + 60_000),
     comment: "lease for a test",
   })
 
   test(`${title}: a credential works once it is issued, and the account is there`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     const made = await at.engine.issue(order)
     await (await at.connect(made.credential.reveal())).use()
     const [trace] = await at.engine.readBack([{ name: order.name, oid: made.oid }])
@@ -34,7 +37,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
 
   test(`${title}: a name is issued once`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     const made = await at.engine.issue(order)
     await assert.rejects(at.engine.issue(order))
     await at.engine.revoke({ name: order.name, oid: made.oid })
@@ -42,7 +45,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
 
   test(`${title}: after a revocation nothing of the account works or is left`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     const { oid, credential } = await at.engine.issue(order)
     const live = await at.connect(credential.reveal())
     let wasCut = false
@@ -61,7 +64,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
 
   test(`${title}: revoking what is gone, or never was, succeeds; so does revoking twice at once`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     await at.engine.revoke({ name: order.name, oid: null })
     const { oid } = await at.engine.issue(order)
     const account = { name: order.name, oid }
@@ -75,7 +78,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
 
   test(`${title}: a renewal leaves the connection open and lets new ones in`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     const { oid, credential } = await at.engine.issue(order)
     const live = await at.connect(credential.reveal())
     await at.engine.renew({ name: order.name, oid }, new Date(Date.now() + 120_000))
@@ -86,7 +89,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
 
   test(`${title}: the list holds the deployment's accounts and only counts another's`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     const { oid } = await at.engine.issue(order)
     const ours = await at.engine.list(deployment)
     assert.deepEqual(ours.accounts, [{ name: order.name, oid }])
@@ -97,7 +100,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
 
   test(`${title}: activity is that of open connections`, async () => {
     await using at = await open()
-    const order = orderOf(at.operation)
+    const order = orderOf(at)
     const { oid, credential } = await at.engine.issue(order)
     const account = { name: order.name, oid }
     assert.equal((await at.engine.activity([account])).size, 0)

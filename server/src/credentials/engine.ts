@@ -10,6 +10,8 @@ export type Account = { name: string; oid: string | null }
 /** What is to be made. The engine chooses the secret. */
 export type Order = {
   name: string
+  /** The resource as it is now: its operations and limits may have changed since the engine was opened. */
+  part: ResourcePart
   operation: string
   /** Backstop at the resource itself; our own revocation does not rely on it. */
   expiresAt: Date
@@ -63,8 +65,8 @@ export interface Engine extends AsyncDisposable {
   list(deployment: string): Promise<Listing>
   /** When each account with an open connection last did something; an account without one is absent. */
   activity(accounts: readonly Account[]): Promise<Map<string, Date>>
-  /** Logs in and looks whether the resource is prepared for the operations. */
-  check(): Promise<Finding[]>
+  /** Logs in and looks whether the resource is prepared for the part's operations. */
+  check(part: ResourcePart): Promise<Finding[]>
   /** Changes our own password to `next` and logs in with it. Throws when it is not certain that `next` works. */
   rotateRoot(next: Secret): Promise<void>
 }
@@ -74,7 +76,7 @@ export interface EngineKind {
   readonly name: string
   /** Checks a part of safeconduct.yaml and fills in defaults; throws `policy-invalid`, the detail naming the place. */
   parse(part: unknown, at: string): ResourcePart
-  /** Nothing connects before the first call. */
+  /** Nothing connects before the first call. Uses of the part only what says where the resource is. */
   open(resource: Resource, root: Root, log: Log): Engine
 }
 

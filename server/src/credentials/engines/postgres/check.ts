@@ -1,12 +1,13 @@
 import type { Finding } from "../../engine.ts"
 import { type Connections, literal, name, type Sql } from "./connect.ts"
+import type { PostgresPart } from "./part.ts"
 
 /** What is looked at: our account, and the group roles of the operations. */
 export type CheckSpec = { account: string; groups: readonly string[] }
 
 /** Looks with our own account whether the resource is prepared; throws when the login fails. */
-export async function check(connections: Connections): Promise<Finding[]> {
-  const groups = Object.values(connections.part.operations).map(({ groupRole }) => groupRole)
+export async function check(connections: Connections, part: PostgresPart): Promise<Finding[]> {
+  const groups = Object.values(part.operations).map(({ groupRole }) => groupRole)
   return await findings(connections.give, { account: connections.root.username, groups })
 }
 

@@ -21,7 +21,7 @@ export const postgres: EngineKind = {
       readBack: (accounts) => readBack(connections, accounts),
       list: (deployment) => list(connections, deployment),
       activity: (accounts) => activity(connections, accounts),
-      check: () => check(connections),
+      check: (now) => check(connections, now as PostgresPart),
       rotateRoot: (next) => rotateRoot(connections, next),
       [Symbol.asyncDispose]: () => connections[Symbol.asyncDispose](),
     }

@@ -1,6 +1,7 @@
 import { Secret } from "#kernel"
 import type { Credential, Made, Order } from "../../engine.ts"
 import { type Connections, literal, name } from "./connect.ts"
+import type { PostgresPart } from "./part.ts"
 import { newPassword, scramVerifier } from "./scram.ts"
 
 /** From here on a membership can be given without SET ROLE, and a role's maker is not a member of it by itself. */
@@ -11,7 +12,7 @@ export const VERSION_WITH_SET_FALSE = 160_000
  * PostgreSQL runs as one transaction: a crash on either side leaves the whole role or none.
  */
 export async function issue(connections: Connections, order: Order): Promise<Made> {
-  const { part } = connections
+  const part = order.part as PostgresPart
   const password = newPassword()
   const [version, verifier] = await Promise.all([
     connections.version(),

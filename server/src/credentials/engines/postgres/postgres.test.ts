@@ -1,5 +1,5 @@
 import { engineConformance } from "../../engine.conformance.ts"
-import { labDatabase } from "./lab.conformance.ts"
+import { labDatabase } from "./fixture.ts"
 
 for (const version of [15, 18] as const) {
   engineConformance(`PostgreSQL ${version}`, async () => {
@@ -8,6 +8,7 @@ for (const version of [15, 18] as const) {
     const clients: AsyncDisposable[] = []
     return {
       engine,
+      part: lab.part,
       operation: "read",
       async connect(credential) {
         const client = await lab.lease(credential)
