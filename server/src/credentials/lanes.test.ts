@@ -1,0 +1,57 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { refusalCode } from "#kernel"
+import { ResourceError } from "./engine.ts"
+import { createBreaker, createLane } from "./lanes.ts"
+
+test("a lane runs as many as it is wide, and the rest in turn", async () => {
+  const lane = createLane({ width: 2, maxWaiting: 10 })
+  let running = 0
+  let most = 0
+  const order: number[] = []
+  const work = (n: number) => async () => {
+    most = Math.max(most, ++running)
+    await new Promise(setImmediate)
+    order.push(n)
+    running--
+  }
+  await Promise.all([1, 2, 3, 4, 5].map((n) => lane.run(work(n))))
+  assert.deepEqual([most, order], [2, [1, 2, 3, 4, 5]])
+})
+
+test("a full lane refuses, and a failure gives its place back", async () => {
+  const lane = createLane({ width: 1, maxWaiting: 0 })
+  const { promise, reject } = Promise.withResolvers<never>()
+  const first = lane.run(() => promise)
+  await assert.rejects(
+    lane.run(async () => 1),
+    (error) => refusalCode(error) === "overloaded",
+  )
+  reject(new Error("broken"))
+  await assert.rejects(first, /broken/)
+  assert.equal(await lane.run(async () => 2), 2)
+})
+
+test("a breaker opens after three failures to reach the resource, longer each time, and closes on success", async () => {
+  let nowMs = 0
+  const breaker = createBreaker(() => nowMs)
+  const fail = () => breaker.watch(() => Promise.reject(new ResourceError("away", null, true))).catch(() => undefined)
+  await fail()
+  await fail()
+  assert.equal(breaker.waitMs(), 0)
+  await fail()
+  assert.equal(breaker.waitMs(), 250)
+  nowMs = 250
+  await fail()
+  assert.equal(breaker.waitMs(), 500)
+  await breaker.watch(async () => 1)
+  assert.equal(breaker.waitMs(), 0)
+})
+
+test("a resource that answers with an error is reachable", async () => {
+  const breaker = createBreaker()
+  for (let n = 0; n < 5; n++) {
+    await assert.rejects(breaker.watch(() => Promise.reject(new ResourceError("no", "2BP01", false))))
+  }
+  assert.equal(breaker.waitMs(), 0)
+})
