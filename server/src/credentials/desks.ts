@@ -1,0 +1,157 @@
+import { setTimeout as sleep } from "node:timers/promises"
+import { canonical, type Database, type Json, type Keyring, type Log, Refusal, refusalCode, Secret } from "#kernel"
+import { type Engine, type EngineKind, ResourceError, type Root } from "./engine.ts"
+import { type Breaker, createBreaker, createLane, type Lane } from "./lanes.ts"
+import type { Resource, ResourcePart } from "./part.ts"
+import { type RootRow, readRoots } from "./store.ts"
+
+/** A resource held open: its engine behind two lanes, so that issuing never delays taking away. */
+export type Desk = {
+  /** Issues and looks. Throws `resource-unavailable` while the breaker is open, `overloaded`. */
+  give<T>(work: (engine: Engine) => Promise<T>): Promise<T>
+  /** Takes away and reads back: waits its turn and for the breaker, is never refused. */
+  take<T>(work: (engine: Engine) => Promise<T>): Promise<T>
+}
+
+/** The desks of this server, opened when first needed and kept: they work on when our database is gone. */
+export interface Desks extends AsyncDisposable {
+  /** Throws `resource-not-configured` before a root is set. */
+  at(resource: Resource): Promise<Desk>
+  /** Opens an engine with a root that is not in force (yet); the caller disposes it. */
+  openWith(resource: Resource, root: Root): Engine
+  /** Closes the desks of resources that are not named; and those with an old root. */
+  keep(resources: readonly Resource[]): Promise<void>
+  /** The next call opens the resource again, with the root as the database has it. */
+  forget(resource: string): Promise<void>
+}
+
+type Parts = { database: Database; keyring: Keyring; kinds: readonly EngineKind[]; log: Log; closing: AbortSignal }
+
+const GIVE = { width: 4, maxWaiting: 1_024 }
+// A revocation that is refused would be one that is forgotten.
+const TAKE = { width: 4, maxWaiting: Number.POSITIVE_INFINITY }
+
+type Held = { resource: string; engine: Engine; desk: Desk }
+
+/** Opens nothing yet. */
+export function createDesks({ database, keyring, kinds, log, closing }: Parts): Desks {
+  const held = new Map<string, Promise<Held>>()
+  // Roots as last read, for when our database is gone.
+  const roots = new Map<string, Root>()
+  const keyOf = ({ name, part }: Resource) => `${name} ${canonical(placeOf(part))}`
+
+  const openWith = ({ name, part }: Resource, root: Root) => {
+    const kind = kinds.find((each) => each.name === part.engine)
+    if (kind === undefined) throw new Refusal("resource-unknown", `There is no engine "${part.engine}" here.`)
+    return kind.open({ name, part }, root, log.with({ resource: name }))
+  }
+  const open = async (resource: Resource): Promise<Held> => {
+    const root = await readRoot(resource.name)
+    if (root === null) {
+      throw notConfigured(resource.name)
+    }
+    const engine = openWith(resource, root)
+    return { resource: resource.name, engine, desk: deskOf(resource.name, engine, { forget, closing }) }
+  }
+  const readRoot = async (resource: string): Promise<Root | null> => {
+    try {
+      const row = (await readRoots(database)).find((each) => each.resource === resource)
+      if (row === undefined) return null
+      roots.set(resource, openRoot(keyring, row))
+    } catch (error) {
+      if (refusalCode(error) !== "store-unavailable" || !roots.has(resource)) throw error
+    }
+    return roots.get(resource)!
+  }
+  const close = async (key: string) => {
+    const opened = held.get(key)
+    held.delete(key)
+    await (await opened?.catch(() => undefined))?.engine[Symbol.asyncDispose]()
+  }
+  async function forget(resource: string) {
+    const keys = [...held.keys()].filter((key) => key.startsWith(`${resource} `))
+    await Promise.all(keys.map(close))
+  }
+  return {
+    async at(resource) {
+      const key = keyOf(resource)
+      let opened = held.get(key)
+      if (opened === undefined) {
+        opened = open(resource)
+        held.set(key, opened)
+        opened.catch(() => held.delete(key))
+      }
+      return (await opened).desk
+    },
+    openWith,
+    async keep(resources) {
+      const wanted = new Set(resources.map(keyOf))
+      await Promise.all([...held.keys()].filter((key) => !wanted.has(key)).map(close))
+    },
+    forget,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...held.keys()].map(close))
+    },
+  }
+}
+
+/** Where a resource is: its part without what may change while leases are open. */
+export function placeOf({ operations: _operations, limits: _limits, ...place }: ResourcePart): {
+  [name: string]: Json
+} {
+  return place
+}
+
+/** The root of a row, opened. While it is being rotated this is the old one (roots.ts finds out which works). */
+export function openRoot(keyring: Keyring, row: RootRow): Root {
+  return {
+    username: row.username,
+    password: new Secret(keyring.open(rootContext(row.resource), row.sealed).toString()),
+  }
+}
+
+/** What a root's password is sealed for. */
+export function rootContext(resource: string): string {
+  return `credentials.roots/${resource}`
+}
+
+type DeskParts = { forget: (resource: string) => Promise<void>; closing: AbortSignal }
+
+function deskOf(resource: string, engine: Engine, { forget, closing }: DeskParts): Desk {
+  const through = async <T>(lane: Lane, breaker: Breaker, work: (engine: Engine) => Promise<T>): Promise<T> => {
+    try {
+      return await breaker.watch(() => lane.run(() => work(engine)))
+    } catch (error) {
+      // 28: the login was refused. Another server may have changed the password: look again next time.
+      if (error instanceof ResourceError && error.code?.startsWith("28")) void forget(resource)
+      throw error
+    }
+  }
+  // Breakers of their own: a resource that has no connection left to give may still have the one that takes away.
+  const giving = { lane: createLane(GIVE), breaker: createBreaker() }
+  const taking = { lane: createLane(TAKE), breaker: createBreaker() }
+  return {
+    async give(work) {
+      if (giving.breaker.waitMs() > 0) throw unavailable(resource)
+      return await through(giving.lane, giving.breaker, work)
+    },
+    async take(work) {
+      const waitMs = taking.breaker.waitMs()
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal: closing, ref: false })
+      return await through(taking.lane, taking.breaker, work)
+    },
+  }
+}
+
+/** The refusal for a resource where nothing can be made yet. */
+export function notConfigured(resource: string): Refusal {
+  const what = `Safeconduct holds no account at "${resource}" yet. An operator sets it with "credentials root".`
+  return new Refusal("resource-not-configured", what)
+}
+
+/** The refusal for a resource that does not do what it should. */
+export function unavailable(resource: string, cause?: unknown): Refusal {
+  return new Refusal("resource-unavailable", `The resource "${resource}" does not answer as it should. Try again.`, {
+    cause,
+  })
+}

@@ -1,0 +1,92 @@
+import type { Change, Draft } from "#audit"
+import { type Id, newId, Refusal } from "#kernel"
+import { notConfigured } from "./desks.ts"
+import { draftOf, hasEnded, type Lease, roleName } from "./lease.ts"
+import type { Room } from "./room.ts"
+import { countOpen, findByKey, insertIntent, lockLedger } from "./store.ts"
+
+/** What the gate allowed: a credential for one operation, in one session. */
+export type Intention = {
+  session: string
+  purpose: string
+  /** Who asks; only what entries name is kept. */
+  caller: { spiffeId: string; name: string; instance: string; serial: string }
+  /** The decided action. Its resource and operation say what is made. */
+  action: NonNullable<Draft["action"]>
+  /** The same key again is the same lease; null: the action's own id. */
+  idempotencyKey: string | null
+  leaseSeconds: number
+  /** When the session ends for good; no renewal passes it. */
+  hardEndAt: Date
+}
+
+/** A lease that is recorded; issue() makes it. A replay was recorded, and perhaps issued, before. */
+export type Intended = Lease & { isReplay: boolean }
+
+/**
+ * The change that records a lease before anything is made. Its work throws `resource-unknown`,
+ * `resource-not-configured`, `lease-limit`, `lease-ended` (a replay after the end, or a hard end that has passed), `idempotency-conflict`.
+ */
+export function intend(room: Room, intention: Intention): Change<Intended> {
+  const { session, action } = intention
+  const key = intention.idempotencyKey ?? action.id
+  return {
+    async work(tx) {
+      await lockLedger(tx)
+      const before = await findByKey(tx, session, key)
+      if (before !== null) return replayed(before, intention)
+      const part = room.resources[action.resource]
+      if (part === undefined || part.operations[action.operation] === undefined) {
+        const what = `There is no operation "${action.operation}" of a resource "${action.resource}".`
+        throw new Refusal("resource-unknown", what)
+      }
+      const open = await countOpen(tx, action.resource, session)
+      if (!open.isConfigured) throw notConfigured(action.resource)
+      refuseOver(open.leases, part.limits.leases, `The resource "${action.resource}"`)
+      refuseOver(open.own, part.limits.leasesPerSession, `This session at "${action.resource}"`)
+      const id = newId("lease") as Id<"lease">
+      const lease = await insertIntent(tx, {
+        id,
+        session,
+        agent: intention.caller.name,
+        instance: intention.caller.instance,
+        svid: intention.caller.serial,
+        purpose: intention.purpose,
+        resource: action.resource,
+        operation: action.operation,
+        part,
+        roleName: roleName(room.deployment, id),
+        idempotencyKey: key,
+        leaseSeconds: intention.leaseSeconds,
+        hardEndAt: intention.hardEndAt,
+      })
+      if (lease === null) throw new Refusal("lease-ended", "The session's hard end has passed. Open a new session.")
+      return { ...lease, isReplay: false }
+    },
+    entries: (lease) => {
+      if (lease.isReplay) return []
+      const draft = draftOf(lease, "credentials.lease-intended", {
+        by: intention.caller.spiffeId,
+        data: { expiresAt: lease.expiresAt.toISOString() },
+      })
+      // Without a deadline of audit's: the ledger is the watch over it, and the sweep writes how it ended.
+      return [{ ...draft, action }]
+    },
+  }
+}
+
+function replayed(lease: Lease, { action, caller }: Intention): Intended {
+  const isSame =
+    lease.resource === action.resource && lease.operation === action.operation && lease.instance === caller.instance
+  if (!isSame) throw new Refusal("idempotency-conflict", "This Idempotency-Key was used for something else.")
+  if (hasEnded(lease) || lease.state === "revoking" || lease.state === "stuck") {
+    throw new Refusal("lease-ended", "The lease of this Idempotency-Key has ended. Ask with a new key.")
+  }
+  return { ...lease, isReplay: true }
+}
+
+function refuseOver(open: number, limit: number, who: string): void {
+  if (open >= limit) {
+    throw new Refusal("lease-limit", `${who} has ${open} open leases, its limit. Release one, or raise the limit.`)
+  }
+}

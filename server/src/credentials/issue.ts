@@ -1,0 +1,102 @@
+import type { Recorded } from "#audit"
+import { Refusal, Secret } from "#kernel"
+import { unavailable } from "./desks.ts"
+import { type Credential, type Made, ResourceError } from "./engine.ts"
+import type { Intended } from "./intend.ts"
+import { draftOf, type Lease } from "./lease.ts"
+import { begin } from "./revoke.ts"
+import { pause, type Room } from "./room.ts"
+import { confirmLive, readLease } from "./store.ts"
+
+/** A lease that is live, and what its holder connects with. */
+export type Issued = { lease: Lease; credential: Secret<Credential> }
+
+/** How long a replay waits for the server that makes the lease. */
+const REPLAY_MS = 10_000
+
+/**
+ * Makes what was intended; the intent must be durable. A replay gets the credential that was made before. Throws
+ * `lease-ended` when it was taken away meanwhile, `resource-unavailable`, `resource-not-configured`, `overloaded`,
+ * `store-unavailable`; then nothing is handed out, and whatever was made is being taken away.
+ */
+export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded, "id">): Promise<Issued> {
+  if (lease.isReplay) return await replay(room, lease.id)
+  const begun = { ...lease, beginEntry: intent?.id ?? null }
+  room.memory.remember(begun)
+  const making = make(room, begun)
+  room.issuing.set(lease.id, making)
+  try {
+    return await making
+  } catch (error) {
+    // Before the revocation begins, which waits for an issue under way.
+    room.issuing.delete(lease.id)
+    begin(room, begun, "not-issued")
+    if (error instanceof ResourceError) throw unavailable(lease.resource, error)
+    throw error
+  } finally {
+    room.issuing.delete(lease.id)
+  }
+}
+
+async function make(room: Room, lease: Lease): Promise<Issued> {
+  if (room.revocations.has(lease.id)) throw ended()
+  const desk = await room.desks.at({ name: lease.resource, part: lease.part })
+  const made = await desk.give((engine) =>
+    engine.issue({
+      name: lease.roleName,
+      part: lease.part,
+      operation: lease.operation,
+      expiresAt: lease.expiresAt,
+      comment: `safeconduct ${lease.id} ${lease.session} agent=${lease.agent} purpose=${lease.purpose}`,
+    }),
+  )
+  // A crash here leaves an account that nobody was given: the sweep finds its intent unconfirmed and takes it away.
+  room.memory.amend(lease.id, made.oid)
+  const live = await confirm(room, lease, made)
+  // A crash here leaves a live lease that ends at its time; its holder asks again with the same key.
+  room.memory.remember(live)
+  return { lease: live, credential: made.credential }
+}
+
+async function confirm(room: Room, lease: Lease, made: Made): Promise<Lease> {
+  const sealed = room.keyring.seal(context(lease.id), JSON.stringify(made.credential.reveal()))
+  const { result } = await room.audit.commit({
+    work: async (tx) => {
+      const row = { id: lease.id, oid: made.oid, sealed, beginEntry: lease.beginEntry }
+      const live = await confirmLive(tx, row)
+      if (live === null) throw ended()
+      return live
+    },
+    entries: (live) => [
+      {
+        ...draftOf(live, "credentials.lease-issued", {
+          data: { oid: made.oid, expiresAt: live.expiresAt.toISOString(), hardEndAt: live.hardEndAt.toISOString() },
+        }),
+        ...(lease.beginEntry === null ? {} : { of: lease.beginEntry }),
+      },
+    ],
+  })
+  return result
+}
+
+/** The credential of a lease that was issued before, on whichever server; waits while it is being made. */
+async function replay(room: Room, id: string): Promise<Issued> {
+  await room.issuing.get(id)?.catch(() => undefined)
+  for (const deadline = performance.now() + REPLAY_MS; performance.now() < deadline; await pause(room, 50)) {
+    const lease = await readLease(room.database, id)
+    if (lease === null || lease.state === "intended") continue
+    if (lease.state !== "live" || lease.remainingMs <= 0 || lease.sealed === null) throw ended()
+    const text = room.keyring.open(context(id), lease.sealed).toString()
+    return { lease, credential: new Secret(JSON.parse(text) as Credential) }
+  }
+  throw new Refusal("overloaded", "This credential is still being made. Ask again with the same Idempotency-Key.")
+}
+
+/** What a credential is sealed for. */
+function context(leaseId: string): string {
+  return `credentials.leases/${leaseId}`
+}
+
+function ended(): Refusal {
+  return new Refusal("lease-ended", "The lease ended while it was made. Ask again.")
+}

@@ -1,0 +1,134 @@
+import type { Audit, Change, Recorded } from "#audit"
+import { type Clock, type Database, deploymentId, type Epoch, type Json, type Keyring, type Log } from "#kernel"
+import { createDesks } from "./desks.ts"
+import type { EngineKind, Root } from "./engine.ts"
+import { type Intended, type Intention, intend } from "./intend.ts"
+import { type Issued, issue } from "./issue.ts"
+import type { Lease } from "./lease.ts"
+import { createMemory } from "./memory.ts"
+import type { ResourcesPart } from "./part.ts"
+import { reconcile } from "./reconcile.ts"
+import { renew } from "./renew.ts"
+import { parseResources, type Replaced, replaceResources } from "./resources.ts"
+import { type Cut, revoke, revokeSession, settled } from "./revoke.ts"
+import { everyFew, type Room } from "./room.ts"
+import { type Configured, configure, recoverRoots } from "./roots.ts"
+import { type LeaseFilter, readResources } from "./store.ts"
+import { due, recall, sweep } from "./sweep.ts"
+import { getLease, lastActive, listResources, type ResourceView, searchLeases } from "./views.ts"
+import { createWatch, resumeWatch } from "./watch.ts"
+
+/** The room's door. */
+export interface Credentials extends AsyncDisposable {
+  /** Records a lease before anything is made: see intend.ts for what its work refuses. */
+  intend(intention: Intention): Change<Intended>
+  /** Makes what was intended, once the intent is durable; `intent` is its entry. */
+  issue(lease: Intended, intent?: Pick<Recorded, "id">): Promise<Issued>
+  /** Lets a live lease end later, never past its hard end. Throws `lease-ended`, `resource-unavailable`. */
+  renew(leaseId: string, until: Date, by?: string): Promise<Lease>
+  /** Takes a lease away. Resolves when it is cut or the first try failed; goes on to `revoked` by itself. Throws `lease-unknown`. */
+  revoke(leaseId: string, why: string, by?: string): Promise<Cut>
+  /** Takes every lease of the session away, also when our database is gone. Resolves as revoke() does. */
+  revokeSession(session: string, why: string, by?: string): Promise<Cut[]>
+  /** The lease in its final state. */
+  settled(leaseId: string): Promise<Lease>
+  /** Throws `lease-unknown`. */
+  lease(leaseId: string): Promise<Lease>
+  leases(filter: LeaseFilter): Promise<Lease[]>
+  /** When a credential of the session was last used at its resource; null when never seen. */
+  lastActive(session: string): Promise<Date | null>
+  resources(): Promise<ResourceView[]>
+  /** Takes over the account that credentials are made with (roots.ts). */
+  configure(resource: string, root: Root, by: string): Promise<Configured>
+  /** Checks the `resources` part of safeconduct.yaml. Throws `policy-invalid`. */
+  parse(document: unknown): ResourcesPart
+  /** The change that puts resources in force. Refuses to remove or move one with open leases. */
+  replace(resources: ResourcesPart, by: string): Change<Replaced>
+  /** The resources in force. */
+  current(): ResourcesPart
+  /** Compares every resource with the ledger now; runs by itself every few seconds. */
+  reconcile(): Promise<void>
+}
+
+export type CredentialsParts = {
+  database: Database
+  audit: Audit
+  epoch: Epoch
+  keyring: Keyring
+  clock: Clock
+  log: Log
+  engines: readonly EngineKind[]
+  /** Called when a lease is taken away that our database cannot hear of yet. */
+  journal?: (line: { [name: string]: Json }) => Promise<void>
+  sweepMs?: number
+  reconcileMs?: number
+}
+
+const WATCH_MS = 500
+
+/** Opens the room, takes up what other servers or an earlier run left, and keeps doing so. Throws `not-ready`. */
+export async function openCredentials(parts: CredentialsParts): Promise<Credentials> {
+  const { database, audit, epoch, keyring, clock, log, engines: kinds } = parts
+  const sweepMs = parts.sweepMs ?? 100
+  const reconcileMs = parts.reconcileMs ?? 5_000
+  const stop = new AbortController()
+  const room: Room = {
+    database,
+    audit,
+    keyring,
+    clock,
+    log,
+    kinds,
+    deployment: await deploymentId(database),
+    resources: {},
+    desks: createDesks({ database, keyring, kinds, log, closing: stop.signal }),
+    memory: createMemory((lease) => void due(room, lease)),
+    watch: createWatch(),
+    revocations: new Map(),
+    issuing: new Map(),
+    journal: parts.journal ?? (async () => undefined),
+    closing: stop.signal,
+  }
+  const takeIn = async () => {
+    const resources = await readResources(database)
+    room.resources = Object.fromEntries(resources.map(({ name, part }) => [name, part]))
+    await room.desks.keep(resources)
+  }
+  await takeIn()
+  epoch.onChange(takeIn)
+  await recoverRoots(room)
+  await recall(room)
+  await resumeWatch(room)
+  const running = [
+    everyFew(room, sweepMs, "the sweep", () => sweep(room)),
+    everyFew(room, WATCH_MS, "the watch for late connections", () => room.watch.look(room)),
+    everyFew(room, reconcileMs, "the comparison with the ledger", async () => {
+      await recoverRoots(room)
+      await reconcile(room, reconcileMs)
+    }),
+  ]
+  return {
+    intend: (intention) => intend(room, intention),
+    issue: (lease, intent) => issue(room, lease, intent),
+    renew: (leaseId, until, by) => renew(room, leaseId, until, by),
+    revoke: (leaseId, why, by) => revoke(room, leaseId, why, by),
+    revokeSession: (session, why, by) => revokeSession(room, session, why, by),
+    settled: (leaseId) => settled(room, leaseId),
+    lease: (leaseId) => getLease(room, leaseId),
+    leases: (filter) => searchLeases(room, filter),
+    lastActive: (session) => lastActive(room, session),
+    resources: () => listResources(room),
+    configure: (resource, root, by) => configure(room, resource, root, by),
+    parse: (document) => parseResources(kinds, document),
+    replace: (resources, by) => replaceResources(resources, by),
+    current: () => room.resources,
+    reconcile: () => reconcile(room, 0),
+    async [Symbol.asyncDispose]() {
+      stop.abort()
+      room.memory[Symbol.dispose]()
+      await Promise.allSettled([...running, ...room.issuing.values()])
+      await Promise.allSettled([...room.revocations.values()].map(({ ended }) => ended))
+      await room.desks[Symbol.asyncDispose]()
+    },
+  }
+}

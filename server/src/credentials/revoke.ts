@@ -1,0 +1,183 @@
+import type { Draft } from "#audit"
+import { type Json, Refusal } from "#kernel"
+import type { Account, Evidence } from "./engine.ts"
+import { draftOf, hasEnded, type Lease } from "./lease.ts"
+import { pause, type Room, within } from "./room.ts"
+import { claim, claimSession, countFailure, end, noteCut, readLease } from "./store.ts"
+
+/** How a revocation stands when its caller goes on: cut, or not yet and still being tried. */
+export type Cut = { lease: string; resource: string; isCut: boolean; evidence: Evidence | null }
+
+/** Revocations under way on this server, by lease. */
+export type Revocations = Map<string, Revocation>
+export type Revocation = { cut: Promise<Cut>; ended: Promise<void> }
+
+/** A read-back this long after the drop is the one that counts: a login under way may still have become a connection. */
+const READ_BACK_MS = 250
+/** Failed tries until an operator is called; trying goes on. */
+const STUCK_AFTER = 6
+const LEAST_BACKOFF_MS = 250
+const MOST_BACKOFF_MS = 5_000
+/** How long taking away waits to hear from our database. */
+const STORE_MS = 1_000
+
+/** Takes one lease away. Resolves when it is cut, or when the first try failed; goes on to `revoked` by itself. */
+export async function revoke(room: Room, leaseId: string, why: string, by = "server"): Promise<Cut> {
+  const known = room.memory.get(leaseId)
+  if (known) return await begin(room, known, why, by).cut
+  const lease = await readLease(room.database, leaseId)
+  if (lease === null) throw new Refusal("lease-unknown", "There is no such lease.")
+  if (hasEnded(lease))
+    return { lease: lease.id, resource: lease.resource, isCut: true, evidence: lease.evidence as Evidence }
+  return await begin(room, lease, why, by).cut
+}
+
+/** Takes every lease of a session away, those of other servers too; without our database, those that this server knows. */
+export async function revokeSession(room: Room, session: string, why: string, by = "server"): Promise<Cut[]> {
+  const known = room.memory.ofSession(session).map((lease) => begin(room, lease, why, by))
+  const rows = (await within(STORE_MS, claimSession(room.database, session, why))) ?? []
+  const begun = new Set([...known, ...rows.map((lease) => begin(room, lease, why, by))])
+  return await Promise.all([...begun].map(({ cut }) => cut))
+}
+
+/** The lease when nothing of it is left. Throws `not-ready` when the room closes first. */
+export async function settled(room: Room, leaseId: string): Promise<Lease> {
+  for (;;) {
+    await room.revocations.get(leaseId)?.ended
+    const lease = await readLease(room.database, leaseId)
+    if (lease === null) throw new Refusal("lease-unknown", "There is no such lease.")
+    if (hasEnded(lease)) return lease
+    await pause(room, 20).catch(() => {
+      throw new Refusal("not-ready", "This server is closing.")
+    })
+  }
+}
+
+/** Starts taking a lease away, or joins who does it on this server already. Never waits, never throws. */
+export function begin(room: Room, lease: Lease, why: string, by = "server"): Revocation {
+  const under = room.revocations.get(lease.id)
+  if (under) return under
+  const cut = Promise.withResolvers<Cut>()
+  const ended = run(room, lease, { why, by, onCut: cut.resolve })
+    .catch((error: unknown) => {
+      if (!room.closing.aborted) room.log.error("a revocation broke off", { lease: lease.id, error })
+    })
+    .finally(() => {
+      room.revocations.delete(lease.id)
+      cut.resolve({ lease: lease.id, resource: lease.resource, isCut: false, evidence: null })
+    })
+  const revocation = { cut: cut.promise, ended }
+  room.revocations.set(lease.id, revocation)
+  return revocation
+}
+
+type Ending = { why: string; by: string; onCut: (cut: Cut) => void }
+
+async function run(room: Room, lease: Lease, { why, by, onCut }: Ending): Promise<void> {
+  // Other servers' sweeps leave a claimed lease to us. The cut does not wait for it, nor for anything of ours.
+  const claiming = claim(room.database, lease.id, why).catch((error: unknown) => {
+    room.log.warn("a lease is taken away without a record for now", { lease: lease.id, error })
+    return room.journal({ lease: lease.id, resource: lease.resource, role: lease.roleName, why })
+  })
+  // A role that is being made this moment would be missed.
+  await room.issuing.get(lease.id)?.catch(() => undefined)
+  const told = (evidence: Evidence | null) =>
+    onCut({ lease: lease.id, resource: lease.resource, isCut: evidence !== null, evidence })
+  const evidence = await persist(
+    room,
+    lease,
+    () => told(null),
+    () => takeAway(room, lease),
+  )
+  told(evidence)
+  await claiming
+  await noteCut(room.database, lease.id, evidence).catch(() => undefined)
+  // A crash here leaves `revoking` with an account that is gone: the sweep claims it again, and missing is success.
+  await persist(
+    room,
+    lease,
+    () => undefined,
+    () => readBackUntilEmpty(room, lease, evidence),
+  )
+  await record(room, lease, { why, by }, evidence)
+  room.memory.forget(lease.id)
+  if (evidence.oid !== null) room.watch.add(lease, { name: lease.roleName, oid: evidence.oid })
+}
+
+async function takeAway(room: Room, lease: Lease): Promise<Evidence> {
+  const desk = await room.desks.at({ name: lease.resource, part: lease.part })
+  return await desk.take((engine) => engine.revoke(accountOf(room, lease)))
+}
+
+/** Resolves with the first read-back that is empty and late enough; what it finds before, it takes away again. */
+async function readBackUntilEmpty(room: Room, lease: Lease, evidence: Evidence): Promise<void> {
+  const desk = await room.desks.at({ name: lease.resource, part: lease.part })
+  const account: Account = { name: lease.roleName, oid: evidence.oid }
+  for (;;) {
+    await pause(room, READ_BACK_MS)
+    const [trace] = await desk.take((engine) => engine.readBack([account]))
+    if (!trace!.hasAccount && trace!.connections === 0) return
+    const again = await desk.take((engine) => engine.revoke(account))
+    evidence.connectionsClosed += again.connectionsClosed
+  }
+}
+
+/** Tries until it works: after seconds, not hours, and never giving up. The sixth failure calls an operator. */
+async function persist<T>(room: Room, lease: Lease, onFailure: () => void, work: () => Promise<T>): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (room.closing.aborted) throw error
+      onFailure()
+      room.log.warn("a lease could not be taken away; trying again", { lease: lease.id, failures, error })
+      await recordFailure(room, lease, failures)
+      await pause(room, Math.min(LEAST_BACKOFF_MS * 2 ** (failures - 1), MOST_BACKOFF_MS))
+    }
+  }
+}
+
+async function recordFailure(room: Room, lease: Lease, failures: number): Promise<void> {
+  if (failures === STUCK_AFTER) room.log.error("a lease is stuck: its account may still work", { lease: lease.id })
+  const change = room.audit.commit({
+    work: (tx) => countFailure(tx, lease.id, STUCK_AFTER),
+    entries: (row) =>
+      row?.isNew ? [draftOf(lease, "credentials.lease-stuck", { data: { attempts: row.attempts } })] : [],
+  })
+  await within(STORE_MS, change).catch((error: unknown) =>
+    room.log.warn("a failed revocation is not recorded", { lease: lease.id, error }),
+  )
+}
+
+/** Writes the end, as soon as the log takes it: the cut was made, only the record waits. */
+async function record(room: Room, lease: Lease, { why, by }: { why: string; by: string }, evidence: Evidence) {
+  const read = { ...evidence, readBackAtMs: room.clock.nowMs() }
+  for (let waitMs = LEAST_BACKOFF_MS; ; waitMs = Math.min(waitMs * 2, MOST_BACKOFF_MS)) {
+    try {
+      await room.audit.commit({
+        work: (tx) => end(tx, lease.id, { why, evidence: read as { [name: string]: Json } }),
+        // Null: another server was first, and recorded it.
+        entries: (row) => (row === null ? [] : [endDraft(row, { by, beginEntry: lease.beginEntry, evidence: read })]),
+      })
+      return
+    } catch (error) {
+      if (room.closing.aborted) throw error
+      room.log.warn("the end of a lease is not recorded yet", { lease: lease.id, error })
+      await pause(room, waitMs)
+    }
+  }
+}
+
+type End = { by: string; beginEntry: string | null; evidence: { [name: string]: Json } }
+
+function endDraft(lease: Lease, { by, beginEntry, evidence }: End): Draft {
+  const data = { why: lease.ending, evidence }
+  if (lease.ending === "expired") return draftOf(lease, "credentials.lease-expired", { by, data })
+  if (lease.ending !== "not-issued") return draftOf(lease, "credentials.lease-revoked", { by, data })
+  const draft = draftOf(lease, "credentials.lease-failed", { by, data })
+  return beginEntry === null ? draft : { ...draft, of: beginEntry }
+}
+
+function accountOf(room: Room, lease: Lease): Account {
+  return { name: lease.roleName, oid: (room.memory.get(lease.id) ?? lease).roleOid }
+}

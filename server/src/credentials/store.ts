@@ -1,0 +1,308 @@
+import type { Json, Queryable } from "#kernel"
+import type { Evidence } from "./engine.ts"
+import type { Lease } from "./lease.ts"
+import type { Resource } from "./part.ts"
+
+/** States in which something of the lease may stand at the resource. */
+const OPEN = "('intended', 'live', 'revoking', 'stuck')"
+/** A server that claimed a revocation and fell silent is succeeded after this. */
+const CLAIM = "interval '15 seconds'"
+/** An intent that was not confirmed by then never will be. */
+const INTENT_DEADLINE = "interval '60 seconds'"
+const COLUMNS = `l.id, l.session, l.agent, l.instance, l.svid, l.purpose, l.resource, l.operation, l.part, l.state,
+  l.role_name as "roleName", l.role_oid as "roleOid", l.sealed, l.idempotency_key as "idempotencyKey",
+  l.intended_at as "intendedAt", l.live_at as "liveAt", l.expires_at as "expiresAt", l.hard_end_at as "hardEndAt",
+  l.last_active_at as "lastActiveAt", l.ending, l.dropped_at as "droppedAt", l.revoked_at as "revokedAt",
+  l.attempts, l.evidence, l.begin_entry as "beginEntry",
+  (extract(epoch from l.expires_at - clock_timestamp()) * 1000)::float8 as "remainingMs"`
+
+/** Serialises what counts leases or takes resources away, on every server; ends with the transaction. */
+export async function lockLedger(tx: Queryable): Promise<void> {
+  await tx.query("select pg_advisory_xact_lock(hashtext('credentials.leases'))")
+}
+
+/** Open leases of a resource, those of one session there, and whether we hold an account to make more. */
+export async function countOpen(tx: Queryable, resource: string, session: string) {
+  const [row] = await tx.query<{ leases: number; own: number; isConfigured: boolean }>(
+    `select count(*)::int as leases, (count(*) filter (where session = $2))::int as own,
+            exists (select from credentials.roots r where r.resource = $1) as "isConfigured"
+       from credentials.leases where resource = $1 and state in ${OPEN}`,
+    [resource, session],
+  )
+  return row!
+}
+
+/** What a new row is made of; the rest has defaults. */
+export type NewLease = Pick<
+  Lease,
+  "id" | "session" | "agent" | "instance" | "svid" | "purpose" | "resource" | "operation" | "part" | "roleName"
+> & { idempotencyKey: string; leaseSeconds: number; hardEndAt: Date }
+
+/** Inserts the intent. Null when the hard end has passed by the database's clock. */
+export async function insertIntent(tx: Queryable, lease: NewLease): Promise<Lease | null> {
+  const rows = await tx.query<Lease>(
+    `insert into credentials.leases as l (id, session, agent, instance, svid, purpose, resource, operation, part,
+            state, role_name, idempotency_key, expires_at, hard_end_at)
+     select $1, $2, $3, $4, $5, $6, $7, $8, $9, 'intended', $10, $11,
+            least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz
+      where $13::timestamptz > now() returning ${COLUMNS}`,
+    [
+      lease.id,
+      lease.session,
+      lease.agent,
+      lease.instance,
+      lease.svid,
+      lease.purpose,
+      lease.resource,
+      lease.operation,
+      JSON.stringify(lease.part),
+      lease.roleName,
+      lease.idempotencyKey,
+      lease.leaseSeconds,
+      lease.hardEndAt,
+    ],
+  )
+  return first(rows)
+}
+
+export async function findByKey(tx: Queryable, session: string, key: string): Promise<Lease | null> {
+  return first(
+    await tx.query<Lease>(`select ${COLUMNS} from credentials.leases l where session = $1 and idempotency_key = $2`, [
+      session,
+      key,
+    ]),
+  )
+}
+
+export async function readLease(db: Queryable, id: string): Promise<Lease | null> {
+  return first(await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where id = $1`, [id]))
+}
+
+export type LeaseFilter = { session?: string; state?: string; agent?: string }
+
+/** Newest first, 500 at the most. */
+export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Lease[]> {
+  const rows = await db.query<Lease>(
+    `select ${COLUMNS} from credentials.leases l
+      where ($1::text is null or session = $1) and ($2::text is null or state = $2) and ($3::text is null or agent = $3)
+      order by intended_at desc, id limit 500`,
+    [filter.session ?? null, filter.state ?? null, filter.agent ?? null],
+  )
+  return rows
+}
+
+/** Live leases, for the memory of a server that starts. */
+export async function readLive(db: Queryable): Promise<Lease[]> {
+  return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where state = 'live'`)
+}
+
+/** Confirms an intent. Null when it is no longer one: it was revoked meanwhile. */
+export async function confirmLive(
+  tx: Queryable,
+  lease: { id: string; oid: string; sealed: string; beginEntry: string | null },
+): Promise<Lease | null> {
+  const rows = await tx.query<Lease>(
+    `update credentials.leases l set state = 'live', live_at = now(), role_oid = $2, sealed = $3, begin_entry = $4
+      where id = $1 and state = 'intended' returning ${COLUMNS}`,
+    [lease.id, lease.oid, lease.sealed, lease.beginEntry],
+  )
+  return first(rows)
+}
+
+/** Lets a live lease end later, never after its hard end nor earlier than now agreed. Null when it is over. */
+export async function extend(tx: Queryable, id: string, until: Date): Promise<Lease | null> {
+  const rows = await tx.query<Lease>(
+    `update credentials.leases l set expires_at = least(greatest(expires_at, $2::timestamptz), hard_end_at)
+      where id = $1 and state = 'live' and expires_at > now() returning ${COLUMNS}`,
+    [id, until],
+  )
+  return first(rows)
+}
+
+/** Marks a lease as being taken away, by us. Does nothing to one that has ended. */
+export async function claim(db: Queryable, id: string, why: string): Promise<void> {
+  await db.query(
+    `update credentials.leases set state = case when state = 'stuck' then 'stuck' else 'revoking' end,
+            ending = coalesce(ending, $2), claimed_until = now() + ${CLAIM} where id = $1 and state in ${OPEN}`,
+    [id, why],
+  )
+}
+
+/** Claims a lease whose time is over. Returns it as it is now, claimed or not: renewed elsewhere, or already ending. */
+export async function claimIfDue(db: Queryable, id: string): Promise<{ isClaimed: boolean; lease: Lease | null }> {
+  const claimed = await db.query<Lease>(
+    `update credentials.leases l set state = 'revoking', ending = coalesce(ending, 'expired'), claimed_until = now() + ${CLAIM}
+      where id = $1 and state in ('live', 'intended') and expires_at <= clock_timestamp() returning ${COLUMNS}`,
+    [id],
+  )
+  if (claimed.length > 0) return { isClaimed: true, lease: first(claimed) }
+  return { isClaimed: false, lease: await readLease(db, id) }
+}
+
+/** Marks and claims every open lease of a session. */
+export async function claimSession(db: Queryable, session: string, why: string): Promise<Lease[]> {
+  const rows = await db.query<Lease>(
+    `update credentials.leases l set state = case when state = 'stuck' then 'stuck' else 'revoking' end,
+            ending = coalesce(ending, $2), claimed_until = now() + ${CLAIM}
+      where session = $1 and state in ${OPEN} returning ${COLUMNS}`,
+    [session, why],
+  )
+  return rows
+}
+
+/** Claims what is due by the database's clock and nobody works on: expired, never confirmed, or left by a silent server. */
+export async function claimDue(db: Queryable, limit: number): Promise<Lease[]> {
+  const rows = await db.query<Lease>(
+    `update credentials.leases l set state = case when state = 'stuck' then 'stuck' else 'revoking' end,
+            ending = coalesce(ending, case when state = 'intended' then 'never-confirmed' else 'expired' end),
+            claimed_until = now() + ${CLAIM}
+      where id in (
+        select id from credentials.leases
+         where (state = 'live' and expires_at <= now())
+            or (state = 'intended' and intended_at <= now() - ${INTENT_DEADLINE})
+            or (state in ('revoking', 'stuck') and claimed_until <= now())
+         order by expires_at limit $1 for update skip locked)
+      returning ${COLUMNS}`,
+    [limit],
+  )
+  return rows
+}
+
+/** Counts a failed try; from `stuckAfter` on the lease is stuck. `isNew` when this try made it so. */
+export async function countFailure(tx: Queryable, id: string, stuckAfter: number) {
+  const rows = await tx.query<{ attempts: number; is_new: boolean }>(
+    `update credentials.leases set attempts = attempts + 1, claimed_until = now() + ${CLAIM},
+            state = case when attempts + 1 >= $2 then 'stuck' else 'revoking' end
+      where id = $1 and state in ${OPEN} returning attempts, attempts = $2 as is_new`,
+    [id, stuckAfter],
+  )
+  const [row] = rows
+  return row === undefined ? null : { attempts: row.attempts, isNew: row.is_new }
+}
+
+/** Keeps what is known of the cut while the read-back is still to come. */
+export async function noteCut(db: Queryable, id: string, evidence: Evidence): Promise<void> {
+  await db.query(
+    `update credentials.leases set dropped_at = now(), role_oid = coalesce(role_oid, $2), evidence = $3,
+            claimed_until = now() + ${CLAIM} where id = $1 and state in ${OPEN}`,
+    [id, evidence.oid, JSON.stringify(evidence)],
+  )
+}
+
+/** The end: nothing is left at the resource. Null when another server wrote it first. */
+export async function end(
+  tx: Queryable,
+  id: string,
+  ended: { why: string; evidence: { [name: string]: Json } },
+): Promise<Lease | null> {
+  const rows = await tx.query<Lease>(
+    `update credentials.leases l set ending = coalesce(ending, $2), revoked_at = now(), sealed = null, evidence = $3,
+            state = case when coalesce(ending, $2) = 'expired' then 'expired' else 'revoked' end
+      where id = $1 and state in ${OPEN} returning ${COLUMNS}`,
+    [id, ended.why, JSON.stringify(ended.evidence)],
+  )
+  return first(rows)
+}
+
+/** Leases that ended in the last minute and had an account: late connections are still possible. */
+export async function readJustEnded(db: Queryable): Promise<Lease[]> {
+  const rows = await db.query<Lease>(
+    `select ${COLUMNS} from credentials.leases l
+      where revoked_at > now() - interval '60 seconds' and role_oid is not null`,
+  )
+  return rows
+}
+
+/** The leases behind account names of a resource listing. */
+export async function readByRoles(db: Queryable, roleNames: readonly string[]): Promise<Lease[]> {
+  return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where role_name = any ($1)`, [roleNames])
+}
+
+/** Moves the time of the last activity forward. */
+export async function noteActivity(db: Queryable, seen: ReadonlyMap<string, Date>): Promise<void> {
+  await db.query(
+    `update credentials.leases l set last_active_at = greatest(l.last_active_at, s.at)
+       from unnest($1::text[], $2::timestamptz[]) as s (role_name, at)
+      where l.role_name = s.role_name and l.state = 'live' and l.last_active_at is distinct from greatest(l.last_active_at, s.at)`,
+    [[...seen.keys()], [...seen.values()]],
+  )
+}
+
+/** When a lease of the session last did something at its resource. */
+export async function readLastActive(db: Queryable, session: string): Promise<Date | null> {
+  const [row] = await db.query<{ at: Date | null }>(
+    "select max(last_active_at) as at from credentials.leases where session = $1",
+    [session],
+  )
+  return row?.at ?? null
+}
+
+function first(rows: Lease[]): Lease | null {
+  return rows[0] ?? null
+}
+
+export async function readResources(db: Queryable): Promise<Resource[]> {
+  return await db.query<Resource>("select name, part from credentials.resources order by name")
+}
+
+/** Open leases of each resource that has any. */
+export async function countOpenByResource(db: Queryable): Promise<Map<string, number>> {
+  const rows = await db.query<{ resource: string; leases: number }>(
+    `select resource, count(*)::int as leases from credentials.leases where state in ${OPEN} group by resource`,
+  )
+  return new Map(rows.map(({ resource, leases }) => [resource, leases]))
+}
+
+export async function writeResources(tx: Queryable, resources: readonly Resource[]): Promise<void> {
+  await tx.query("delete from credentials.resources where name <> all ($1)", [resources.map(({ name }) => name)])
+  for (const { name, part } of resources) {
+    await tx.query(
+      `insert into credentials.resources as r (name, part) values ($1, $2)
+       on conflict (name) do update set part = excluded.part, changed_at = now() where r.part <> excluded.part`,
+      [name, JSON.stringify(part)],
+    )
+  }
+}
+
+/** The account we hold at a resource, sealed. `sealedPending` is there while its password is being changed. */
+export type RootRow = { resource: string; username: string; sealed: string; sealedPending: string | null }
+
+export async function readRoots(db: Queryable): Promise<RootRow[]> {
+  return await db.query<RootRow>(
+    `select resource, username, sealed, sealed_pending as "sealedPending" from credentials.roots`,
+  )
+}
+
+export async function writeRoot(tx: Queryable, root: RootRow): Promise<void> {
+  await tx.query(
+    `insert into credentials.roots (resource, username, sealed, sealed_pending, state) values ($1, $2, $3, $4, $5)
+     on conflict (resource) do update set username = excluded.username, sealed = excluded.sealed,
+        sealed_pending = excluded.sealed_pending, state = excluded.state, changed_at = now()`,
+    [root.resource, root.username, root.sealed, root.sealedPending, root.sealedPending === null ? "ready" : "rotating"],
+  )
+}
+
+/** Forgets the accounts we hold at resources that moved: their passwords are nothing for another server. */
+export async function dropRoots(tx: Queryable, resources: readonly string[]): Promise<void> {
+  await tx.query("delete from credentials.roots where resource = any ($1)", [resources])
+}
+
+/** True when no server changes this root now; keeps it so until the transaction ends. */
+export async function tryLockRoot(tx: Queryable, resource: string): Promise<boolean> {
+  const [row] = await tx.query<{ locked: boolean }>(
+    "select pg_try_advisory_xact_lock(hashtext('credentials.roots'), hashtext($1)) as locked",
+    [resource],
+  )
+  return row!.locked
+}
+
+/** Begins a round of comparing a resource with the ledger; false when a server did so less than `everyMs` ago. */
+export async function beginRound(db: Queryable, resource: string, everyMs: number): Promise<boolean> {
+  const rows = await db.query(
+    `insert into credentials.rounds as r (resource) select name from credentials.resources where name = $1
+     on conflict (resource) do update set begun_at = now()
+      where r.begun_at <= now() - make_interval(secs => $2) returning resource`,
+    [resource, everyMs / 1_000],
+  )
+  return rows.length > 0
+}
