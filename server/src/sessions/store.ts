@@ -159,14 +159,15 @@ export async function markUsed(database: Queryable, used: ReadonlyMap<string, nu
 
 /**
  * Sessions that ended in transactions which the snapshot named by `since` had not seen, and the name of this snapshot:
- * its oldest running transaction. Exact, where a time would miss what commits late.
+ * its oldest running transaction. Exact, where a time would miss what commits late. Those past their hard end are left out:
+ * memory refuses them anyway, and after a restore into another cluster old transaction numbers would name every session.
  */
 export async function endedSince(
   database: Queryable,
   since: string | null,
 ): Promise<{ ids: string[]; snapshot: string; nowMs: number }> {
   const [row] = await database.query<{ ids: string[]; snapshot: string; now_ms: number }>(
-    `select coalesce(array(select id from sessions.sessions where state = 'ended' and ended_in >= $1::xid8), '{}') as ids,
+    `select coalesce(array(select id from sessions.sessions where state = 'ended' and ended_in >= $1::xid8 and hard_end_at > clock_timestamp()), '{}') as ids,
        pg_snapshot_xmin(pg_current_snapshot())::text as snapshot, ${milliseconds("clock_timestamp()")} as now_ms`,
     [since],
   )
