@@ -24,6 +24,7 @@ export interface Batch<Item, Receipt> {
   readonly queued: number
 }
 
+/** What a batch is made of; at most 512 units in a transaction and 8,192 waiting, unless told. */
 export type BatchParts<Item, Receipt> = {
   database: Database
   /** Appends all items in order and returns a receipt for each, with the epoch read under the same lock. */

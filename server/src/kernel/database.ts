@@ -20,6 +20,7 @@ export interface Database extends Queryable, AsyncDisposable {
   listen(channel: string, onNotice: (payload: string) => void): Promise<AsyncDisposable>
 }
 
+/** How to reach a database, and how much to ask of it. */
 export type DatabaseOptions = {
   url: string
   /** Connections held at the most. */

@@ -25,6 +25,7 @@ export interface Epoch extends AsyncDisposable {
   ageMs(): number
 }
 
+/** The database that is watched, at the least every 250 ms unless told. */
 export type EpochParts = { database: Database; log: Log; pollMs?: number }
 
 /** Starts watching the epoch. */

@@ -26,6 +26,7 @@ const HIDDEN = [
   "superuserUrl",
 ]
 
+/** The least level that is written, info unless told, and where to. */
 export type LogOptions = { level?: string; destination?: { write(line: string): void } }
 
 /** Logs JSON lines to standard error, so that standard output stays data. */

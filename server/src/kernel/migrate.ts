@@ -7,6 +7,7 @@ import { Refusal } from "./refusal.ts"
 /** A room's numbered migrations: files `0001-what-it-does.sql` in a folder, applied in order, never edited afterwards. */
 export type Migrations = { room: string; folder: URL }
 
+/** The kernel's own: the epoch, the deployment's name, sealed keys. */
 export const kernelMigrations: Migrations = { room: "kernel", folder: new URL("./migrations/", import.meta.url) }
 
 /** One advisory lock for all servers and operators that migrate at once. */

@@ -16,7 +16,7 @@ import { text } from "node:stream/consumers"
 import { test } from "node:test"
 import { chooseAccount } from "./account.ts"
 import { provideBinaries } from "./binaries.ts"
-import { run, scratchFolder } from "./embedded.helpers.ts"
+import { run, scratchFolder } from "./fixture.ts"
 import { ownFolder } from "./folders.ts"
 
 const notReady = { name: "Refusal", code: "not-ready" }

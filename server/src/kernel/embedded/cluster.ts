@@ -22,6 +22,7 @@ import type { PostgresVersion } from "./binaries.ts"
 /** The data of one cluster, and what opens it. */
 export type Cluster = { data: string; password: string }
 
+/** Where a cluster is made, with which programs, and as whom. */
 export type ClusterParts = {
   /** Our folder, with the passwords. */
   folder: string

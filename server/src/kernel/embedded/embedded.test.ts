@@ -4,7 +4,7 @@ import { join } from "node:path"
 import process from "node:process"
 import { test } from "node:test"
 import { openDatabase, prepareOwnDatabase, removePostgres, silentLog, startPostgres } from "#kernel"
-import { scratchCluster, scratchFolder, startElsewhere } from "./embedded.helpers.ts"
+import { scratchCluster, scratchFolder, startElsewhere } from "./fixture.ts"
 import { settings } from "./postmaster.ts"
 
 const isRoot = process.geteuid?.() === 0

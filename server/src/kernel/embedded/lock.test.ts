@@ -3,7 +3,7 @@ import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import process from "node:process"
 import { test } from "node:test"
-import { firstLine, run, scratchFolder } from "./embedded.helpers.ts"
+import { firstLine, run, scratchFolder } from "./fixture.ts"
 import { lockFolder } from "./lock.ts"
 import { isRunning, ownIdentity, startOf } from "./processes.ts"
 

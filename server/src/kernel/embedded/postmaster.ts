@@ -7,6 +7,7 @@ import { Refusal } from "../refusal.ts"
 import { type Account, asAccount } from "./account.ts"
 import { type Postmaster, readPidFile, terminate } from "./survivor.ts"
 
+/** What a postmaster is started from. */
 export type PostmasterParts = {
   binaries: string
   data: string

@@ -9,6 +9,7 @@ import { type FolderLock, lockFolder } from "./lock.ts"
 import { launch, type PostmasterParts } from "./postmaster.ts"
 import { adopt, type Postmaster, terminate } from "./survivor.ts"
 
+/** Where and how to run a PostgreSQL. */
 export type PostgresOptions = {
   /** Ours alone; made when it is not there. Holds the passwords and, where PostgreSQL's user can reach it, the data. */
   folder: string

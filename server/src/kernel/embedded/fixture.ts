@@ -31,6 +31,7 @@ export async function scratchCluster(): Promise<{ path: string } & AsyncDisposab
   return scratch
 }
 
+/** A cluster that another process owns. */
 export type Elsewhere = {
   superuserUrl: string
   /** Process id of its PostgreSQL. */
