@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { happened, openTestAudit, type TestAudit } from "./fixture.ts"
+import { takeIntent } from "./store.ts"
 
 const begun = { event: "test.begun", session: "session_1", deadlineSeconds: 60 }
 
@@ -59,6 +60,18 @@ test("an outcome that comes while its intent is being swept waits for nobody", a
     await tx.query("select from audit.intents for update")
     await t.audit.commit(happened(1, { of: entries[0]!.id }))
   })
+})
+
+test("an intent is taken once, and not after its outcome was called missing", async () => {
+  await using t = await openTestAudit()
+  const { entries } = await t.audit.commit(happened(2, begun))
+  const [taken, missed] = entries.map(({ id }) => id) as [string, string]
+  const take = async (id: string) =>
+    (await t.audit.commit({ work: (tx) => takeIntent(tx, id), entries: () => [] })).result
+  assert.deepEqual([await take(taken), await take(taken)], [true, false])
+  await passDeadlines(t)
+  assert.equal(await t.audit.sweepIntents(), 1)
+  assert.equal(await take(missed), false)
 })
 
 test("a server sweeps by itself", async () => {

@@ -126,6 +126,11 @@ export async function deleteIntents(tx: Transaction, ids: readonly string[]): Pr
   )
 }
 
+/** Takes one open intent, to be finished in this transaction. False when it was finished, or its outcome called missing. */
+export async function takeIntent(tx: Transaction, id: string): Promise<boolean> {
+  return (await tx.query("delete from audit.intents where id = $1 returning id", [id])).length > 0
+}
+
 /** Whether any intent is past its deadline, by the database's clock. */
 export async function hasOverdueIntents(database: Queryable): Promise<boolean> {
   const rows = await database.query("select from audit.intents where deadline < clock_timestamp() limit 1")
