@@ -1,0 +1,65 @@
+#!/bin/sh
+# Runs our log against Go's checksum-database packages, and theirs against ours. One line per step; exit 0 if all pass.
+#   run.sh                                             a log made here, of 10,123 entries
+#   run.sh <folder> <vkey> [<older>] [<receipt> …]     an exported log, an older checkpoint ("" for none), receipts
+# Needs Go 1.26 or newer (GO names it if it is not on the path) and the Go module proxy, once. ENTRIES sets the size.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+PATH="$root/node_modules/.bin:$PATH"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+status=0
+entries=${ENTRIES:-10123}
+
+step() { "$@" || status=1; }
+refused() {
+  what=$1
+  shift
+  if output=$("$@" 2>&1); then
+    echo "FAIL  $what was accepted"
+    status=1
+  else
+    echo "pass  $what is refused: $(echo "$output" | grep -m 1 -o 'FAIL.*' | cut -c 7-)"
+  fi
+}
+
+(cd "$here" && "${GO:-go}" build -o "$work/go-sumdb" .) || exit 2
+"${GO:-go}" version
+echo "golang.org/x/mod $(cd "$here" && "${GO:-go}" list -m -f '{{.Version}}' golang.org/x/mod), node $(node --version)"
+
+if [ $# -ge 2 ]; then
+  log=$1 vkey=$2 older=${3:-}
+  shift $(($# < 3 ? $# : 3))
+else
+  log=$work/ours
+  node --conditions=source "$here/make-log.ts" --log "$log" --entries "$entries" || exit 2
+  vkey=$(cat "$log/vkey") older=$log/older
+  set -- "$log"/*.tlog-proof
+fi
+
+echo "# Go checks our log"
+step "$work/go-sumdb" check -log "$log" -vkey "$vkey" -older "$older" "$@"
+
+echo "# Go's checks can fail"
+cp -r "$log" "$work/forged"
+bundle=$(find "$work/forged/tile/entries" -type f | sort | head -n 1)
+printf 'XXXX' | dd of="$bundle" bs=1 seek=40 conv=notrunc 2>/dev/null
+refused "a changed piece of an entry" "$work/go-sumdb" check -log "$work/forged" -vkey "$vkey"
+rm -r "$work/forged" && cp -r "$log" "$work/forged"
+tile=$(find "$work/forged/tile/0" -type f | sort | head -n 1)
+printf 'XXXX' | dd of="$tile" bs=1 seek=40 conv=notrunc 2>/dev/null
+refused "a changed hash of a tile" "$work/go-sumdb" check -log "$work/forged" -vkey "$vkey"
+rm -r "$work/forged" && cp -r "$log" "$work/forged"
+sed -i.bak '2s/$/0/' "$work/forged/checkpoint"
+refused "a changed line of the checkpoint" "$work/go-sumdb" check -log "$work/forged" -vkey "$vkey"
+
+echo "# we check Go's log"
+step "$work/go-sumdb" write -log "$work/theirs" -entries "$entries"
+step node --conditions=source "$here/verify-log.ts" --log "$work/theirs"
+bundle=$(find "$work/theirs/tile/entries" -type f | sort | head -n 1)
+printf 'XXXX' | dd of="$bundle" bs=1 seek=40 conv=notrunc 2>/dev/null
+refused "a changed piece of Go's log" node --conditions=source "$here/verify-log.ts" --log "$work/theirs"
+
+[ $status -eq 0 ] && echo "all steps passed" || echo "SOME STEPS FAILED"
+exit $status
