@@ -33,11 +33,10 @@ const alterations: { [what: string]: string } = {
 }
 
 for (const [what, statement] of Object.entries(alterations)) {
-  test(`${what} in the database is found at the next signing, and by the next server`, async () => {
+  test(`${what} in the database is found by the next server, and never signed`, async () => {
     await using t = await signedLog(10)
     await t.store.owner.query(statement)
     await t.audit.commit(happened()).catch(() => undefined)
-    await t.audit.receipt("entry_x").catch(() => undefined)
     const next = await t.another()
     await assertForked(next)
     assert.equal((await newestSigned(t.audit, t.verifier)).size, 10)
