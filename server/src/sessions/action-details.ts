@@ -23,6 +23,7 @@ export const detailSchema = z.strictObject({
 /** Authorization details: what any of them allows is allowed. An empty list allows nothing. */
 export const detailsSchema = z.array(detailSchema).max(256)
 
+/** A parsed detail. */
 export type ActionDetail = z.infer<typeof detailSchema>
 
 /** What of an action decides whether a detail allows it. */

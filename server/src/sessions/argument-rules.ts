@@ -14,6 +14,7 @@ export const ruleSchema = z.union([
   z.strictObject({ oneOf: z.array(scalar).min(1).max(256) }),
   z.strictObject({ atMost: z.number() }),
 ])
+/** A parsed rule. */
 export type Rule = z.infer<typeof ruleSchema>
 
 /** All rules of an argument must hold. */

@@ -15,10 +15,13 @@ import {
   type SessionsParts,
 } from "./index.ts"
 
+/** Issuer of every test server. */
 export const issuer = "https://safeconduct.example"
 const origin = "example.org/log/1"
 
+/** What the purpose and the ceilings of tests allow. */
 export const details = [{ type: "safeconduct_action", actions: ["credential:read"], locations: ["kb"] }]
+/** The one action that they allow. */
 export const readKb = { type: "credential", operation: "read", resource: "kb" }
 
 /** One server: its own memory, its own epoch. */
@@ -58,6 +61,7 @@ export function agent(more: Partial<AgentPrincipal> = {}): AgentPrincipal {
   }
 }
 
+/** Makes a deployment with one server that has the purpose in force. */
 export async function openTestSessions(): Promise<TestSessions> {
   const store = await testDatabase({ rooms: [auditMigrations, migrations] })
   const folder = await mkdtemp(join(tmpdir(), "safeconduct-sessions-"))

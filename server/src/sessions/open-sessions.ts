@@ -53,6 +53,7 @@ export interface Sessions extends AsyncDisposable {
   rotateKey(by: string): Change<{ kid: string }>
 }
 
+/** What the room stands on. */
 export type SessionsParts = {
   database: Database
   audit: Audit

@@ -5,6 +5,7 @@ export type SessionState = "open" | "ended"
 
 /** ended: by its agent or an operator · lapsed: not renewed in time · expired: hard end · suspended: with its agent. */
 export const endReasons = ["ended", "lapsed", "expired", "suspended"] as const
+/** One of the reasons that a session ends for. */
 export type EndReason = (typeof endReasons)[number]
 
 /** One agent instance, at work for one purpose. Times are the database's. */

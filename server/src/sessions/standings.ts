@@ -25,6 +25,7 @@ export interface Standings {
   readonly size: number
 }
 
+/** What the memory stands on. */
 export type StandingsParts = {
   database: Database
   keys: TokenKeys
@@ -91,6 +92,7 @@ export function isOf(session: Session, caller: AgentPrincipal): boolean {
   return session.instance === caller.instance && session.agent === caller.name
 }
 
+/** For an open session that is past its time. */
 export function expired(): Refusal {
   return new Refusal("session-expired", "The session's time is over. Open another.")
 }
@@ -102,6 +104,7 @@ const words: Record<EndReason, string> = {
   suspended: "The session was ended because its agent was suspended. Ask an operator.",
 }
 
+/** For a session that is over, by how it ended. */
 export function ended(reason: EndReason): Refusal {
   return new Refusal("session-ended", words[reason])
 }

@@ -40,6 +40,7 @@ export async function transactionTime(tx: Transaction): Promise<number> {
   return row!.ms
 }
 
+/** Writes a new open session; its times count from this transaction's beginning. */
 export async function insertSession(tx: Transaction, session: NewSession): Promise<Session> {
   const [row] = await tx.query<Row>(
     `insert into sessions.sessions (id, agent, instance, svid, purpose, mandate, "user", chain,
@@ -95,6 +96,7 @@ export async function close(tx: Transaction, id: string, reason: EndReason, only
   return row === undefined ? null : read(row)
 }
 
+/** A session in any state, as the database sees it now; null when there is none. */
 export async function find(database: Queryable, id: string): Promise<Found | null> {
   const [row] = await database.query<Row & { is_due: boolean; now_ms: number }>(
     `select *, expires_at <= clock_timestamp() as is_due, ${milliseconds("clock_timestamp()")} as now_ms
@@ -174,6 +176,7 @@ export async function endedSince(
   return { ids: row!.ids, snapshot: row!.snapshot, nowMs: row!.now_ms }
 }
 
+/** Replaces all purposes. */
 export async function writePurposes(tx: Transaction, part: PurposesPart): Promise<void> {
   await tx.query("delete from sessions.purposes")
   await tx.query(

@@ -19,6 +19,7 @@ export const tokenForm = z.object({
   authorization_details: z.string().optional(),
 })
 
+/** A token request, parsed. */
 export type TokenForm = z.infer<typeof tokenForm>
 
 /** RFC 6749 §5.1 */

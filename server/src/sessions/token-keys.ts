@@ -27,6 +27,7 @@ export interface TokenKeys {
   reload(): Promise<void>
 }
 
+/** What the keys stand on. */
 export type TokenKeysParts = { database: Database; audit: Audit; keyring: Keyring; databaseClock: DatabaseClock }
 
 const PUBLISHED_BEFORE_SECONDS = 600

@@ -33,6 +33,7 @@ export interface Tokens {
   readonly remembered: number
 }
 
+/** Whose tokens, signed with which keys, by which time. */
 export type TokensParts = { keys: TokenKeys; issuer: string; databaseClock: DatabaseClock }
 
 const claimsSchema = z.object({
