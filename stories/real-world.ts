@@ -1,5 +1,5 @@
 import { type Call, type Lease, type Safeconduct, SafeconductError, type Session } from "@safeconduct/sdk"
-import { parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
+import { leafHash, parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
 import pg from "pg"
 import type { House } from "./house.ts"
 import { forged, knock, stolen } from "./thief.ts"
@@ -12,6 +12,7 @@ export async function openWorld(house: House): Promise<World> {
   const connections = new Map<string, pg.Client>()
   const accounts: string[] = []
   const suspended = new Set<string>()
+  const sessions = new Set<string>()
   let session: Session | undefined
   let lease: Lease | undefined
   const { size: from } = await operator.json<Entries>({ method: "GET", path: "/v1/audit/entries?limit=1" })
@@ -36,6 +37,7 @@ export async function openWorld(house: House): Promise<World> {
       outcomeOf(async () => {
         const agent = await agentOf(name)
         session = await agent.open({ purpose, ...(seconds === null ? {} : { hardEndSeconds: seconds }) })
+        sessions.add(session.id)
         await forget()
         return session.id
       }),
@@ -97,7 +99,12 @@ export async function openWorld(house: House): Promise<World> {
       )
       return left.rows.map(({ rolname }) => rolname)
     },
-    provenEvents: () => provenEvents(house, from),
+    async provenEvents() {
+      const entries = await provenEntries(house, from)
+      // What a story before this one left to be finished, and our own reading, are not of this story.
+      const own = entries.filter(({ leaf }) => leaf.session === undefined || sessions.has(leaf.session))
+      return own.map(({ leaf }) => leaf.event).filter((event) => event !== "audit.read")
+    },
     async [Symbol.asyncDispose]() {
       await forget()
       for (const name of suspended) await resume(name)
@@ -106,12 +113,13 @@ export async function openWorld(house: House): Promise<World> {
   }
 }
 
-type Entries = { entries: { id: string; text: string; leaf: { event: string } }[]; next: number | null; size: number }
+type Entry = { id: string; text: string; leaf: { event: string; session?: string } }
+type Entries = { entries: Entry[]; next: number | null; size: number }
 
 /** Every receipt is checked with the public key alone, before anything that the entry says is believed. */
-async function provenEvents({ operator, logKey }: House, from: number): Promise<string[]> {
+async function provenEntries({ operator, logKey }: House, from: number): Promise<Entry[]> {
   const verifier = parseNoteVerifier(logKey)
-  const events: string[] = []
+  const entries: Entry[] = []
   for (let next: number | null = from; next !== null; ) {
     const page: Entries = await operator.json<Entries>({
       method: "GET",
@@ -119,12 +127,12 @@ async function provenEvents({ operator, logKey }: House, from: number): Promise<
     })
     for (const entry of page.entries) {
       const { bytes } = await operator.send({ method: "GET", path: `/v1/audit/receipts/${entry.id}` })
-      await verifyProof(bytes.toString(), Buffer.from(entry.text), verifier)
-      events.push(entry.leaf.event)
+      await verifyProof(bytes.toString(), leafHash(Buffer.from(entry.text)), verifier)
+      entries.push(entry)
     }
     next = page.next
   }
-  return events
+  return entries
 }
 
 /** An expected no as an outcome. Anything else is thrown: then the world is broken, not the story untrue. */
