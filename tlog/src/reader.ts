@@ -24,30 +24,26 @@ export function httpReader(prefix: string, headers: Record<string, string> = {})
 /** The tile reader that proofs need, over a log's files. It throws `missing-tile` and `malformed-tile`. */
 export function tilesFrom(reader: LogReader): ReadTile {
   return async (level, index, width) => {
-    const bytes = await readWithFallback(reader, level, index, width)
-    if (bytes === null) throw new LogError("missing-tile", `There is no ${tilePath(level, index, width)}.`)
-    // A full tile that stands in for a partial one begins with it.
-    const isFull = bytes.length === tileWidth * hashBytes
-    if (bytes.length !== width * hashBytes && !isFull) {
-      throw new LogError("malformed-tile", `${tilePath(level, index, width)} has ${bytes.length} bytes.`)
+    const file = await readWithFallback(reader, level, index, width)
+    if (file.bytes.length !== file.width * hashBytes) {
+      throw new LogError("malformed-tile", `${file.path} has ${file.bytes.length} bytes.`)
     }
-    return bytes.subarray(0, width * hashBytes)
+    return file.bytes.subarray(0, width * hashBytes)
   }
 }
 
 /** The first `width` entries of a bundle. Throws `missing-tile` and `malformed-entries`. */
 export async function readEntries(reader: LogReader, index: number, width: number): Promise<Uint8Array[]> {
-  const bytes = await readWithFallback(reader, "entries", index, width)
-  if (bytes === null) throw new LogError("missing-tile", `There is no ${tilePath("entries", index, width)}.`)
-  const entries = decodeEntries(bytes)
-  if (entries.length !== width && entries.length !== tileWidth) {
-    throw new LogError("malformed-entries", `${tilePath("entries", index, width)} has ${entries.length} entries.`)
-  }
-  return entries.slice(0, width)
+  const file = await readWithFallback(reader, "entries", index, width)
+  return decodeEntries(file.bytes, file.width).slice(0, width)
 }
 
-/** C2SP tlog-tiles, "Partial Tiles": a log may drop a partial tile once the full one is there. */
+/** C2SP tlog-tiles, "Partial Tiles": a log may drop a partial tile once the full one is there, which begins with it. */
 async function readWithFallback(reader: LogReader, level: number | "entries", index: number, width: number) {
-  const exact = await reader.read(tilePath(level, index, width))
-  return exact ?? (width < tileWidth ? reader.read(tilePath(level, index)) : null)
+  for (const fileWidth of new Set([width, tileWidth])) {
+    const path = tilePath(level, index, fileWidth)
+    const bytes = await reader.read(path)
+    if (bytes !== null) return { path, bytes, width: fileWidth }
+  }
+  throw new LogError("missing-tile", `There is no ${tilePath(level, index, width)}.`)
 }

@@ -193,6 +193,14 @@ test("a full bundle and a full tile stand in for partial ones that were deleted"
   assert.deepEqual(await codesOf(grown), [])
 })
 
+test("a partial file as long as a full one is refused, though it begins right", async () => {
+  const log = await memoryLog(entriesOf(300))
+  const longer = await memoryLog(entriesOf(512), log.signer)
+  log.files.set("tile/0/001.p/44", longer.files.get("tile/0/001")!)
+  log.files.set("tile/entries/001.p/44", longer.files.get("tile/entries/001")!)
+  assert.deepEqual(await codesOf(log), ["entries-malformed", "tile-changed", "root-mismatch"])
+})
+
 test("a reader that fails is not a verdict", async () => {
   const log = await memoryLog(entriesOf(3))
   const io = { read: (path: string) => (path === "checkpoint" ? log.io.read(path) : Promise.reject(new Error("down"))) }
