@@ -6,12 +6,9 @@ import { type Row, type Style, say, withProgress } from "./output.ts"
 /** Options of every command. */
 export type CommonOptions = { json?: boolean }
 
-/** A group of commands under a noun. */
+/** A group of commands under a noun. Alone it says what there is, as a mistake: a script that calls it forgot something. */
 export function noun(parent: Command, name: string, summary: string): Command {
-  const group = parent.command(name).summary(summary).description(`${summary}.`)
-  // Alone it says what there is, as a mistake: a script that calls it has forgotten something.
-  group.action(() => group.help({ error: true }))
-  return group
+  return parent.command(name).summary(summary).description(`${summary}.`)
 }
 
 /** A command. `examples` are whole lines; they stand first in its help. */

@@ -6,8 +6,8 @@
 import { readFileSync } from "node:fs"
 import { CommanderError } from "commander"
 import { exitOf, exits } from "./exit.ts"
-import { complain } from "./output.ts"
-import { createProgram } from "./program.ts"
+import { complain, writeOut } from "./output.ts"
+import { BEGINNING, createProgram } from "./program.ts"
 
 /** Runs the command line; the exit status goes to `process.exitCode`. */
 export async function run(argv: readonly string[]): Promise<void> {
@@ -16,6 +16,10 @@ export async function run(argv: readonly string[]): Promise<void> {
     if (error.code !== "EPIPE") throw error
     process.exit(exits.ok)
   })
+  if (argv.length === 0) {
+    writeOut(BEGINNING)
+    return
+  }
   try {
     await createProgram(version()).parseAsync(argv, { from: "user" })
   } catch (error) {

@@ -10,9 +10,9 @@ import { addLogin } from "./commands/login.ts"
 import { addOperators } from "./commands/operators.ts"
 import { addPrograms } from "./commands/run.ts"
 import { addSessions } from "./commands/sessions.ts"
-import { writeOut } from "./output.ts"
 
-const BEGINNING = `Safeconduct stands between AI agents and everything they can touch.
+/** What a person sees who types the name and nothing else. */
+export const BEGINNING = `Safeconduct stands between AI agents and everything they can touch.
 
 Begin with:
   safeconduct dev                          run everything on this machine
@@ -44,7 +44,6 @@ export function createProgram(version: string): Command {
     .addHelpText("after", AFTER)
     .showSuggestionAfterError(true)
     .exitOverride()
-    .action(() => writeOut(BEGINNING))
     .on("option:no-color", () => {
       process.env["NO_COLOR"] = "1"
     })
