@@ -18,13 +18,17 @@ await using safeconduct = await connect()
 tell("identity", { spiffeId: safeconduct.identity.spiffeId })
 
 let kept: pg.Client
+/** What the database said last on the connection, whoever listened. */
+let parting: { code?: string; message: string } | undefined
 {
   await using session = await safeconduct.open({ purpose: "answer-questions" })
   tell("session", { session: session.id, hardEndAt: session.hardEndAt })
   await using kb = await session.lease("kb", { operation: "read" })
   tell("lease", { lease: kb.id, user: kb.settings.user })
   kept = new pg.Client(kb.settings)
-  kept.on("error", () => undefined)
+  kept.on("error", (error: Error & { code?: string }) => {
+    parting ??= error
+  })
   await kept.connect()
   tell("connected", {})
   const answer = await lookUp(kept, "What are your business hours?")
@@ -35,6 +39,9 @@ let kept: pg.Client
 tell("ended", {})
 const said = await kept.query("select 1").then(
   () => null,
-  (error: Error & { code?: string }) => ({ code: error.code ?? null, message: error.message }),
+  (error: Error & { code?: string }) => ({
+    code: (parting ?? error).code ?? null,
+    message: (parting ?? error).message,
+  }),
 )
 tell("afterwards", { said })

@@ -12,7 +12,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { enrol, openTransport, peerOf, type Transport } from "@safeconduct/sdk"
 import { applyPrepare, createLog, dev, readDocument, startPostgres } from "@safeconduct/server/programs"
-import { parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
+import { leafHash, parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
 import pg from "pg"
 
 type Entry = { id: string; index: number; text: string; leaf: { event: string; data?: Record<string, unknown> } }
@@ -21,20 +21,20 @@ type Step = { step: string; ms: number; [fact: string]: unknown }
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const startedAt = performance.now()
 const folder = mkdtempSync(join(tmpdir(), "safeconduct-demo-"))
-const log = createLog({ level: "warn" })
+const log = createLog({ level: "error" })
 
 say("Safeconduct, use case 1: a read-only bot. No user, no shared key, no service account.\n")
 await using stack = new AsyncDisposableStack()
 stack.defer(() => rmSync(folder, { recursive: true, force: true }))
 
 heading("Setting up (what an operator does once)")
+const base = stack.use(
+  await timed("knowledge base started, a second PostgreSQL", () => startPostgres({ folder: join(folder, "kb"), log })),
+)
 const server = stack.use(
   await timed("server started on its own PostgreSQL", () =>
     dev({ folder, flags: { agentsAddress: "127.0.0.1:0", webAddress: "127.0.0.1:0", opsAddress: "127.0.0.1:0" }, log }),
   ),
-)
-const base = stack.use(
-  await timed("knowledge base started, a second PostgreSQL", () => startPostgres({ folder: join(folder, "kb"), log })),
 )
 const operator = stack.use(
   await timed("operator enrolled with the first join token", async () => {
@@ -120,7 +120,8 @@ async function prove(): Promise<void> {
   const verifier = parseNoteVerifier(server.logKey)
   const receipts = await Promise.all(entries.map(({ id }) => receipt(operator, id)))
   await timed(`${entries.length} receipts verified offline with the public key alone`, async () => {
-    for (const [at, entry] of entries.entries()) await verifyProof(receipts[at]!, Buffer.from(entry.text), verifier)
+    for (const [at, entry] of entries.entries())
+      await verifyProof(receipts[at]!, leafHash(Buffer.from(entry.text)), verifier)
   })
   for (const { index, leaf } of entries) say(`              #${index}  ${leaf.event}`)
   say(`              key  ${server.logKey}`)

@@ -22,8 +22,8 @@ test("public routes and enrolment need no identity; every other right does", () 
   for (const right of [...everyRight, "identified" as Right]) assert.equal(mayCall(null, right), "no-identity")
 })
 
-test("an agent has its own three rights and no operator's", () => {
-  const own = ["agent", "read-sessions", "read-credentials"]
+test("an agent has its own four rights and no operator's", () => {
+  const own = ["agent", "read-sessions", "read-credentials", "end-sessions"]
   assert.equal(mayCall(agent, "identified"), true)
   for (const right of everyRight) assert.equal(mayCall(agent, right), own.includes(right) ? true : "wrong-role", right)
 })

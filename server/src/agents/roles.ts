@@ -19,7 +19,7 @@ export const roles: Readonly<Record<OperatorRole | "agent", readonly Right[]>> =
   operator: [...READING, "read-audit", "ask-policy", "manage-agents", "end-sessions"],
   auditor: [...READING, "read-audit", "ask-policy"],
   approver: ["read-agents", "read-sessions"],
-  agent: ["agent", "read-sessions", "read-credentials"],
+  agent: ["agent", "read-sessions", "read-credentials", "end-sessions"],
 }
 
 /** True when the principal has the right; else the code that says why not. Null is a caller who showed no certificate. */

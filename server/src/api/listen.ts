@@ -38,7 +38,7 @@ export async function listenTls(
   const server = createTlsServer(
     {
       key: identity.key,
-      cert: identity.certificates,
+      cert: presented(identity.certificates, roots),
       ca: roots,
       requestCert: true,
       rejectUnauthorized: false,
@@ -52,8 +52,13 @@ export async function listenTls(
   return {
     ...listening,
     setIdentity: ({ key, certificates }) =>
-      server.setSecureContext({ key, cert: certificates, ca: roots, minVersion: "TLSv1.3" }),
+      server.setSecureContext({ key, cert: presented(certificates, roots), ca: roots, minVersion: "TLSv1.3" }),
   }
+}
+
+/** The chain with its roots: whoever enrols knows no root yet, only the hash of one, and has to be shown it. */
+function presented(certificates: string, roots: readonly string[]): string {
+  return [certificates.trim(), ...roots.map((root) => root.trim())].join("\n")
 }
 
 /** A plain HTTP listener; only for loopback, or behind a TLS proxy on the same host. */

@@ -1,4 +1,5 @@
 import type { AgentPrincipal } from "#agents"
+import { takeIntent } from "#audit"
 import type { Issued } from "#credentials"
 import { Refusal } from "#kernel"
 import { actionReference } from "./action.ts"
@@ -26,29 +27,40 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
 /** What an enforcement point reports once an allowed action is over. */
 export type Outcome = { outcome: "succeeded" | "failed"; detail?: string | undefined }
 
-/** Records the outcome of an action of the caller's. Throws `not-found` for one that is not open or not the caller's. */
+/**
+ * Records the outcome of an action of the caller's, once. Throws `not-found` for an entry that is no action of the
+ * caller's, or whose outcome was recorded before or called missing.
+ */
 export async function complete(
   rooms: Rooms,
   caller: AgentPrincipal,
   entryId: string,
   { outcome, detail }: Outcome,
 ): Promise<void> {
-  const intent = await rooms.audit.openIntent(entryId)
-  if (intent?.agent?.instance !== caller.instance) {
-    throw new Refusal("not-found", "There is no open action of yours with this id.")
-  }
+  const { leaf } = await rooms.audit.entry(entryId)
+  const isOwn = leaf.event === "gate.action-begun" && leaf.agent?.instance === caller.instance
+  if (!isOwn) throw notOpen()
   await rooms.audit.commit({
+    work: async (tx) => {
+      if (!(await takeIntent(tx, entryId))) throw notOpen()
+    },
     entries: () => [
       {
         event: outcome === "succeeded" ? "gate.action-succeeded" : "gate.action-failed",
         ...actor(caller),
-        ...(intent.session === undefined ? {} : { session: intent.session }),
-        ...(intent.action === undefined ? {} : { action: intent.action }),
+        ...(leaf.session === undefined ? {} : { session: leaf.session }),
+        ...(leaf.purpose === undefined ? {} : { purpose: leaf.purpose }),
+        ...(leaf.action === undefined ? {} : { action: leaf.action }),
         of: entryId,
-        ...(detail === undefined ? {} : { data: { detail } }),
+        // What an agent says of itself is free text and may name people.
+        ...(detail === undefined ? {} : { personal: { detail } }),
       },
     ],
   })
+}
+
+function notOpen(): Refusal {
+  return new Refusal("not-found", "There is no open action of yours with this id.")
 }
 
 async function finish(

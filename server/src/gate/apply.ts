@@ -4,7 +4,7 @@ import { together } from "#audit"
 import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies } from "#policy"
-import type { PurposesPart } from "#sessions"
+import { type PurposesPart, parseDetails } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
@@ -75,7 +75,8 @@ function crossCheck({ purposes, resources, agents, policies }: Parts): void {
     for (const purpose of agent.purposes) {
       need(Object.hasOwn(purposes, purpose), `agents.${name}.purposes`, `there is no purpose "${purpose}".`)
     }
-    needLocations(agent.ceiling, `agents.${name}.ceiling`)
+    // The registry knows the shape; sessions knows the rules, and one that it cannot read would allow nothing.
+    needLocations(parseDetails(agent.ceiling, `agents.${name}.ceiling`), `agents.${name}.ceiling`)
   }
   for (const [name, purpose] of Object.entries(purposes)) needLocations(purpose.actions, `purposes.${name}.actions`)
   for (const policy of policies.policies) {

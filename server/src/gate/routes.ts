@@ -179,7 +179,7 @@ function actedView({ action, decision, entry, handed }: Acted) {
   const { verdict, reasons, policies } = decision
   const answer = { id: entry, entry, digest: action.digest, verdict, reasons, policies }
   if (handed === null) return answer
-  return { ...answer, lease: { ...leaseView(handed.lease), credential: handed.credential.reveal() } }
+  return { ...answer, lease: leaseView(handed.lease), credential: handed.credential.reveal() }
 }
 
 /** The right "agent" was checked; this tells the compiler. */

@@ -48,6 +48,8 @@ export function parseJson(text: string): Json {
     } else if (part.startsWith('"') && kinds.at(-1) === "{" && (previous === "{" || previous === ",")) {
       const names = open.at(-1)!
       const name = JSON.parse(part) as string
+      // Objects made of parsed JSON lose a member of this name without a word: what was checked would not be what is used.
+      if (name === "__proto__") throw new Refusal("malformed-json", "The body names a member __proto__.")
       if (names.has(name)) throw new Refusal("malformed-json", "The body names one member twice.")
       names.add(name)
     } else if (/^-?\d+$/.test(part) && !Number.isSafeInteger(Number(part))) {

@@ -1,7 +1,7 @@
 import { watch } from "node:fs"
 import { join, resolve } from "node:path"
-import { apply } from "#gate"
-import { type EmbeddedPostgres, type Log, prepareOwnDatabase, startPostgres } from "#kernel"
+import { apply, documentSchema } from "#gate"
+import { type EmbeddedPostgres, type Log, parseJson, prepareOwnDatabase, startPostgres } from "#kernel"
 import { type Configuration, readConfiguration, type SettingName } from "./configuration.ts"
 import { readDocument } from "./document.ts"
 import { newKeyEncryptionKey, readOrCreate } from "./files.ts"
@@ -50,7 +50,11 @@ const SETTLE_MS = 150
 
 async function applyAndWatch(running: Running, path: string, log: Log): Promise<Disposable> {
   const applyNow = async () => {
-    const { lines } = await apply(running.rooms, "server", readDocument(path))
+    const { lines } = await apply(
+      running.rooms,
+      "server",
+      documentSchema.parse(parseJson(JSON.stringify(readDocument(path)))),
+    )
     if (lines.length > 0) log.info("applied", { file: path, changes: lines })
   }
   await applyNow()
