@@ -88,7 +88,9 @@ function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
   const isRelative = specifier.startsWith(".")
   // The command loads the server only for what needs it, so that everything else starts at once.
   const isLazyPackage = file.path.startsWith("cli/") && specifier.startsWith("@safeconduct/")
-  if (isDynamic && !isLazyPackage) return `imports ${specifier} dynamically: what a file uses stands at its top`
+  const isLazyTest = isTest(file.path) && specifier.startsWith("node:")
+  if (isDynamic && !isLazyPackage && !isLazyTest)
+    return `imports ${specifier} dynamically: what a file uses stands at its top`
   if (isRelative && !/\.(ts|js|json)$/.test(specifier)) return `imports ${specifier} without its extension`
   const room = roomOf(file.path)
   if (room === null) return refuseInPackage(file.path, specifier)
@@ -113,11 +115,11 @@ function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
 /** Packages stand apart: nobody reaches into another's folder, and those that are installed alone do not know the server. */
 function refuseInPackage(path: string, specifier: string): string | null {
   const home = path.split("/")[0]!
+  if (isTest(path)) return null
   const alone = home === "tlog" || home === "sdk"
   if (alone && specifier.startsWith("@safeconduct/") && specifier !== `@safeconduct/${home}`)
     return `imports ${specifier}: ${home} is installed alone`
-  if (home === "tlog" && !isTest(path) && !/^(\.|node:)/.test(specifier))
-    return `imports ${specifier}: tlog has no dependency`
+  if (home === "tlog" && !/^(\.|#|node:)/.test(specifier)) return `imports ${specifier}: tlog has no dependency`
   if (isFloor(specifier.slice(1))) return `imports ${specifier}: doors of rooms are the server's own`
   if (!specifier.startsWith(".") || !["tlog", "sdk", "cli"].includes(home)) return null
   const target = resolveFrom(path, specifier)

@@ -88,16 +88,32 @@ export function checkLinks(documents: readonly File[], exists: (path: string) =>
   )
 }
 
-/** Sentences on TypeScript shown in a document that no compiled file holds: a reader must be able to run what he reads. */
+/**
+ * Sentences on TypeScript shown in a document that no compiled file holds: a reader must be able to run what he reads.
+ * Compared paragraph by paragraph, so that the compiled file may say where a name comes from.
+ */
 export function checkExamples(documents: readonly File[], sources: readonly File[]): string[] {
-  const compiled = sources.map(({ text }) => text.replaceAll(/\s+/g, " "))
+  const compiled = sources.map(({ text }) => plain(text))
+  const isCompiled = (part: string) =>
+    compiled.some((source) =>
+      /^import /.test(part) ? importedWords(part).every((word) => source.includes(word)) : source.includes(part),
+    )
   return documents.flatMap(({ path, text }) =>
     [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)]
-      .filter(([, code]) => !compiled.some((source) => source.includes(code!.replaceAll(/\s+/g, " ").trim())))
+      .filter(([, code]) => !code!.split(/\n\n/).map(plain).every(isCompiled))
       .map(
         (match) => `${path}:${text.slice(0, match.index).split("\n").length} shows TypeScript that nothing compiles`,
       ),
   )
+}
+
+function plain(code: string): string {
+  return code.replaceAll(/\s+/g, " ").trim()
+}
+
+/** Names and modules of imports, whose order is the formatter's. */
+function importedWords(imports: string): string[] {
+  return imports.match(/"[^"]+"|\b(?!(import|from|type)\b)\w+\b/g) ?? []
 }
 
 /** Sentences on files that only tests load and that a build would publish nevertheless. `exclude` is of its tsconfig.build.json. */
