@@ -77,8 +77,10 @@ test("a key file holds the key as base64url, with or without an ending newline",
       writeFileSync(path, key.toString("base64url") + ending)
       assert.deepEqual(readKeyFile(path), key)
     }
-    writeFileSync(path, key.toString("hex").slice(1))
-    assert.throws(() => readKeyFile(path))
+    for (const text of ["", key.toString("hex"), key.subarray(1).toString("base64url"), `${"A".repeat(42)}+`]) {
+      writeFileSync(path, text)
+      assert.throws(() => readKeyFile(path), unusable, text)
+    }
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -40,9 +40,12 @@ export function openKeyring(key: Uint8Array, older: readonly Uint8Array[] = []):
   }
 }
 
-/** Reads 32 bytes as base64url text from a file, ending newline allowed. */
+/** Reads 32 bytes as base64url text from a file, ending newline allowed. Throws `key-unusable` for anything else. */
 export function readKeyFile(path: string): Buffer {
-  return fromBase64url(readFileSync(path, "utf8").trim())
+  const text = readFileSync(path, "utf8").trim()
+  const bytes = Buffer.from(text, "base64url")
+  if (bytes.byteLength === 32 && base64url(bytes) === text) return bytes
+  throw new Refusal("key-unusable", `${path} holds no key: 32 bytes as base64url.`)
 }
 
 function keyName(key: Uint8Array): string {

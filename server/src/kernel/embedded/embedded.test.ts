@@ -6,6 +6,7 @@ import { test } from "node:test"
 import { openDatabase, prepareOwnDatabase, removePostgres, silentLog, startPostgres } from "#kernel"
 import { scratchCluster, scratchFolder, startElsewhere } from "./fixture.ts"
 import { settings } from "./postmaster.ts"
+import { startOf } from "./processes.ts"
 
 const isRoot = process.geteuid?.() === 0
 const throwaway = { isThrowaway: true, log: silentLog } as const
@@ -40,6 +41,19 @@ test("as root it runs as another user, in a folder that only root can enter", { 
   const place = readFileSync(join(folder, "data-is-in"), "utf8").trim()
   rmSync(join(place, "data"), { recursive: true })
   await assert.rejects(startPostgres({ ...throwaway, folder }), { ...notReady, message: /data is gone/ })
+  await removePostgres(folder)
+  assert.ok(!existsSync(place))
+})
+
+test("a throwaway cluster whose folder was deleted is removed by the next", { skip: notRoot }, async () => {
+  await using scratch = await scratchFolder()
+  chmodSync(scratch.path, 0o700)
+  const folder = join(scratch.path, "lost")
+  await (await startPostgres({ ...throwaway, folder })).stop()
+  const place = readFileSync(join(folder, "data-is-in"), "utf8").trim()
+  rmSync(folder, { recursive: true })
+  await (await startPostgres({ ...throwaway, folder: join(scratch.path, "next") })).stop()
+  assert.ok(!existsSync(place))
 })
 
 test("data that its user can no longer reach is not replaced by an empty cluster", { skip: notRoot }, async () => {
@@ -102,6 +116,8 @@ test("when owner and postmaster are both killed, what was committed is recovered
   }
   await elsewhere.kill()
   process.kill(elsewhere.postmaster, "SIGKILL")
+  // Adopted while it dies, it would only be started again a moment later.
+  while (startOf(elsewhere.postmaster) !== null);
   await using postgres = await startPostgres({ ...throwaway, folder: scratch.path })
   await using database = openDatabase({ url: postgres.superuserUrl })
   assert.deepEqual(await database.query("select n from toy"), [{ n: 1 }])

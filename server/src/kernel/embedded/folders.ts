@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, realpathSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  writeFileSync,
+} from "node:fs"
 import { homedir, tmpdir } from "node:os"
 import { dirname, isAbsolute, join, resolve } from "node:path"
 import process from "node:process"
@@ -6,8 +15,9 @@ import { fingerprint } from "../bytes.ts"
 import { Refusal } from "../refusal.ts"
 import { type Account, canReach } from "./account.ts"
 
-/** File in the wished folder that says where the data is, when it is not there. */
+/** File in the wished folder that says where the data is, when it is not there; and the one there that points back. */
 const POINTER = "data-is-in"
+const BACK = "folder-is"
 
 /**
  * The wished folder, made where it is missing so that PostgreSQL's user can pass through it as far as its parents let it.
@@ -71,7 +81,19 @@ export function pointedPlace(folder: string): string | null {
 /** Says in the folder where its data is; called when there is data. */
 export function leavePointer(folder: string, place: string): void {
   // A crash before here leaves data that the next start finds, because its place follows from the folder's name.
-  if (place !== folder) writeFileSync(join(folder, POINTER), `${place}\n`, { mode: 0o600 })
+  if (place === folder) return
+  writeFileSync(join(place, BACK), `${folder}\n`, { mode: 0o600 })
+  writeFileSync(join(folder, POINTER), `${place}\n`, { mode: 0o600 })
+}
+
+/** Places beside this one whose wished folder is gone: nobody has the password to what is in them. */
+export function orphansBeside(place: string): string[] {
+  return readdirSync(dirname(place))
+    .map((name) => join(dirname(place), name))
+    .filter((each) => {
+      const back = join(each, BACK)
+      return each !== place && existsSync(back) && !existsSync(readFileSync(back, "utf8").trim())
+    })
 }
 
 /** A folder for what clusters share (programs), which the account can reach and nobody else can change. */

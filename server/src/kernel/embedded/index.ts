@@ -10,5 +10,5 @@
  */
 export type { PostgresVersion } from "./binaries.ts"
 export * from "./own-database.ts"
-export * from "./remove.ts"
+export { removePostgres } from "./remove.ts"
 export * from "./supervise.ts"

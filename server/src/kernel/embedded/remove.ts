@@ -1,8 +1,8 @@
 import { existsSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Refusal } from "../refusal.ts"
-import { accountOf, chooseAccount } from "./account.ts"
-import { placeOf, pointedPlace, wishedFolder } from "./folders.ts"
+import { type Account, accountOf, chooseAccount } from "./account.ts"
+import { orphansBeside, placeOf, pointedPlace, wishedFolder } from "./folders.ts"
 import { lockFolder, wasLocked } from "./lock.ts"
 import { endSurvivor } from "./survivor.ts"
 
@@ -22,4 +22,13 @@ export async function removePostgres(path: string): Promise<void> {
   await endSurvivor(data, accountOf(data, account))
   rmSync(place, { recursive: true, force: true })
   rmSync(folder, { recursive: true, force: true })
+}
+
+/** Removes throwaway clusters whose folder was deleted and whose data lies beside this one's. What is to last is never touched. */
+export async function removeOrphans(place: string, account: Account): Promise<void> {
+  for (const orphan of orphansBeside(place)) {
+    const data = join(orphan, "data")
+    await endSurvivor(data, accountOf(data, account))
+    rmSync(orphan, { recursive: true, force: true })
+  }
 }

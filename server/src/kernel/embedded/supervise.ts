@@ -7,6 +7,7 @@ import { provideCluster, SUPERUSER } from "./cluster.ts"
 import { leavePointer, placeOf, wishedFolder } from "./folders.ts"
 import { type FolderLock, lockFolder } from "./lock.ts"
 import { launch, type PostmasterParts } from "./postmaster.ts"
+import { removeOrphans } from "./remove.ts"
 import { adopt, type Postmaster, terminate } from "./survivor.ts"
 
 /** Where and how to run a PostgreSQL. */
@@ -53,6 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<EmbeddedP
     const account = accountOf(join(place, "data"), user)
     const { data, password } = await provideCluster({ folder, place, binaries, version, account, isThrowaway })
     leavePointer(folder, place)
+    if (isThrowaway && place !== folder) await removeOrphans(place, user)
     const parts = { binaries, data, account, logFile: join(folder, "postgres.log"), isThrowaway }
     const running = await adoptOrLaunch(parts, options.port ?? 0)
     return supervise({ folder, password, parts, lock, log: log.with({ folder, data }) }, running)
