@@ -37,14 +37,13 @@ export async function connect(options: ConnectOptions = {}): Promise<Safeconduct
   const onProblem = options.onProblem ?? warn
   let identity = await findIdentity(options)
   const transport = openTransport(peerOf(identity))
-  const sessions = new Set<Awaited<ReturnType<typeof openSession>>>()
+  const sessions = new Set<Session>()
   const renewal = keepIdentity({
     identity,
     transport,
     onProblem,
     onRenewed(renewed) {
       identity = renewed
-      for (const session of sessions) session.svidChanged()
     },
   })
   const close = async () => {

@@ -7,18 +7,23 @@ export type Renewable = {
   renew: () => Promise<void>
   /** Milliseconds until the next try, null to give up. Called on every failure: nothing fails silently. */
   onFailure: (error: SafeconductError, failures: number) => number | null
+  /** What happens at `expiresAtMs()` once no renewal is left to come. */
+  onExpiry?: () => void
+  expiresAtMs?: () => number
 }
 
 /** Renews until disposed. Its timers never keep the process alive. */
-export function keepRenewed({ nextDelayMs, renew, onFailure }: Renewable): Disposable {
+export function keepRenewed(renewable: Renewable): Disposable {
+  const { nextDelayMs, renew, onFailure, onExpiry, expiresAtMs } = renewable
   let timer: NodeJS.Timeout | undefined
   let isStopped = false
   let failures = 0
 
   const wait = (delayMs: number | null) => {
-    if (delayMs === null || isStopped) return
-    timer = setTimeout(() => void once(), delayMs)
-    timer.unref()
+    if (isStopped) return
+    if (delayMs !== null) timer = setTimeout(() => void once(), delayMs)
+    else if (onExpiry !== undefined) timer = setTimeout(onExpiry, Math.max(0, (expiresAtMs?.() ?? 0) - Date.now()))
+    timer?.unref()
   }
   const once = async () => {
     try {

@@ -58,6 +58,8 @@ export function keepLease(parts: {
       if (wasOver(error)) finish()
       return nextTryMs(error, failures, expiresAtMs)
     },
+    expiresAtMs: () => expiresAtMs,
+    onExpiry: () => finish(),
   })
   parts.session.addEventListener("abort", finish)
   const revoke = async () => {

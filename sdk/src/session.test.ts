@@ -150,9 +150,11 @@ test("nothing is renewed past the hard end: the session is over there, its conne
   const client = await connected(db.settings)
   const cut = new Promise((resolve) => client.once("end", resolve))
   assert.ok(session.expiresAt <= session.hardEndAt)
+  const over = [once(session.signal, "abort"), once(db.signal, "abort")]
   await cut
   assert.ok(Math.abs(Date.now() - session.hardEndAt.getTime()) < 1_500)
-  assert.equal(await stateOf(session.id), "ended")
+  await Promise.all(over)
+  assert.deepEqual(await accountsLike(db.settings.user), [])
   await session.end()
 })
 

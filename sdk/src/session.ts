@@ -49,7 +49,7 @@ export interface Session extends AsyncDisposable {
 export async function openSession(
   parts: { transport: Transport; onProblem: OnProblem; onOver: (session: Session) => void },
   request: SessionRequest,
-): Promise<Session & { svidChanged(): void }> {
+): Promise<Session> {
   const { transport, onProblem } = parts
   // Repeatable: a session whose answer was lost holds no lease and lapses.
   const first = await transport.json<SessionAnswer>({
@@ -91,6 +91,8 @@ export async function openSession(
       if (wasOver(error)) finish()
       return nextTryMs(error, failures, held.expiresAtMs)
     },
+    expiresAtMs: () => held.expiresAtMs,
+    onExpiry: () => finish(),
   })
   const end = async () => {
     try {
@@ -109,7 +111,7 @@ export async function openSession(
       idempotencyKey,
     })
 
-  const session: Session & { svidChanged(): void } = {
+  const session: Session = {
     id,
     purpose,
     get expiresAt() {
@@ -138,14 +140,12 @@ export async function openSession(
       await transport.json({ method: "POST", path: target, body: { outcome } })
     },
     async token() {
-      if (held.tokenUntilMs - Date.now() < SHORTEST_TOKEN_MS) await renew()
+      // RFC 8705 §3.1: the token carries the certificate's thumbprint; with another SVID it is worth nothing any more.
+      const isOurs = held.svid === transport.peer.credentials?.svid
+      if (!isOurs || held.tokenUntilMs - Date.now() < SHORTEST_TOKEN_MS) await renew()
       return held.token
     },
     end: () => (ending ??= over.signal.aborted ? Promise.resolve() : end()),
-    svidChanged() {
-      // RFC 8705 §3.1: the token carries the certificate's thumbprint, so the old one is worth nothing any more.
-      held = { ...held, tokenUntilMs: 0 }
-    },
     async [Symbol.asyncDispose]() {
       await session.end().catch(onProblem)
     },
@@ -160,6 +160,7 @@ function heldFrom(answer: SessionAnswer, transport: Transport) {
   return {
     ...timesOf(answer.session, transport),
     token: answer.accessToken,
+    svid: transport.peer.credentials?.svid,
     tokenUntilMs: Date.now() + answer.expiresIn * 1000,
   }
 }
