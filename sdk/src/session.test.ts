@@ -161,11 +161,15 @@ test("nothing is renewed past the hard end: the session is over there, its conne
 test("the token is bound to the SVID, and another SVID gets another token", async () => {
   await using session = await open()
   const bound = (token: string) => JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString()).cnf["x5t#S256"]
-  const thumbprint = () =>
-    createHash("sha256").update(new X509Certificate(safeconduct.identity.svid).raw).digest("base64url")
+  const thumbprint = (svid: string) => createHash("sha256").update(new X509Certificate(svid).raw).digest("base64url")
   const token = await session.token()
   assert.equal(await session.token(), token)
-  assert.equal(bound(token), thumbprint())
+  assert.equal(bound(token), thumbprint(safeconduct.transport.peer.credentials!.svid))
+
+  const renewed = await renewIdentity((await loadIdentity(folder))!, safeconduct.transport)
+  const next = await session.token()
+  assert.notEqual(next, token)
+  assert.equal(bound(next), thumbprint(renewed.svid))
 })
 
 test("an SVID is renewed with its own key, kept in the folder, and used from then on", async () => {

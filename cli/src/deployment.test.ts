@@ -1,0 +1,211 @@
+import assert from "node:assert/strict"
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { after, before, test } from "node:test"
+import { connect } from "@safeconduct/sdk"
+import { BIN, workplace } from "./testing/run.ts"
+
+const place = workplace()
+const { run } = place
+let server: ChildProcess
+let urls: { agentsUrl: string; webUrl: string; opsUrl: string; logKey: string }
+
+const DOCUMENT = `
+purposes:
+  answer-questions: { description: Answer, actions: [ { type: safeconduct_action, actions: ["credential:read"], locations: [kb] } ] }
+resources:
+  kb: { engine: postgres, host: 127.0.0.1, port: 5999, database: kb, tls: disable, operations: { read: { groupRole: kb_read } } }
+agents:
+  support-bot:
+    owner: test@example.com
+    description: Answers
+    purposes: [answer-questions]
+    ceiling: [ { type: safeconduct_action, actions: ["credential:read"], locations: [kb] } ]
+`
+const POLICY = `@id("support-bot-reads-kb")
+permit (principal == agents::Agent::"support-bot", action == policy::Action::"credential",
+  resource == credentials::Resource::"kb") when { context.operation == "read" };`
+
+before(async () => {
+  await mkdir(join(place.folder, "policies"))
+  await writeFile(join(place.folder, "policies", "kb.cedar"), POLICY)
+  await writeFile(join(place.folder, "configuration.yaml"), DOCUMENT)
+  const addresses = ["agents", "web", "ops"].flatMap((name) => [`--${name}-address`, "127.0.0.1:0"])
+  server = spawn(process.execPath, [BIN, "dev", "--json", ...addresses], {
+    cwd: place.folder,
+    env: place.env,
+    stdio: ["ignore", "pipe", "ignore"],
+  })
+  const [line] = (await once(createInterface({ input: server.stdout! }), "line")) as [string]
+  urls = JSON.parse(line) as typeof urls
+})
+after(async () => {
+  if (server.exitCode === null) {
+    server.kill("SIGKILL")
+    await once(server, "exit")
+  }
+  place[Symbol.dispose]()
+})
+
+test("dev logs its first operator in, and keeps the log's key for later", async () => {
+  const { code, rows } = await run(["operators", "list", "--json"])
+  assert.equal(code, 0)
+  assert.deepEqual(
+    rows.map(({ name, roles }) => ({ name, roles })),
+    [{ name: "admin", roles: ["admin"] }],
+  )
+  assert.equal(await readFile(join(place.env.SAFECONDUCT_HOME, "log.vkey"), "utf8"), `${urls.logKey}\n`)
+})
+
+test("apply shows the difference first, changes nothing on --dry-run, and off a terminal wants --yes", async () => {
+  const dry = await run(["apply", "configuration.yaml", "--dry-run"])
+  assert.equal(dry.code, 0)
+  assert.match(dry.stdout, /^\+ agent support-bot$/m)
+  assert.equal((await run(["apply", "configuration.yaml"])).code, 2)
+  assert.equal((await run(["agents", "list"])).stdout, "")
+
+  const done = await run(["apply", "configuration.yaml", "--yes", "--json"])
+  assert.equal(done.code, 0)
+  assert.equal(done.rows[0]!["isApplied"], true)
+  const again = await run(["apply", "configuration.yaml", "--json"])
+  assert.deepEqual([again.code, again.rows[0]!["lines"]], [0, []])
+})
+
+test("a broken configuration is a usage error with its place, and the version in force stays", async () => {
+  await writeFile(join(place.folder, "broken.yaml"), DOCUMENT.replace("locations: [kb]", "locations: [nowhere]"))
+  const { code, stderr } = await run(["apply", "broken.yaml", "--yes"])
+  assert.equal(code, 2)
+  assert.match(stderr, /nowhere/)
+  assert.equal((await run(["agents", "show", "support-bot"])).code, 0)
+})
+
+test("a join token made here enrols an agent, whose session is seen and ended here", async () => {
+  const token = await run(["agents", "join-token", "support-bot"])
+  assert.match(token.stdout, /^[\w-]{43}\.[\w-]{43}\n$/)
+  const enrol = ["agents", "enrol", "--url", urls.agentsUrl, "--join-token", "-", "--folder", "bot", "--json"]
+  const enrolled = await run(enrol, { input: token.stdout })
+  assert.equal(enrolled.code, 0)
+  assert.equal(enrolled.rows[0]!["spiffeId"], "spiffe://safeconduct.local/agent/support-bot")
+  assert.equal((await run(enrol, { input: token.stdout })).code, 4, "a join token works once")
+
+  await using safeconduct = await connect({ folder: join(place.folder, "bot"), onProblem: () => undefined })
+  const session = await safeconduct.open({ purpose: "answer-questions" })
+  const open = await run(["sessions", "list", "--state", "open", "--json"])
+  assert.deepEqual(
+    open.rows.map(({ id }) => id),
+    [session.id],
+  )
+  assert.equal((await run(["sessions", "end", session.id])).code, 0)
+  assert.equal((await run(["sessions", "show", session.id, "--json"])).rows[0]!["state"], "ended")
+})
+
+test("an agent's identity may not do an operator's work", async () => {
+  const { code, stderr } = await run(["agents", "suspend", "support-bot", "--identity", "bot", "--json"])
+  assert.equal(code, 4)
+  assert.equal((JSON.parse(stderr) as { error: { code: string } }).error.code, "wrong-role")
+})
+
+test("suspending, resuming and retiring an agent are seen in its state", async () => {
+  const state = async () => (await run(["agents", "show", "support-bot", "--json"])).rows[0]!["state"]
+  assert.equal((await run(["agents", "suspend", "support-bot", "--reason", "test"])).code, 0)
+  assert.equal(await state(), "suspended")
+  assert.equal((await run(["agents", "resume", "support-bot"])).code, 0)
+  assert.equal(await state(), "active")
+  assert.equal((await run(["agents", "retire", "support-bot"])).code, 2, "off a terminal it wants --yes")
+  assert.equal(await state(), "active")
+  assert.equal((await run(["agents", "retire", "support-bot", "--yes"])).code, 0)
+  assert.equal(await state(), "retired")
+})
+
+test("what is not there is exit status 3", async () => {
+  for (const args of [
+    ["agents", "show", "nobody"],
+    ["sessions", "show", "session_00000000000000000000000000"],
+    ["sessions", "end", "session_00000000000000000000000000"],
+    ["credentials", "show", "lease_00000000000000000000000000"],
+    ["audit", "show", "entry_00000000000000000000000000"],
+  ]) {
+    assert.equal((await run(args)).code, 3, args.join(" "))
+  }
+})
+
+test("the running log, its export and a receipt verify; the last with nothing but the file and the key", async () => {
+  const entries = await run(["audit", "list", "--event", "sessions.opened", "--json"])
+  const [entry] = entries.rows as [{ id: string; index: number }]
+  assert.equal((await run(["audit", "verify"])).code, 0)
+  assert.equal((await run(["audit", "receipt", entry.id, "--out", "receipt"])).code, 0)
+  assert.equal((await run(["audit", "export", "log", "--json"])).code, 0)
+  const elsewhere = { SAFECONDUCT_HOME: join(place.folder, "elsewhere") }
+  for (const what of ["receipt", "log"]) {
+    const { code, rows } = await run(["audit", "verify", what, "--key", urls.logKey, "--json"], { env: elsewhere })
+    assert.deepEqual([code, rows[0]!["ok"]], [0, true])
+    if (what === "receipt") assert.equal(rows[0]!["index"], entry.index)
+  }
+})
+
+test("an operator that was let in logs in, and can do what the role allows and no more", async () => {
+  assert.equal((await run(["operators", "join-token", "siem", "--role", "king"])).code, 2)
+  const { stdout } = await run(["operators", "join-token", "siem", "--role", "auditor"])
+  const home = { SAFECONDUCT_HOME: join(place.folder, "siem") }
+  const login = await run(["login", "--url", urls.agentsUrl], {
+    env: { ...home, SAFECONDUCT_JOIN_TOKEN: stdout.trim() },
+  })
+  assert.equal(login.code, 0)
+  assert.equal((await run(["audit", "verify"], { env: home })).code, 0)
+  assert.equal((await run(["agents", "join-token", "support-bot"], { env: home })).code, 4)
+})
+
+test("leases, resources and keys are listed without their secrets", async () => {
+  const resources = await run(["credentials", "resources", "--json"])
+  assert.deepEqual(
+    resources.rows.map(({ name, engine, username }) => ({ name, engine, username })),
+    [{ name: "kb", engine: "postgres", username: null }],
+  )
+  assert.equal((await run(["credentials", "leases", "--json"])).code, 0)
+  const { rows } = await run(["keys", "list", "--json"])
+  assert.ok(rows.length >= 3)
+  assert.deepEqual(Object.keys(rows[0]!), ["kid", "use", "activeFrom", "retiredAt"])
+})
+
+test("prepare prints statements that a DBA can read, and runs nothing", async () => {
+  const args = ["credentials", "postgres", "prepare", "kb", "--file", "configuration.yaml"]
+  const { code, stdout } = await run(args)
+  assert.equal(code, 0)
+  assert.match(stdout, /grant pg_signal_backend to "safeconduct";/)
+  assert.equal((await run([...args.slice(0, 3), "nowhere", ...args.slice(4)])).code, 3)
+  assert.equal((await run([...args, "--apply", "--admin-url", "postgres://dba:secret@db/kb"])).code, 2)
+})
+
+test("key files are made once, readable by their owner alone, and never replaced", async () => {
+  const args = ["keys", "create", "--folder", "fresh", "--json"]
+  const first = await run(args)
+  assert.equal(first.code, 0)
+  const { keyEncryptionKeyFile, logKeyFile } = first.rows[0] as Record<string, string>
+  for (const file of [keyEncryptionKeyFile!, logKeyFile!]) {
+    assert.equal((await stat(join(place.folder, file))).mode & 0o777, 0o600, file)
+  }
+  const read = () =>
+    Promise.all([keyEncryptionKeyFile!, logKeyFile!].map((file) => readFile(join(place.folder, file), "utf8")))
+  const before = await read()
+  assert.equal((await run(args)).code, 0)
+  assert.deepEqual(await read(), before)
+})
+
+test("doctor names what is wrong, and says what to do", async () => {
+  const opsAddress = new URL(urls.opsUrl).host
+  const well = await run(["doctor", "--json"], { env: { SAFECONDUCT_OPS_ADDRESS: opsAddress } })
+  assert.deepEqual([well.code, well.rows.filter(({ isWell }) => !isWell)], [0, []])
+  const ill = await run(["doctor", "--json"], { env: { SAFECONDUCT_HOME: join(place.folder, "nobody") } })
+  assert.equal(ill.code, 1)
+  assert.ok(ill.rows.every(({ isWell, fix }) => isWell || typeof fix === "string"))
+})
+
+test("SIGTERM stops dev in order, and then there is nobody to ask", async () => {
+  const ended = once(server, "exit")
+  server.kill("SIGTERM")
+  assert.deepEqual(await ended, [0, null])
+  assert.equal((await run(["agents", "list"])).code, 75, "a server that is down is a reason to come back later")
+})
