@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { enrol, openTransport, peerOf, type Transport } from "@safeconduct/sdk"
-import { applyPrepare, createLog, dev, readDocument, startPostgres } from "@safeconduct/server/programs"
+import { applyPrepare, createLog, dev, readDocument, removePostgres, startPostgres } from "@safeconduct/server/programs"
 import { leafHash, parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
 import pg from "pg"
 
@@ -25,7 +25,11 @@ const log = createLog({ level: "error" })
 
 say("Safeconduct, use case 1: a read-only bot. No user, no shared key, no service account.\n")
 await using stack = new AsyncDisposableStack()
-stack.defer(() => rmSync(folder, { recursive: true, force: true }))
+stack.defer(async () => {
+  // A folder that an unprivileged PostgreSQL cannot reach has its data elsewhere; that goes too.
+  await Promise.all(["postgres", "kb"].map((name) => removePostgres(join(folder, name))))
+  rmSync(folder, { recursive: true, force: true })
+})
 
 heading("Setting up (what an operator does once)")
 const base = stack.use(

@@ -6,7 +6,16 @@
  * safeconduct.yaml. Nothing here decides or records.
  */
 export { applyPrepare, checkPrepared, type PrepareSpec, prepareStatements } from "#credentials"
-export { createLog, type EmbeddedPostgres, type Log, Refusal, refusals, silentLog, startPostgres } from "#kernel"
+export {
+  createLog,
+  type EmbeddedPostgres,
+  type Log,
+  Refusal,
+  refusals,
+  removePostgres,
+  silentLog,
+  startPostgres,
+} from "#kernel"
 export * from "./configuration.ts"
 export * from "./dev.ts"
 export * from "./diagnose.ts"
