@@ -2,13 +2,15 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Audit, migrations as auditMigrations, createLogKey, type Leaf, openAudit, openFileSigner } from "#audit"
-import { type Database, type Epoch, nameDeployment, newId, silentLog, systemClock, watchEpoch } from "#kernel"
+import { type Database, type Epoch, nameDeployment, newId, Refusal, silentLog, systemClock, watchEpoch } from "#kernel"
 import { type TestDatabase, testDatabase, testKeyring } from "#testing"
 import { type LabClient, type LabDatabase, labDatabase } from "./engines/postgres/fixture.ts"
 import type { PostgresPart } from "./engines/postgres/part.ts"
 import {
   type Credentials,
   type CredentialsParts,
+  type Engine,
+  type EngineKind,
   engines,
   events,
   type Intended,
@@ -130,4 +132,48 @@ export function intentionOf({
     hardEndAt: new Date(Date.now() + 3_600_000),
     ...given,
   }
+}
+
+/** Our database with a plug: pulled, every statement fails as if it could not be reached. */
+export function plugged(database: Database): Database & { isPulled: boolean } {
+  const refuse = () => {
+    if (outside.isPulled) throw new Refusal("store-unavailable", "The plug is pulled.")
+  }
+  const outside: Database & { isPulled: boolean } = {
+    isPulled: false,
+    async query(text, values) {
+      refuse()
+      return await database.query(text, values)
+    },
+    async transaction(work) {
+      refuse()
+      return await database.transaction((tx) =>
+        work({
+          query: (text, values) => {
+            refuse()
+            return tx.query(text, values)
+          },
+        }),
+      )
+    },
+    listen: (channel, onNotice) => database.listen(channel, onNotice),
+    [Symbol.asyncDispose]: async () => undefined,
+  }
+  return outside
+}
+
+/** The engines with some methods of each replaced; the replacement gets the real engine. */
+export function faulty(change: (engine: Engine) => Partial<Engine>): readonly EngineKind[] {
+  return engines.map((kind) => ({
+    ...kind,
+    open(resource, root, log) {
+      const engine = kind.open(resource, root, log)
+      return { ...engine, [Symbol.asyncDispose]: () => engine[Symbol.asyncDispose](), ...change(engine) }
+    },
+  }))
+}
+
+/** Resolves when the condition holds; looks often, and the test's own time limit ends it. */
+export async function until(condition: () => Promise<boolean> | boolean): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 10))
 }
