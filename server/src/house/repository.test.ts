@@ -51,6 +51,17 @@ test("every command that a document names exists", () => {
   ])
 })
 
+test("every setting of the process is documented", () => {
+  const chapter = readFile("docs/reference/programs.md").text
+  const variables = readFile("server/src/programs/configuration.ts").text.matchAll(/variable: "(\w+)"/g)
+  const names = [...variables].map(([, name]) => name!)
+  assert.ok(names.length > 10)
+  assert.deepEqual(
+    names.filter((name) => !chapter.includes(`| \`${name}\` |`)),
+    [],
+  )
+})
+
 test("every link between documents leads somewhere", () => {
   const exists = (path: string) => existsSync(join(repositoryRoot, path))
   assert.deepEqual(check.checkLinks(documents, exists), [])
