@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { connect, enrol, openTransport, peerOf, type Safeconduct, type Transport } from "@safeconduct/sdk"
-import { applyPrepare, dev, readDocument, silentLog, startPostgres } from "@safeconduct/server/programs"
+import { applyPrepare, dev, readDocument, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
 
 /**
@@ -29,7 +29,11 @@ const anyPort = { agentsAddress: "127.0.0.1:0", webAddress: "127.0.0.1:0", opsAd
 export async function openHouse(): Promise<House> {
   await using stack = new AsyncDisposableStack()
   const folder = mkdtempSync(join(tmpdir(), "safeconduct-stories-"))
-  stack.defer(() => rmSync(folder, { recursive: true, force: true }))
+  stack.defer(async () => {
+    // A folder that an unprivileged PostgreSQL cannot reach has its data elsewhere; that goes too.
+    await Promise.all(["kb", "server/postgres"].map((name) => removePostgres(join(folder, name))))
+    rmSync(folder, { recursive: true, force: true })
+  })
   const log = silentLog
   const base = stack.use(await startPostgres({ folder: join(folder, "kb"), version: 15, isThrowaway: true, log }))
   const server = stack.use(await dev({ folder: join(folder, "server"), flags: anyPort, log }))
