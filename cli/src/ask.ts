@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline/promises"
-import { usage } from "./exit.ts"
+import { CommandError, exits, usage } from "./exit.ts"
 
 /** Asks yes or no on a terminal. Off a terminal nothing asks: `--yes` or a usage error. */
 export async function confirm(question: string, isYes: boolean): Promise<boolean> {
@@ -18,9 +18,18 @@ async function ask(question: string): Promise<string> {
     throw usage("This needs a confirmation and there is no terminal to ask on. Repeat it with --yes.")
   }
   const lines = createInterface({ input: process.stdin, output: process.stderr })
+  const closed = new Promise<never>((_resolve, reject) => {
+    // Ctrl-C and Ctrl-D end the input; neither is an answer.
+    lines.once("close", () =>
+      reject(new CommandError(exits.interrupted, "interrupted", "Interrupted; nothing was changed.")),
+    )
+  })
   try {
-    return (await lines.question(question)).trim()
+    const answer = lines.question(question)
+    answer.catch(() => undefined)
+    return (await Promise.race([answer, closed])).trim()
   } finally {
+    closed.catch(() => undefined)
     lines.close()
   }
 }
