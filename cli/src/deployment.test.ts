@@ -6,18 +6,21 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { after, before, test } from "node:test"
 import { connect } from "@safeconduct/sdk"
+import { type EmbeddedPostgres, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
+import pg from "pg"
 import { BIN, workplace } from "./testing/run.ts"
 
 const place = workplace()
 const { run } = place
 let server: ChildProcess
+let base: EmbeddedPostgres
 let urls: { agentsUrl: string; webUrl: string; opsUrl: string; logKey: string }
 
-const DOCUMENT = `
+const documentFor = (port: number) => `
 purposes:
   answer-questions: { description: Answer, actions: [ { type: safeconduct_action, actions: ["credential:read"], locations: [kb] } ] }
 resources:
-  kb: { engine: postgres, host: 127.0.0.1, port: 5999, database: kb, tls: disable, operations: { read: { groupRole: kb_read } } }
+  kb: { engine: postgres, host: 127.0.0.1, port: ${port}, database: kb, tls: disable, operations: { read: { groupRole: kb_read } } }
 agents:
   support-bot:
     owner: test@example.com
@@ -32,7 +35,8 @@ permit (principal == agents::Agent::"support-bot", action == policy::Action::"cr
 before(async () => {
   await mkdir(join(place.folder, "policies"))
   await writeFile(join(place.folder, "policies", "kb.cedar"), POLICY)
-  await writeFile(join(place.folder, "configuration.yaml"), DOCUMENT)
+  base = await startPostgres({ folder: join(place.folder, "base"), log: silentLog })
+  await writeFile(join(place.folder, "configuration.yaml"), documentFor(base.port))
   const addresses = ["agents", "web", "ops"].flatMap((name) => [`--${name}-address`, "127.0.0.1:0"])
   server = spawn(process.execPath, [BIN, "dev", "--json", ...addresses], {
     cwd: place.folder,
@@ -47,8 +51,25 @@ after(async () => {
     server.kill("SIGKILL")
     await once(server, "exit")
   }
+  await base?.stop()
+  // Run as root, the data lies outside of the folders.
+  await removePostgres(base.folder)
+  await removePostgres(join(place.env.SAFECONDUCT_HOME, "postgres"))
   place[Symbol.dispose]()
 })
+
+function dbaUrl(database: string): string {
+  const url = new URL(base.superuserUrl)
+  url.pathname = database
+  return url.href
+}
+
+async function asOwner(database: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: dbaUrl(database) })
+  await client.connect()
+  await client.query(sql)
+  await client.end()
+}
 
 test("dev logs its first operator in, and keeps the log's key for later", async () => {
   const { code, rows } = await run(["operators", "list", "--json"])
@@ -75,11 +96,34 @@ test("apply shows the difference first, changes nothing on --dry-run, and off a 
 })
 
 test("a broken configuration is a usage error with its place, and the version in force stays", async () => {
-  await writeFile(join(place.folder, "broken.yaml"), DOCUMENT.replace("locations: [kb]", "locations: [nowhere]"))
+  await writeFile(
+    join(place.folder, "broken.yaml"),
+    documentFor(base.port).replace("locations: [kb]", "locations: [nowhere]"),
+  )
   const { code, stderr } = await run(["apply", "broken.yaml", "--yes"])
   assert.equal(code, 2)
   assert.match(stderr, /nowhere/)
   assert.equal((await run(["agents", "show", "support-bot"])).code, 0)
+})
+
+test("a database is prepared, checked and handed over, and the password that was given is worth nothing after", async () => {
+  await asOwner("postgres", "create database kb")
+  await asOwner("kb", "create table faq (answer text); insert into faq values ('9 to 5')")
+  const dba = (verb: string, ...more: string[]) => {
+    const args = ["credentials", "postgres", verb, "kb", "--file", "configuration.yaml", "--admin-url", "-", ...more]
+    return run(args, { input: dbaUrl("kb") })
+  }
+  const unprepared = await dba("check", "--json")
+  assert.deepEqual([unprepared.code, unprepared.rows.length > 0], [1, true])
+  const prepared = await dba("prepare", "--apply")
+  assert.equal(prepared.code, 0)
+  assert.equal((await dba("check")).code, 0)
+
+  const configure = ["credentials", "postgres", "configure", "kb", "--password", "-"]
+  assert.equal((await run(configure, { input: "wrong" })).code, 2)
+  assert.equal((await run(configure, { input: prepared.stdout })).code, 0)
+  const client = new pg.Client({ connectionString: base.urlFor("safeconduct", prepared.stdout.trim(), "kb") })
+  await assert.rejects(client.connect())
 })
 
 test("a join token made here enrols an agent, whose session is seen and ended here", async () => {
@@ -93,12 +137,23 @@ test("a join token made here enrols an agent, whose session is seen and ended he
 
   await using safeconduct = await connect({ folder: join(place.folder, "bot"), onProblem: () => undefined })
   const session = await safeconduct.open({ purpose: "answer-questions" })
+  const lease = await session.lease("kb", { operation: "read" })
+  const live = new pg.Client(lease.settings)
+  live.on("error", () => undefined)
+  await live.connect()
   const open = await run(["sessions", "list", "--state", "open", "--json"])
   assert.deepEqual(
     open.rows.map(({ id }) => id),
     [session.id],
   )
+  const leases = await run(["credentials", "leases", "--session", session.id, "--json"])
+  assert.deepEqual(
+    leases.rows.map(({ id, state }) => ({ id, state })),
+    [{ id: lease.id, state: "live" }],
+  )
+  assert.equal(leases.stdout.includes(lease.settings.password), false)
   assert.equal((await run(["sessions", "end", session.id])).code, 0)
+  await assert.rejects(live.query("select 1"))
   assert.equal((await run(["sessions", "show", session.id, "--json"])).rows[0]!["state"], "ended")
 })
 
@@ -162,7 +217,7 @@ test("leases, resources and keys are listed without their secrets", async () => 
   const resources = await run(["credentials", "resources", "--json"])
   assert.deepEqual(
     resources.rows.map(({ name, engine, username }) => ({ name, engine, username })),
-    [{ name: "kb", engine: "postgres", username: null }],
+    [{ name: "kb", engine: "postgres", username: "safeconduct" }],
   )
   assert.equal((await run(["credentials", "leases", "--json"])).code, 0)
   const { rows } = await run(["keys", "list", "--json"])

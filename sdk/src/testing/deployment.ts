@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { applyPrepare, type Dev, dev, silentLog } from "@safeconduct/server/programs"
+import { applyPrepare, type Dev, dev, removePostgres, silentLog } from "@safeconduct/server/programs"
 import pg from "pg"
 import { enrol } from "../enrol.ts"
 import { peerOf } from "../identity.ts"
@@ -26,7 +26,11 @@ const MAY_READ = `@id("support-bot-reads-kb") permit (principal == agents::Agent
 export async function deploy(): Promise<Deployment> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), "safeconduct-sdk-"))
-  stack.defer(() => rm(folder, { recursive: true, force: true }))
+  stack.defer(async () => {
+    // Run as root, the data lies outside of the folder.
+    await removePostgres(join(folder, "server", "postgres"))
+    await rm(folder, { recursive: true, force: true })
+  })
   const anywhere = { agentsAddress: "127.0.0.1:0", webAddress: "127.0.0.1:0", opsAddress: "127.0.0.1:0" }
   const server = stack.use(await dev({ folder: join(folder, "server"), flags: anywhere, log: silentLog }))
   const joinToken = server.operatorJoinToken!
