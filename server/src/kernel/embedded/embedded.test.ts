@@ -56,6 +56,20 @@ test("a throwaway cluster whose folder was deleted is removed by the next", { sk
   assert.ok(!existsSync(place))
 })
 
+test("a folder that was deleted and made again begins anew", { skip: notRoot }, async () => {
+  await using scratch = await scratchFolder()
+  chmodSync(scratch.path, 0o700)
+  const folder = join(scratch.path, "again")
+  for (const round of [1, 2]) {
+    await using postgres = await startPostgres({ ...throwaway, folder })
+    await using database = openDatabase({ url: postgres.superuserUrl })
+    // Fails in the second round if the first round's table, or its password, were still there.
+    await database.query("create table toy (n int)")
+    if (round === 1) rmSync(folder, { recursive: true })
+  }
+  await removePostgres(folder)
+})
+
 test("data that its user can no longer reach is not replaced by an empty cluster", { skip: notRoot }, async () => {
   await using scratch = await scratchFolder()
   const folder = join(scratch.path, "cluster")

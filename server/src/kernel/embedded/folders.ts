@@ -69,7 +69,17 @@ export function placeOf(folder: string, account: Account, isThrowaway: boolean):
     )
   }
   const clusters = ownFolder(join(sharedFolder(account, isThrowaway), "clusters"), 0o755)
-  return ownFolder(join(clusters, fingerprint(folder).slice(0, 32)), 0o711)
+  return ownFolder(join(clusters, freeName(clusters, fingerprint(folder).slice(0, 32))), 0o711)
+}
+
+/**
+ * A place that points back at a folder which does not point to it belonged to a folder of the same name that was deleted,
+ * and the password with it: its data is nobody's any more, and the folder begins anew beside it.
+ */
+function freeName(clusters: string, name: string): string {
+  let free = name
+  for (let nth = 2; existsSync(join(clusters, free, BACK)); nth++) free = `${name}-${nth}`
+  return free
 }
 
 /** Where the folder says that its data is; null when it says nothing. */
