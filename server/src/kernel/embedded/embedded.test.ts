@@ -60,11 +60,13 @@ test("a folder that was deleted and made again begins anew", { skip: notRoot }, 
   await using scratch = await scratchFolder()
   chmodSync(scratch.path, 0o700)
   const folder = join(scratch.path, "again")
-  for (const round of [1, 2]) {
-    await using postgres = await startPostgres({ ...throwaway, folder })
-    await using database = openDatabase({ url: postgres.superuserUrl })
-    // Fails in the second round if the first round's table, or its password, were still there.
-    await database.query("create table toy (n int)")
+  for (let round = 1; round <= 2; round++) {
+    {
+      await using postgres = await startPostgres({ ...throwaway, folder })
+      await using database = openDatabase({ url: postgres.superuserUrl })
+      // Fails in the second round if the first round's table, or its password, were still there.
+      await database.query("create table toy (n int)")
+    }
     if (round === 1) rmSync(folder, { recursive: true })
   }
   await removePostgres(folder)
