@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -112,7 +113,14 @@ func check(path, vkey, older string, receipts []string) bool {
 		})
 	}
 	for _, file := range receipts {
-		step("receipt "+filepath.Base(file), func() (string, error) { return receipt(file, verifier, entries) })
+		step("receipt "+filepath.Base(file), func() (string, error) {
+			detail, of, err := receipt(file, verifier, entries)
+			if err == nil && of.N <= tree.N {
+				// The tree that the receipt speaks of is one that this log has been.
+				err = consistent(of, tree, hashes)
+			}
+			return detail, err
+		})
 	}
 	return passed
 }
@@ -145,36 +153,47 @@ func consistent(old, tree tlog.Tree, hashes tlog.HashReader) error {
 	return tlog.CheckTree(proof, tree.N, tree.Hash, old.N, old.Hash)
 }
 
-// receipt verifies a C2SP tlog-proof for the entry that the log has at its index.
-func receipt(file string, verifier note.Verifier, entries [][]byte) (string, error) {
+// receipt verifies a C2SP tlog-proof for the entry that the log has at its index, and the entry that it carries, if any.
+func receipt(file string, verifier note.Verifier, entries [][]byte) (string, tlog.Tree, error) {
+	var tree tlog.Tree
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", err
+		return "", tree, err
 	}
 	head, signed, found := bytes.Cut(text, []byte("\n\n"))
 	lines := strings.Split(string(head), "\n")
 	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" {
-		return "", fmt.Errorf("not a tlog-proof")
+		return "", tree, fmt.Errorf("not a tlog-proof")
+	}
+	lines = lines[1:]
+	extra, carries := strings.CutPrefix(lines[0], "extra ")
+	if carries {
+		lines = lines[1:]
 	}
 	var index int64
-	if _, err := fmt.Sscanf(lines[1], "index %d", &index); err != nil {
-		return "", err
+	if _, err := fmt.Sscanf(lines[0], "index %d", &index); err != nil {
+		return "", tree, err
 	}
 	var proof tlog.RecordProof
-	for _, line := range lines[2:] {
+	for _, line := range lines[1:] {
 		hash, err := tlog.ParseHash(line)
 		if err != nil {
-			return "", err
+			return "", tree, err
 		}
 		proof = append(proof, hash)
 	}
-	tree, err := checkpoint(signed, verifier)
-	if err != nil {
-		return "", err
+	if tree, err = checkpoint(signed, verifier); err != nil {
+		return "", tree, err
 	}
 	if index >= int64(len(entries)) {
-		return "", fmt.Errorf("the log has no entry %d", index)
+		return "", tree, fmt.Errorf("the log has no entry %d", index)
 	}
-	err = tlog.CheckRecord(proof, tree.N, tree.Hash, index, tlog.RecordHash(entries[index]))
-	return fmt.Sprintf("entry %d of %d", index, tree.N), err
+	entry, detail := entries[index], fmt.Sprintf("entry %d of %d", index, tree.N)
+	if carries {
+		if entry, err = base64.StdEncoding.DecodeString(extra); err != nil {
+			return "", tree, err
+		}
+		detail += ", by the bytes it carries"
+	}
+	return detail, tree, tlog.CheckRecord(proof, tree.N, tree.Hash, index, tlog.RecordHash(entry))
 }
