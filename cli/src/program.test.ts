@@ -32,6 +32,7 @@ test("these are the commands", () => {
       "agents retire",
       "operators list",
       "operators join-token",
+      "operators recover",
       "operators enrol",
       "operators retire",
       "sessions list",

@@ -1,8 +1,10 @@
 import type { Command } from "commander"
 import { confirmByName } from "../ask.ts"
-import { atServer, done, list, noun, pathOf, remote, styleOf } from "../command.ts"
+import { atServer, done, list, noun, pathOf, remote, styleOf, verb } from "../command.ts"
 import { usage } from "../exit.ts"
-import { printRow, type Row } from "../output.ts"
+import { printRow, type Row, withProgress, writeOut } from "../output.ts"
+import { loadPrograms } from "../programs.ts"
+import { givenSettings, withSettings } from "../settings.ts"
 import { abandon, printInstances, printJoinToken } from "./agents.ts"
 import { addLogin } from "./login.ts"
 
@@ -32,6 +34,31 @@ export function addOperators(program: Command): void {
       const path = pathOf("v1", "agents", "operators", name, "join-tokens")
       await printJoinToken(command, path, { ...(options.role && { roles: options.role }) })
     })
+
+  withSettings(
+    verb(
+      operators,
+      "recover [name]",
+      "Make an admin's join token on the server's host: the first one, or when all keys are lost",
+      [
+        "safeconduct operators recover > token.txt",
+        "safeconduct operators recover alice --key-encryption-key-file /etc/safeconduct/kek",
+      ],
+    ),
+  ).action(async (name: string | undefined, _options, command: Command) => {
+    const { createLog, readConfiguration, recoverOperator } = await loadPrograms()
+    const configuration = readConfiguration(givenSettings(command))
+    const log = createLog({ level: "error" })
+    const { token, expiresAt } = await withProgress("Opening the database", () =>
+      recoverOperator(configuration, name ?? "admin", log),
+    )
+    const row = { token: token.reveal(), expiresAt: expiresAt.toISOString() }
+    if (styleOf(command).isJson) printRow(row, styleOf(command))
+    else writeOut(row.token)
+    done(
+      `It can be used once, until ${row.expiresAt}: safeconduct login --url <agents' URL> --join-token-file token.txt`,
+    )
+  })
 
   addLogin(operators, "enrol")
 

@@ -78,6 +78,9 @@ export function addPrograms(program: Command): void {
       styleOf(command),
     )
     say(applied.length === 0 ? "The database was up to date." : `${applied.length} migrations applied.`)
+    say(
+      "Next: safeconduct serve, and once, for the first operator, on the server's host: safeconduct operators recover",
+    )
   })
 }
 

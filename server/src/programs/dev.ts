@@ -20,7 +20,12 @@ export type DevOptions = {
 }
 
 /** A server on its own embedded PostgreSQL, with keys made on the first run. For laptops; never for production. */
-export type Dev = Running & { postgres: EmbeddedPostgres; configuration: Configuration }
+export type Dev = Running & {
+  postgres: EmbeddedPostgres
+  configuration: Configuration
+  /** A single-use token for the first operator; absent once there is one. */
+  operatorJoinToken?: string
+}
 
 /** Starts everything that a laptop needs. Stopping leaves the folder as it is: the next start goes on from there. */
 export async function dev(options: DevOptions): Promise<Dev> {
@@ -36,9 +41,11 @@ export async function dev(options: DevOptions): Promise<Dev> {
   await migrateAll(configuration)
   const running = stack.use(await serve({ configuration, log: options.log }))
   if (options.document !== undefined) stack.use(await applyAndWatch(running, options.document, options.log))
+  const bootstrap = await running.rooms.agents.bootstrap()
   const owned = stack.move()
   return {
     ...running,
+    ...(bootstrap === null ? {} : { operatorJoinToken: bootstrap.token.reveal() }),
     postgres,
     configuration,
     stop: () => owned.disposeAsync(),

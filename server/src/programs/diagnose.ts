@@ -28,8 +28,10 @@ export async function diagnose(
       return configuration.logKeyFile
     }),
     ...(await lookAtDatabase(configuration)),
-    await look("a running server", 'Start it with "safeconduct serve", or "safeconduct dev" on a laptop.', () =>
-      lookAtServer(`http://${configuration.opsAddress}/readyz`),
+    await look(
+      "a running server",
+      'Do what it says; where none runs, start one: "safeconduct serve", or "safeconduct dev" on a laptop.',
+      () => lookAtServer(`http://${configuration.opsAddress}/readyz`),
     ),
   ]
 }

@@ -44,8 +44,6 @@ export interface Running extends AsyncDisposable {
   trustDomain: string
   /** Public key of the log, as C2SP signed-note writes it. */
   logKey: string
-  /** A single-use token for the first operator; absent once there is one. */
-  operatorJoinToken?: string
   rooms: Rooms
   stop(): Promise<void>
 }
@@ -77,13 +75,11 @@ export async function serve({ configuration, log }: ServeOptions): Promise<Runni
   const listeners = stack.use(
     await openListeners({ configuration, log, rooms, peers, checks: readinessChecks({ database, rooms }), database }),
   )
-  const bootstrap = await agents.bootstrap()
   const owned = stack.move()
   return {
     ...listeners.urls,
     trustDomain: configuration.trustDomain,
     logKey: signer.vkey,
-    ...(bootstrap === null ? {} : { operatorJoinToken: bootstrap.token.reveal() }),
     rooms,
     stop: () => owned.disposeAsync(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

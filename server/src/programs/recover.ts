@@ -1,0 +1,24 @@
+import { type JoinToken, openAgents } from "#agents"
+import { openAudit, openFileSigner } from "#audit"
+import { type Log, openDatabase, openKeyring, systemClock, watchEpoch } from "#kernel"
+import type { Configuration } from "./configuration.ts"
+import { readKeyEncryptionKey } from "./files.ts"
+import { logOrigin } from "./log-key.ts"
+import { allEvents } from "./rooms.ts"
+
+/**
+ * Makes an admin's join token on the server's host, for the first operator of a deployment and for one whose keys are all
+ * lost. Whoever can read the key-encryption key and the log key may do it; no identity is asked for, and it is recorded.
+ * Throws `key-unusable`, `store-unavailable`.
+ */
+export async function recoverOperator(configuration: Configuration, name: string, log: Log): Promise<JoinToken> {
+  await using stack = new AsyncDisposableStack()
+  const database = stack.use(openDatabase({ url: configuration.databaseUrl, maxConnections: 3, log }))
+  const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
+  const signer = await openFileSigner(configuration.logKeyFile, logOrigin(configuration))
+  const epoch = stack.use(await watchEpoch({ database, log }))
+  const common = { database, epoch, keyring, clock: systemClock, log }
+  const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))
+  const agents = stack.use(await openAgents({ ...common, audit, trustDomain: configuration.trustDomain }))
+  return await agents.createJoinToken({ kind: "operator", name, roles: ["admin"] }, "server")
+}
