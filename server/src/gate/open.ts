@@ -1,7 +1,7 @@
 import type { AgentPrincipal } from "#agents"
 import { Refusal } from "#kernel"
 import type { IssuedToken, Session } from "#sessions"
-import { actor, type Rooms } from "./rooms.ts"
+import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
 /** What an agent asks when it opens a session; lifetimes only shorten what the purpose gives. Seconds. */
 export type OpenRequest = { purpose: string; lifetimeSeconds?: number | undefined; hardEndSeconds?: number | undefined }
@@ -12,22 +12,30 @@ export type Opened = { session: Session; token: IssuedToken }
 /**
  * Opens a session for a purpose that the agent may serve. The mandate is compiled from the purpose's template and the
  * agent's ceiling alone: nothing that the agent says is in it. A refusal is recorded. Throws `purpose-unknown`,
- * `purpose-not-allowed`, `epoch-changed`.
+ * `purpose-not-allowed`, `agent-suspended`, `agent-retired`, `epoch-changed`.
  */
 export async function openSession(rooms: Rooms, caller: AgentPrincipal, request: OpenRequest): Promise<Opened> {
   const { sessions, audit, epoch } = rooms
-  const seen = epoch.current
+  refuseStopped(rooms, caller)
+  const seen = { epoch: epoch.current, basis: basisOf(rooms, caller, request) }
   const { purposes, ceiling } = rooms.agents.agent(caller.name) ?? { purposes: [], ceiling: [] }
   const opening = await recordingRefusal(rooms, caller, request, () =>
     sessions.open({ caller, purposes, ceiling, ...request }),
   )
   const committed = await audit.commit(sessions.withToken(opening, caller))
   // A crash here leaves an open session that nobody holds: it lapses.
-  if (committed.epoch === seen) return committed.result
-  // Something was taken away meanwhile, perhaps this agent's right: let the caller ask again under what holds now.
+  if (committed.epoch === seen.epoch) return committed.result
+  await epoch.refresh()
+  // What was taken away was mostly somebody else's. What is taken from this session later finds it, because it is committed.
+  if (basisOf(rooms, caller, request) === seen.basis) return committed.result
   await audit.commit(sessions.end(committed.result.session.id, "ended", "server"))
   await epoch.refresh()
   throw new Refusal("epoch-changed", "Rights changed while the session was opened. Try again.")
+}
+
+/** All that a session's mandate and times are made of; an agent that is not active has its state in it. */
+function basisOf({ agents, sessions }: Rooms, caller: AgentPrincipal, { purpose }: OpenRequest): string {
+  return JSON.stringify([agents.agent(caller.name), sessions.purpose(purpose)])
 }
 
 /** Extends the caller's session, never past its hard end, and issues a token for its certificate. */

@@ -1,7 +1,7 @@
 import type { AgentPrincipal, Agents } from "#agents"
 import type { Audit, Draft } from "#audit"
 import type { Credentials } from "#credentials"
-import type { Clock, Epoch, Log } from "#kernel"
+import { type Clock, type Epoch, type Log, Refusal } from "#kernel"
 import type { Policy } from "#policy"
 import type { Sessions } from "#sessions"
 
@@ -23,4 +23,14 @@ export function actor(caller: AgentPrincipal): Pick<Draft, "by" | "agent"> {
     by: caller.spiffeId,
     agent: { name: caller.name, instance: caller.instance, svid: caller.serial },
   }
+}
+
+/**
+ * The caller was active when its connection was identified; this asks again, of what holds now. Throws `agent-suspended`,
+ * `agent-retired`.
+ */
+export function refuseStopped({ agents }: Rooms, caller: AgentPrincipal): void {
+  const agent = agents.agent(caller.name)
+  if (agent?.id !== caller.agentId) throw new Refusal("agent-retired", `The agent ${caller.name} is retired.`)
+  if (agent.state !== "active") throw new Refusal("agent-suspended", `The agent ${caller.name} is suspended.`)
 }
