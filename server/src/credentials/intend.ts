@@ -2,8 +2,9 @@ import type { Change, Draft } from "#audit"
 import { type Id, newId, Refusal } from "#kernel"
 import { notConfigured } from "./desks.ts"
 import { draftOf, hasEnded, type Lease, roleName } from "./lease.ts"
+import type { Limits } from "./part.ts"
 import type { Room } from "./room.ts"
-import { countOpen, findByKey, insertIntent, lockLedger } from "./store.ts"
+import { insertIntent, lockLedger, type Standing } from "./store.ts"
 
 /** What the gate allowed: a credential for one operation, in one session. */
 export type Intention = {
@@ -32,20 +33,14 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
   const key = intention.idempotencyKey ?? action.id
   return {
     async work(tx) {
-      await lockLedger(tx)
-      const before = await findByKey(tx, session, key)
-      if (before !== null) return replayed(before, intention)
       const part = room.resources[action.resource]
-      if (part === undefined || part.operations[action.operation] === undefined) {
+      if (part?.operations[action.operation] === undefined) {
         const what = `There is no operation "${action.operation}" of a resource "${action.resource}".`
         throw new Refusal("resource-unknown", what)
       }
-      const open = await countOpen(tx, action.resource, session)
-      if (!open.isConfigured) throw notConfigured(action.resource)
-      refuseOver(open.leases, part.limits.leases, `The resource "${action.resource}"`)
-      refuseOver(open.own, part.limits.leasesPerSession, `This session at "${action.resource}"`)
       const id = newId("lease") as Id<"lease">
-      const lease = await insertIntent(tx, {
+      await lockLedger(tx)
+      const { lease, standing } = await insertIntent(tx, {
         id,
         session,
         agent: intention.caller.name,
@@ -60,8 +55,8 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         leaseSeconds: intention.leaseSeconds,
         hardEndAt: intention.hardEndAt,
       })
-      if (lease === null) throw new Refusal("lease-ended", "The session's hard end has passed. Open a new session.")
-      return { ...lease, isReplay: false }
+      if (lease === null) throw refusalOf(standing, action.resource, part.limits)
+      return standing.isReplay ? replayed(lease, intention) : { ...lease, isReplay: false }
     },
     entries: (lease) => {
       if (lease.isReplay) return []
@@ -85,8 +80,11 @@ function replayed(lease: Lease, { action, caller }: Intention): Intended {
   return { ...lease, isReplay: true }
 }
 
-function refuseOver(open: number, limit: number, who: string): void {
-  if (open >= limit) {
-    throw new Refusal("lease-limit", `${who} has ${open} open leases, its limit. Release one, or raise the limit.`)
-  }
+function refusalOf({ leases, own, isConfigured }: Standing, resource: string, limits: Limits): Refusal {
+  if (!isConfigured) return notConfigured(resource)
+  const over = (who: string, open: number) =>
+    new Refusal("lease-limit", `${who} has ${open} open leases, its limit. Release one, or raise the limit.`)
+  if (leases >= limits.leases) return over(`The resource "${resource}"`, leases)
+  if (own >= limits.leasesPerSession) return over(`This session at "${resource}"`, own)
+  return new Refusal("lease-ended", "The session's hard end has passed. Open a new session.")
 }

@@ -30,7 +30,7 @@ export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded,
   } catch (error) {
     // Before the revocation begins, which waits for an issue under way.
     room.issuing.delete(lease.id)
-    begin(room, begun, "not-issued")
+    begin(room, begun, { why: "not-issued" })
     if (error instanceof ResourceError) throw unavailable(lease.resource, error)
     throw error
   } finally {

@@ -44,6 +44,12 @@ export type Lease = {
   remainingMs: number
 }
 
+/** What a new row is made of; the rest has defaults. */
+export type NewLease = Pick<
+  Lease,
+  "id" | "session" | "agent" | "instance" | "svid" | "purpose" | "resource" | "operation" | "part" | "roleName"
+> & { idempotencyKey: string; leaseSeconds: number; hardEndAt: Date }
+
 /** The account's name at the resource: `sc_<deployment>_<lease id without its prefix>`, 38 characters. */
 export function roleName(deployment: string, lease: Id<"lease">): string {
   return `${rolePrefix(deployment)}${lease.slice("lease_".length)}`

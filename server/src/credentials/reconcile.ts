@@ -79,7 +79,7 @@ async function endWithoutAccount(room: Room, desk: Desk, lease: Lease): Promise<
   const [trace] = await desk.take((engine) => engine.readBack([accountOf(lease)]))
   if (trace!.hasAccount || room.revocations.has(lease.id)) return
   await room.audit.commit({ entries: () => [draftOf(lease, "credentials.account-missing")] })
-  begin(room, lease, "account-missing")
+  begin(room, lease, { why: "account-missing" })
 }
 
 function nameOf({ name }: Account): string {

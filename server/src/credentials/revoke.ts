@@ -3,7 +3,7 @@ import { type Json, Refusal } from "#kernel"
 import type { Account, Evidence } from "./engine.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
 import { pause, type Room, within } from "./room.ts"
-import { claim, claimSession, countFailure, end, noteCut, readLease } from "./store.ts"
+import { claim, claimSession, countFailure, end, readLease } from "./store.ts"
 
 /** How a revocation stands when its caller goes on: cut, or not yet and still being tried. */
 export type Cut = { lease: string; resource: string; isCut: boolean; evidence: Evidence | null }
@@ -24,19 +24,19 @@ const STORE_MS = 1_000
 /** Takes one lease away. Resolves when it is cut, or when the first try failed; goes on to `revoked` by itself. */
 export async function revoke(room: Room, leaseId: string, why: string, by = "server"): Promise<Cut> {
   const known = room.memory.get(leaseId)
-  if (known) return await begin(room, known, why, by).cut
+  if (known) return await begin(room, known, { why, by }).cut
   const lease = await readLease(room.database, leaseId)
   if (lease === null) throw new Refusal("lease-unknown", "There is no such lease.")
   if (hasEnded(lease))
     return { lease: lease.id, resource: lease.resource, isCut: true, evidence: lease.evidence as Evidence }
-  return await begin(room, lease, why, by).cut
+  return await begin(room, lease, { why, by }).cut
 }
 
 /** Takes every lease of a session away, those of other servers too; without our database, those that this server knows. */
 export async function revokeSession(room: Room, session: string, why: string, by = "server"): Promise<Cut[]> {
-  const known = room.memory.ofSession(session).map((lease) => begin(room, lease, why, by))
+  const known = room.memory.ofSession(session).map((lease) => begin(room, lease, { why, by }))
   const rows = (await within(STORE_MS, claimSession(room.database, session, why))) ?? []
-  const begun = new Set([...known, ...rows.map((lease) => begin(room, lease, why, by))])
+  const begun = new Set([...known, ...rows.map((lease) => begin(room, lease, { why, by, isClaimed: true }))])
   return await Promise.all([...begun].map(({ cut }) => cut))
 }
 
@@ -53,12 +53,15 @@ export async function settled(room: Room, leaseId: string): Promise<Lease> {
   }
 }
 
+/** Why a lease ends, by whom, and whether its row says already that this server takes it away. */
+export type Ending = { why: string; by?: string; isClaimed?: boolean }
+
 /** Starts taking a lease away, or joins who does it on this server already. Never waits, never throws. */
-export function begin(room: Room, lease: Lease, why: string, by = "server"): Revocation {
+export function begin(room: Room, lease: Lease, ending: Ending): Revocation {
   const under = room.revocations.get(lease.id)
   if (under) return under
   const cut = Promise.withResolvers<Cut>()
-  const ended = run(room, lease, { why, by, onCut: cut.resolve })
+  const ended = run(room, lease, ending, cut.resolve)
     .catch((error: unknown) => {
       if (!room.closing.aborted) room.log.error("a revocation broke off", { lease: lease.id, error })
     })
@@ -71,14 +74,9 @@ export function begin(room: Room, lease: Lease, why: string, by = "server"): Rev
   return revocation
 }
 
-type Ending = { why: string; by: string; onCut: (cut: Cut) => void }
-
-async function run(room: Room, lease: Lease, { why, by, onCut }: Ending): Promise<void> {
-  // Other servers' sweeps leave a claimed lease to us. The cut does not wait for it, nor for anything of ours.
-  const claiming = claim(room.database, lease.id, why).catch((error: unknown) => {
-    room.log.warn("a lease is taken away without a record for now", { lease: lease.id, error })
-    return room.journal({ lease: lease.id, resource: lease.resource, role: lease.roleName, why })
-  })
+async function run(room: Room, lease: Lease, ending: Ending, onCut: (cut: Cut) => void): Promise<void> {
+  // The cut does not wait for our database.
+  if (!ending.isClaimed) void claimFor(room, lease, ending.why)
   // A role that is being made this moment would be missed.
   await room.issuing.get(lease.id)?.catch(() => undefined)
   const told = (evidence: Evidence | null) =>
@@ -90,8 +88,6 @@ async function run(room: Room, lease: Lease, { why, by, onCut }: Ending): Promis
     () => takeAway(room, lease),
   )
   told(evidence)
-  await claiming
-  await noteCut(room.database, lease.id, evidence).catch(() => undefined)
   // A crash here leaves `revoking` with an account that is gone: the sweep claims it again, and missing is success.
   await persist(
     room,
@@ -99,9 +95,19 @@ async function run(room: Room, lease: Lease, { why, by, onCut }: Ending): Promis
     () => undefined,
     () => readBackUntilEmpty(room, lease, evidence),
   )
-  await record(room, lease, { why, by }, evidence)
+  await record(room, lease, ending, evidence)
   room.memory.forget(lease.id)
   if (evidence.oid !== null) room.watch.add(lease, { name: lease.roleName, oid: evidence.oid })
+}
+
+/** Other servers' sweeps leave a claimed lease to us for a while, and take it up when we fall silent. */
+async function claimFor(room: Room, lease: Lease, why: string): Promise<void> {
+  try {
+    await claim(room.database, lease.id, why)
+  } catch (error) {
+    room.log.warn("a lease is taken away without a record for now", { lease: lease.id, error })
+    await room.journal({ lease: lease.id, resource: lease.resource, role: lease.roleName, why })
+  }
 }
 
 async function takeAway(room: Room, lease: Lease): Promise<Evidence> {
@@ -150,12 +156,12 @@ async function recordFailure(room: Room, lease: Lease, failures: number): Promis
 }
 
 /** Writes the end, as soon as the log takes it: the cut was made, only the record waits. */
-async function record(room: Room, lease: Lease, { why, by }: { why: string; by: string }, evidence: Evidence) {
+async function record(room: Room, lease: Lease, { why, by = "server" }: Ending, evidence: Evidence): Promise<void> {
   const read = { ...evidence, readBackAtMs: room.clock.nowMs() }
   for (let waitMs = LEAST_BACKOFF_MS; ; waitMs = Math.min(waitMs * 2, MOST_BACKOFF_MS)) {
     try {
       await room.audit.commit({
-        work: (tx) => end(tx, lease.id, { why, evidence: read as { [name: string]: Json } }),
+        work: (tx) => end(tx, lease.id, { why, evidence: read }),
         // Null: another server was first, and recorded it.
         entries: (row) => (row === null ? [] : [endDraft(row, { by, beginEntry: lease.beginEntry, evidence: read })]),
       })

@@ -1,6 +1,6 @@
-import type { Json, Queryable } from "#kernel"
+import type { Queryable } from "#kernel"
 import type { Evidence } from "./engine.ts"
-import type { Lease } from "./lease.ts"
+import type { Lease, NewLease } from "./lease.ts"
 import type { Resource } from "./part.ts"
 
 /** States in which something of the lease may stand at the resource. */
@@ -16,36 +16,42 @@ const COLUMNS = `l.id, l.session, l.agent, l.instance, l.svid, l.purpose, l.reso
   l.attempts, l.evidence, l.begin_entry as "beginEntry",
   (extract(epoch from l.expires_at - clock_timestamp()) * 1000)::float8 as "remainingMs"`
 
-/** Serialises what counts leases or takes resources away, on every server; ends with the transaction. */
+const locked = new WeakSet<Queryable>()
+
+/** Serialises what counts leases or takes resources away, on every server; ends with the transaction, asked for once in it. */
 export async function lockLedger(tx: Queryable): Promise<void> {
+  if (locked.has(tx)) return
   await tx.query("select pg_advisory_xact_lock(hashtext('credentials.leases'))")
+  locked.add(tx)
 }
 
-/** Open leases of a resource, those of one session there, and whether we hold an account to make more. */
-export async function countOpen(tx: Queryable, resource: string, session: string) {
-  const [row] = await tx.query<{ leases: number; own: number; isConfigured: boolean }>(
-    `select count(*)::int as leases, (count(*) filter (where session = $2))::int as own,
-            exists (select from credentials.roots r where r.resource = $1) as "isConfigured"
-       from credentials.leases where resource = $1 and state in ${OPEN}`,
-    [resource, session],
-  )
-  return row!
-}
+/** What stood in the way of an intent, if anything did: open leases of the resource and of the session there, and a root. */
+export type Standing = { leases: number; own: number; isConfigured: boolean; isReplay: boolean | null }
 
-/** What a new row is made of; the rest has defaults. */
-export type NewLease = Pick<
-  Lease,
-  "id" | "session" | "agent" | "instance" | "svid" | "purpose" | "resource" | "operation" | "part" | "roleName"
-> & { idempotencyKey: string; leaseSeconds: number; hardEndAt: Date }
-
-/** Inserts the intent. Null when the hard end has passed by the database's clock. */
-export async function insertIntent(tx: Queryable, lease: NewLease): Promise<Lease | null> {
-  const rows = await tx.query<Lease>(
-    `insert into credentials.leases as l (id, session, agent, instance, svid, purpose, resource, operation, part,
-            state, role_name, idempotency_key, expires_at, hard_end_at)
-     select $1, $2, $3, $4, $5, $6, $7, $8, $9, 'intended', $10, $11,
-            least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz
-      where $13::timestamptz > now() returning ${COLUMNS}`,
+/**
+ * Inserts the intent unless its key was used before, a limit is reached, no root is held, or the hard end has passed. One
+ * statement, after lockLedger(). The lease is null when none of that key exists and none was made.
+ */
+export async function insertIntent(
+  tx: Queryable,
+  lease: NewLease,
+): Promise<{ lease: Lease | null; standing: Standing }> {
+  const [row] = await tx.query<Lease & Standing>(
+    `with before as (select ${COLUMNS} from credentials.leases l where session = $2 and idempotency_key = $11),
+     open as (
+       select count(*)::int as leases, (count(*) filter (where session = $2))::int as own,
+              exists (select from credentials.roots r where r.resource = $7) as "isConfigured"
+         from credentials.leases where resource = $7 and state in ${OPEN}),
+     made as (
+       insert into credentials.leases as l (id, session, agent, instance, svid, purpose, resource, operation, part,
+              state, role_name, idempotency_key, expires_at, hard_end_at)
+       select $1, $2, $3, $4, $5, $6, $7, $8, $9, 'intended', $10, $11,
+              least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz
+         from open where not exists (select from before) and "isConfigured" and leases < $14 and own < $15
+          and $13::timestamptz > now()
+       returning ${COLUMNS})
+     select o.leases, o.own, o."isConfigured", f.* from open o
+       left join (select *, false as "isReplay" from made union all select *, true from before) f on true`,
     [
       lease.id,
       lease.session,
@@ -60,18 +66,12 @@ export async function insertIntent(tx: Queryable, lease: NewLease): Promise<Leas
       lease.idempotencyKey,
       lease.leaseSeconds,
       lease.hardEndAt,
+      lease.part.limits.leases,
+      lease.part.limits.leasesPerSession,
     ],
   )
-  return first(rows)
-}
-
-export async function findByKey(tx: Queryable, session: string, key: string): Promise<Lease | null> {
-  return first(
-    await tx.query<Lease>(`select ${COLUMNS} from credentials.leases l where session = $1 and idempotency_key = $2`, [
-      session,
-      key,
-    ]),
-  )
+  const { leases, own, isConfigured, isReplay, ...found } = row!
+  return { lease: isReplay === null ? null : found, standing: { leases, own, isConfigured, isReplay } }
 }
 
 export async function readLease(db: Queryable, id: string): Promise<Lease | null> {
@@ -180,26 +180,18 @@ export async function countFailure(tx: Queryable, id: string, stuckAfter: number
   return row === undefined ? null : { attempts: row.attempts, isNew: row.is_new }
 }
 
-/** Keeps what is known of the cut while the read-back is still to come. */
-export async function noteCut(db: Queryable, id: string, evidence: Evidence): Promise<void> {
-  await db.query(
-    `update credentials.leases set dropped_at = now(), role_oid = coalesce(role_oid, $2), evidence = $3,
-            claimed_until = now() + ${CLAIM} where id = $1 and state in ${OPEN}`,
-    [id, evidence.oid, JSON.stringify(evidence)],
-  )
-}
-
 /** The end: nothing is left at the resource. Null when another server wrote it first. */
 export async function end(
   tx: Queryable,
   id: string,
-  ended: { why: string; evidence: { [name: string]: Json } },
+  ended: { why: string; evidence: Evidence & { readBackAtMs: number } },
 ): Promise<Lease | null> {
   const rows = await tx.query<Lease>(
     `update credentials.leases l set ending = coalesce(ending, $2), revoked_at = now(), sealed = null, evidence = $3,
+            role_oid = coalesce(role_oid, $4), dropped_at = to_timestamp($5::float8 / 1000),
             state = case when coalesce(ending, $2) = 'expired' then 'expired' else 'revoked' end
       where id = $1 and state in ${OPEN} returning ${COLUMNS}`,
-    [id, ended.why, JSON.stringify(ended.evidence)],
+    [id, ended.why, JSON.stringify(ended.evidence), ended.evidence.oid, ended.evidence.droppedAtMs],
   )
   return first(rows)
 }

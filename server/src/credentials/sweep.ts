@@ -17,7 +17,7 @@ const LOOK_AGAIN_MS = 5_000
 export async function sweep(room: Room): Promise<void> {
   for (;;) {
     const claimed = await claimDue(room.database, MAX_CLAIMED)
-    for (const lease of claimed) begin(room, lease, lease.ending ?? "expired")
+    for (const lease of claimed) begin(room, lease, { why: lease.ending ?? "expired", isClaimed: true })
     if (claimed.length < MAX_CLAIMED) return
   }
 }
@@ -26,7 +26,8 @@ export async function sweep(room: Room): Promise<void> {
 export async function due(room: Room, lease: Lease): Promise<void> {
   const seen = await within(CLAIM_MS, claimIfDue(room.database, lease.id))
   if (room.closing.aborted) return
-  if (seen === undefined || seen.isClaimed) begin(room, seen?.lease ?? lease, "expired")
+  if (seen === undefined || seen.isClaimed)
+    begin(room, seen?.lease ?? lease, { why: "expired", isClaimed: seen?.isClaimed ?? false })
   else if (seen.lease === null || hasEnded(seen.lease)) room.memory.forget(lease.id)
   else if (seen.lease.state === "live" || seen.lease.state === "intended") room.memory.remember(seen.lease)
   else if (!room.revocations.has(lease.id)) room.memory.remember({ ...seen.lease, remainingMs: LOOK_AGAIN_MS })

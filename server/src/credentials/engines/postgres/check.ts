@@ -29,11 +29,13 @@ async function accountFindings(sql: Sql, account: string): Promise<Finding[]> {
     makes_roles: boolean
     has_more: boolean
     closes_connections: boolean
+    sees_activity: boolean
   }>(
     "check the account",
     `select rolsuper as is_superuser, rolcreaterole as makes_roles,
             rolreplication or rolbypassrls or rolcreatedb as has_more,
-            pg_catalog.pg_has_role(oid, 'pg_signal_backend', 'member') as closes_connections
+            pg_catalog.pg_has_role(oid, 'pg_signal_backend', 'member') as closes_connections,
+            pg_catalog.pg_has_role(oid, 'pg_read_all_stats', 'usage') as sees_activity
        from pg_catalog.pg_roles where rolname = $1`,
     [account],
   )
@@ -54,6 +56,10 @@ async function accountFindings(sql: Sql, account: string): Promise<Finding[]> {
   if (!role.closes_connections) {
     const what = `${account} may not close connections, so a revoked lease would go on reading.`
     found.push({ level: "problem", what, fix: `grant pg_signal_backend to ${who}` })
+  }
+  if (!role.sees_activity) {
+    const what = `${account} does not see when a lease was last used: a session with an idle connection counts as in use.`
+    found.push({ level: "warning", what, fix: `grant pg_read_all_stats to ${who}` })
   }
   if (role.has_more) {
     const what = `${account} has rights that it does not need.`

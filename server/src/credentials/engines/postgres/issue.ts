@@ -50,17 +50,11 @@ export function statements(
   const create =
     `create role ${role} login password ${literal(how.verifier)} ` +
     `valid until ${literal(order.expiresAt.toISOString())} connection limit ${how.connectionLimit}`
-  // We are a member of the role, or could not drop what it owns. It is never one of ours: ADMIN stays here.
-  const memberships = how.hasSetFalse
-    ? [
-        create,
-        `grant ${group} to ${role} with inherit true, set false`,
-        `grant ${role} to current_user with inherit true, set false`,
-      ]
-    : [`${create} in role ${group} role current_user`]
-  return [
-    ...memberships,
-    `comment on role ${role} is ${literal(order.comment)}`,
-    `select oid::text from pg_catalog.pg_roles where rolname = ${literal(order.name)}`,
-  ]
+  const comment = `comment on role ${role} is ${literal(order.comment)}`
+  const oid = `select oid::text from pg_catalog.pg_roles where rolname = ${literal(order.name)}`
+  // Whoever makes a role on 16 is a member of it, and each change of a membership makes PostgreSQL read all of ours again
+  // before the next check: the fewer changes before a check, the better 1,000 live roles are borne. So: comment, then grant.
+  return how.hasSetFalse
+    ? [create, comment, `grant ${group} to ${role} with inherit true, set false`, oid]
+    : [`${create} in role ${group}`, comment, oid]
 }

@@ -37,13 +37,13 @@ export async function list(connections: Connections, deployment: string): Promis
   return { accounts, others: rows.length - accounts.length }
 }
 
-/** When each role's connections last did something: now for one that is at work, else when it fell idle. */
+/** When each role's connections last did something: now for one that is at work or not ours to see, else when it fell idle. */
 export async function activity(connections: Connections, accounts: readonly Account[]): Promise<Map<string, Date>> {
   const rows = await connections.give.run<{ oid: string; at: Date }>(
     "read the activity",
     `select usesysid::text as oid,
-            max(case when state = 'active' then pg_catalog.now() else state_change end) as at
-       from pg_catalog.pg_stat_activity where usesysid = any ($1::oid[]) and state_change is not null group by 1`,
+            max(case when state = 'active' then pg_catalog.now() else coalesce(state_change, pg_catalog.now()) end) as at
+       from pg_catalog.pg_stat_activity where usesysid = any ($1::oid[]) group by 1`,
     [accounts.flatMap(({ oid }) => (oid === null ? [] : [oid]))],
   )
   const seen = new Map(rows.map(({ oid, at }) => [oid, at]))

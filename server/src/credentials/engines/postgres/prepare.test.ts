@@ -46,6 +46,7 @@ const mistakes: [mistake: (lab: { account: string; group: string }) => string, l
   [({ account }) => `alter role ${account} superuser`, "reject", /superuser/],
   [({ account }) => `alter role ${account} nocreaterole`, "problem", /may not make roles/],
   [({ account }) => `revoke pg_signal_backend from ${account}`, "problem", /close connections/],
+  [({ account }) => `revoke pg_read_all_stats from ${account}`, "warning", /last used/],
   [({ account }) => `alter role ${account} bypassrls`, "warning", /does not need/],
   [({ account, group }) => `revoke ${group} from ${account}`, "problem", /may not give out/],
   [({ group }) => `drop owned by ${group}; drop role ${group}`, "problem", /does not exist/],

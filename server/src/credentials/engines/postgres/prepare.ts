@@ -31,7 +31,7 @@ export function prepareStatements(spec: PrepareSpec): string[] {
   const password = spec.verifier === undefined ? "" : ` password '${spec.verifier}'`
   return [
     createRole(spec.account, `login createrole nosuperuser nocreatedb noreplication nobypassrls${password}`),
-    `grant pg_signal_backend to ${account}`,
+    `grant pg_signal_backend, pg_read_all_stats to ${account}`,
     ...spec.groups.flatMap((group) => groupStatements(spec, group)),
     "revoke create on schema public from public",
     LARGE_OBJECTS,

@@ -18,48 +18,42 @@ const CONTENDED = ["40P01", "55P03", "XX000"]
  */
 export async function revoke(connections: Connections, account: Account, onCut?: () => void): Promise<Evidence> {
   const oid = account.oid ?? (await findOid(connections, account.name))
-  const role: Role = { name: account.name, oid }
-  let connectionsClosed = await disable(connections, role)
+  const role: Role = { name: account.name, oid, closed: new Set() }
+  await disable(connections, role)
   const disabledAtMs = Date.now()
-  connectionsClosed += await closeAll(connections, role)
+  await closeAll(connections, role)
   const cutAtMs = Date.now()
   onCut?.()
   const cleaned = await drop(connections, role)
-  return { oid, connectionsClosed, cleaned, disabledAtMs, cutAtMs, droppedAtMs: Date.now() }
+  return { oid, connectionsClosed: role.closed.size, cleaned, disabledAtMs, cutAtMs, droppedAtMs: Date.now() }
 }
 
-type Role = { name: string; oid: string | null }
+/** `closed` are the processes that were told to end. */
+type Role = { name: string; oid: string | null; closed: Set<number> }
 
 /** Refuses new logins, closing first: a connection inside `begin; alter role …` on itself would make us wait for it. */
-async function disable(connections: Connections, role: Role): Promise<number> {
-  const text = [
-    `set local lock_timeout = ${DISABLE_LOCK_MS}`,
-    `alter role ${name(role.name)} nologin`,
-    "select 0 as closed",
-  ].join(";\n")
-  let closed = await close(connections, role)
+async function disable(connections: Connections, role: Role): Promise<void> {
+  const text = `set local lock_timeout = ${DISABLE_LOCK_MS}; alter role ${name(role.name)} nologin`
   for (const deadline = performance.now() + STEP_MS; ; ) {
+    await close(connections, role)
     try {
       await connections.take.run("disable the role", text)
-      return closed
+      return
     } catch (error) {
       const code = error instanceof ResourceError ? error.code : null
-      if (code === UNDEFINED_OBJECT) return closed
+      if (code === UNDEFINED_OBJECT) return
       if (!CONTENDED.includes(code ?? "") || performance.now() > deadline) throw error
-      closed += await close(connections, role)
     }
   }
 }
 
 /** Closes until the resource shows none. pg_terminate_backend's own wait sleeps 100 ms a time; this looks again sooner. */
-async function closeAll(connections: Connections, role: Role): Promise<number> {
-  let closed = 0
+async function closeAll(connections: Connections, role: Role): Promise<void> {
   const deadline = performance.now() + STEP_MS
   for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 16)) {
-    const found = await close(connections, role)
-    if (found === 0) return closed
-    closed = Math.max(closed, found)
-    if (performance.now() > deadline) throw new ResourceError(`${found} connections do not close`, null, false)
+    const open = await close(connections, role)
+    if (open === 0) return
+    if (performance.now() > deadline) throw new ResourceError(`${open} connections do not close`, null, false)
     await sleep(waitMs)
   }
 }
@@ -72,6 +66,7 @@ async function close(connections: Connections, role: Role): Promise<number> {
       where usesysid = $1::oid or usename = $2`,
     [role.oid, role.name],
   )
+  for (const { pid } of rows) role.closed.add(pid)
   return rows.length
 }
 
@@ -105,7 +100,8 @@ async function clean(connections: Connections, oid: string, role: string): Promi
     [oid],
   )
   for (const { database } of rows) {
-    const text = `drop owned by ${name(role)}`
+    // Only a member with inheritance may drop what the role owns; the membership goes with the role.
+    const text = `grant ${name(role)} to current_user; drop owned by ${name(role)}`
     if (database === connections.part.database) await connections.take.run("drop what the role owns", text)
     else await connections.elsewhere(database, `drop what the role owns in ${literal(database)}`, text)
   }
