@@ -22,6 +22,7 @@ export type Order = {
 /** What the agent connects with; the shape belongs to the engine, `password` and the like among it. */
 export type Credential = { engine: string; [name: string]: string | number }
 
+/** What was made, and what its holder connects with. */
 export type Made = { oid: string; credential: Secret<Credential> }
 
 /** How an account was taken away. Times in milliseconds since the Unix epoch. */

@@ -43,6 +43,7 @@ export interface TestDeployment extends AsyncDisposable {
   connect(issued: Issued, database?: string): Promise<LabClient>
 }
 
+/** PostgreSQL 18, one-iteration verifiers and a root unless told otherwise. */
 export type DeploymentOptions = { version?: 15 | 18; limits?: Partial<PostgresPart["limits"]>; isConfigured?: boolean }
 
 /** Who operators' changes of tests are by. */

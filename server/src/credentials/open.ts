@@ -50,6 +50,7 @@ export interface Credentials extends AsyncDisposable {
   reconcile(): Promise<void>
 }
 
+/** What the room stands on. */
 export type CredentialsParts = {
   database: Database
   audit: Audit

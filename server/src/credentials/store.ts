@@ -7,6 +7,7 @@ import type { Resource } from "./part.ts"
 const OPEN = "('intended', 'live', 'revoking', 'stuck')"
 /** A server that claimed a revocation and fell silent is succeeded after this. */
 const CLAIM = "interval '15 seconds'"
+const CLAIMED = `state = case when state = 'stuck' then 'stuck' else 'revoking' end, claimed_until = now() + ${CLAIM}`
 /** An intent that was not confirmed by then never will be. */
 const INTENT_DEADLINE = "interval '60 seconds'"
 const COLUMNS = `l.id, l.session, l.agent, l.instance, l.svid, l.purpose, l.resource, l.operation, l.part, l.state,
@@ -74,21 +75,22 @@ export async function insertIntent(
   return { lease: isReplay === null ? null : found, standing: { leases, own, isConfigured, isReplay } }
 }
 
+/** Null when there is no such lease. */
 export async function readLease(db: Queryable, id: string): Promise<Lease | null> {
   return first(await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where id = $1`, [id]))
 }
 
+/** What a listing is narrowed to. */
 export type LeaseFilter = { session?: string; state?: string; agent?: string }
 
 /** Newest first, 500 at the most. */
 export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Lease[]> {
-  const rows = await db.query<Lease>(
+  return await db.query<Lease>(
     `select ${COLUMNS} from credentials.leases l
       where ($1::text is null or session = $1) and ($2::text is null or state = $2) and ($3::text is null or agent = $3)
       order by intended_at desc, id limit 500`,
     [filter.session ?? null, filter.state ?? null, filter.agent ?? null],
   )
-  return rows
 }
 
 /** Live leases, for the memory of a server that starts. */
@@ -122,8 +124,7 @@ export async function extend(tx: Queryable, id: string, until: Date): Promise<Le
 /** Marks a lease as being taken away, by us. Does nothing to one that has ended. */
 export async function claim(db: Queryable, id: string, why: string): Promise<void> {
   await db.query(
-    `update credentials.leases set state = case when state = 'stuck' then 'stuck' else 'revoking' end,
-            ending = coalesce(ending, $2), claimed_until = now() + ${CLAIM} where id = $1 and state in ${OPEN}`,
+    `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where id = $1 and state in ${OPEN}`,
     [id, why],
   )
 }
@@ -141,21 +142,18 @@ export async function claimIfDue(db: Queryable, id: string): Promise<{ isClaimed
 
 /** Marks and claims every open lease of a session. */
 export async function claimSession(db: Queryable, session: string, why: string): Promise<Lease[]> {
-  const rows = await db.query<Lease>(
-    `update credentials.leases l set state = case when state = 'stuck' then 'stuck' else 'revoking' end,
-            ending = coalesce(ending, $2), claimed_until = now() + ${CLAIM}
+  return await db.query<Lease>(
+    `update credentials.leases l set ${CLAIMED}, ending = coalesce(ending, $2)
       where session = $1 and state in ${OPEN} returning ${COLUMNS}`,
     [session, why],
   )
-  return rows
 }
 
 /** Claims what is due by the database's clock and nobody works on: expired, never confirmed, or left by a silent server. */
 export async function claimDue(db: Queryable, limit: number): Promise<Lease[]> {
-  const rows = await db.query<Lease>(
-    `update credentials.leases l set state = case when state = 'stuck' then 'stuck' else 'revoking' end,
-            ending = coalesce(ending, case when state = 'intended' then 'never-confirmed' else 'expired' end),
-            claimed_until = now() + ${CLAIM}
+  return await db.query<Lease>(
+    `update credentials.leases l set ${CLAIMED},
+            ending = coalesce(ending, case when state = 'intended' then 'never-confirmed' else 'expired' end)
       where id in (
         select id from credentials.leases
          where (state = 'live' and expires_at <= now())
@@ -165,18 +163,16 @@ export async function claimDue(db: Queryable, limit: number): Promise<Lease[]> {
       returning ${COLUMNS}`,
     [limit],
   )
-  return rows
 }
 
 /** Counts a failed try; from `stuckAfter` on the lease is stuck. `isNew` when this try made it so. */
 export async function countFailure(tx: Queryable, id: string, stuckAfter: number) {
-  const rows = await tx.query<{ attempts: number; is_new: boolean }>(
+  const [row] = await tx.query<{ attempts: number; is_new: boolean }>(
     `update credentials.leases set attempts = attempts + 1, claimed_until = now() + ${CLAIM},
             state = case when attempts + 1 >= $2 then 'stuck' else 'revoking' end
       where id = $1 and state in ${OPEN} returning attempts, attempts = $2 as is_new`,
     [id, stuckAfter],
   )
-  const [row] = rows
   return row === undefined ? null : { attempts: row.attempts, isNew: row.is_new }
 }
 
@@ -198,11 +194,10 @@ export async function end(
 
 /** Leases that ended in the last minute and had an account: late connections are still possible. */
 export async function readJustEnded(db: Queryable): Promise<Lease[]> {
-  const rows = await db.query<Lease>(
+  return await db.query<Lease>(
     `select ${COLUMNS} from credentials.leases l
       where revoked_at > now() - interval '60 seconds' and role_oid is not null`,
   )
-  return rows
 }
 
 /** The leases behind account names of a resource listing. */
@@ -233,6 +228,7 @@ function first(rows: Lease[]): Lease | null {
   return rows[0] ?? null
 }
 
+/** The resources in force. */
 export async function readResources(db: Queryable): Promise<Resource[]> {
   return await db.query<Resource>("select name, part from credentials.resources order by name")
 }
@@ -245,6 +241,7 @@ export async function countOpenByResource(db: Queryable): Promise<Map<string, nu
   return new Map(rows.map(({ resource, leases }) => [resource, leases]))
 }
 
+/** Puts these resources in force and no others; their roots go with those that are gone. */
 export async function writeResources(tx: Queryable, resources: readonly Resource[]): Promise<void> {
   await tx.query("delete from credentials.resources where name <> all ($1)", [resources.map(({ name }) => name)])
   for (const { name, part } of resources) {
@@ -259,12 +256,14 @@ export async function writeResources(tx: Queryable, resources: readonly Resource
 /** The account we hold at a resource, sealed. `sealedPending` is there while its password is being changed. */
 export type RootRow = { resource: string; username: string; sealed: string; sealedPending: string | null }
 
+/** Every account that we hold. */
 export async function readRoots(db: Queryable): Promise<RootRow[]> {
   return await db.query<RootRow>(
     `select resource, username, sealed, sealed_pending as "sealedPending" from credentials.roots`,
   )
 }
 
+/** Holds the account from now on; `rotating` while it has a pending password. */
 export async function writeRoot(tx: Queryable, root: RootRow): Promise<void> {
   await tx.query(
     `insert into credentials.roots (resource, username, sealed, sealed_pending, state) values ($1, $2, $3, $4, $5)

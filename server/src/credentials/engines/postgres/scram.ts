@@ -7,6 +7,7 @@ const derive = promisify(pbkdf2)
 /** What PostgreSQL stores for a password: enough to check a login, not to make one. */
 export type Verifier = string
 
+/** How much the password is stretched; the salt is random unless given. */
 export type ScramOptions = {
   /** 4096 is RFC 7677 §4's least for passwords that people choose; 1 is sound for random ones only. */
   iterations: number
