@@ -21,14 +21,15 @@ const definition = z.strictObject({
 /** Segments that are routes of their own under /v1/agents. */
 const RESERVED = ["bundle", "enrolments", "operators", "renewals"]
 const agentName = principalName.refine((name) => !RESERVED.includes(name), "is taken by a route; choose another name")
-const part = z.record(agentName, definition)
+/** The `agents` of safeconduct.yaml. */
+export const agentsSchema = z.record(agentName, definition)
 
 /**
  * The `agents` part of safeconduct.yaml. Throws `policy-invalid` with `detail.path` such as `agents.support-bot.ceiling.0`.
  */
 export function parseAgents(document: unknown): AgentsPart {
   const odd = prototypePath(document, "agents")
-  const parsed = part.safeParse(document ?? {})
+  const parsed = agentsSchema.safeParse(document ?? {})
   if (odd === null && parsed.success) return parsed.data
   const issue = parsed.error?.issues[0]
   const path = odd ?? ["agents", ...(issue?.path ?? [])].map(String).join(".")

@@ -1,3 +1,4 @@
+import type { z } from "zod"
 import type { Log, Secret } from "#kernel"
 import type { Resource, ResourcePart } from "./part.ts"
 
@@ -75,6 +76,8 @@ export interface Engine extends AsyncDisposable {
 /** A kind of resource. Adding one is one folder under engines/ and one line in engines/index.ts. */
 export interface EngineKind {
   readonly name: string
+  /** A resource of this kind in safeconduct.yaml, for the published JSON Schema; parse() checks more. */
+  readonly schema: z.ZodType
   /** Checks a part of safeconduct.yaml and fills in defaults; throws `policy-invalid`, the detail naming the place. */
   parse(part: unknown, at: string): ResourcePart
   /** Nothing connects before the first call. Uses of the part only what says where the resource is. */

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { byPath, openApiOf } from "#api"
 import { type Json, type Route, refusals } from "#kernel"
+import { documentJsonSchema } from "#programs"
 import { allEvents, allRoutes } from "./assembled.ts"
 import { repositoryRoot } from "./tree.ts"
 
@@ -15,6 +16,7 @@ export function contractFiles(): { [path: string]: string } {
     "contract/openapi.json": json(openApiOf(routes, version)),
     "contract/refusals.json": json(refusalTable()),
     "contract/routes.txt": routeTable(routes),
+    "contract/safeconduct.schema.json": json(documentJsonSchema()),
   }
 }
 

@@ -23,7 +23,8 @@ const purposeSchema = z.strictObject({
   session: sessionSchema.prefault({}),
 })
 
-const partSchema = z.record(
+/** The `purposes` of safeconduct.yaml. */
+export const purposesSchema = z.record(
   z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "a purpose's name is a-z, 0-9 and hyphens"),
   purposeSchema,
 )
@@ -39,5 +40,5 @@ export type PurposesPart = { [name: string]: PurposeDefinition }
 
 /** Checks the value of `purposes:`. Throws `policy-invalid` with the place in `detail.path`; unknown fields are refused. */
 export function parsePurposes(value: unknown): PurposesPart {
-  return parseWith(partSchema, value ?? {}, "purposes")
+  return parseWith(purposesSchema, value ?? {}, "purposes")
 }

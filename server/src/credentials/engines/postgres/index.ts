@@ -3,7 +3,7 @@ import { check } from "./check.ts"
 import { connect } from "./connect.ts"
 import { issue } from "./issue.ts"
 import { activity, list, readBack } from "./look.ts"
-import { type PostgresPart, parsePostgres } from "./part.ts"
+import { type PostgresPart, parsePostgres, postgresSchema } from "./part.ts"
 import { renew } from "./renew.ts"
 import { revoke } from "./revoke.ts"
 import { rotateRoot } from "./root.ts"
@@ -11,6 +11,7 @@ import { rotateRoot } from "./root.ts"
 /** PostgreSQL 15 and newer: a lease is a login role that inherits a group role for as long as it lives. */
 export const postgres: EngineKind = {
   name: "postgres",
+  schema: postgresSchema,
   parse: parsePostgres,
   open({ part }, root, log) {
     const connections = connect(part as PostgresPart, root, log)

@@ -28,7 +28,8 @@ const identifier = z
   .max(63)
   .regex(/^[\x20-\x7e]+$/, "printable ASCII only")
 
-const schema = z
+/** A resource of engine `postgres` in safeconduct.yaml. */
+export const postgresSchema = z
   .strictObject({
     engine: z.literal("postgres"),
     host: z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, "a host name or an IP address"),
@@ -55,7 +56,7 @@ const schema = z
 
 /** Checks a resource of engine `postgres`. Throws `policy-invalid`. */
 export function parsePostgres(value: unknown, at: string): PostgresPart {
-  return parsePart(schema, value, at) as PostgresPart
+  return parsePart(postgresSchema, value, at) as PostgresPart
 }
 
 /** True for addresses that never leave the machine. A name counts only as `localhost` (RFC 6761 §6.3). */
