@@ -1,25 +1,30 @@
-import type { z } from "zod"
+import { z } from "zod"
 import { type Json, parseJson, Refusal } from "#kernel"
 
 const MAX_BODY_BYTES = 64 * 1024
+/** Of what a refusal repeats: names in a body are the caller's, and as long as it likes. */
+const MAX_REPEATED = 300
 
 /** The request's JSON body, parsed and checked. Throws `unsupported-media-type`, `body-too-large`, `malformed-json`, `invalid-request`. */
 export async function readJsonBody<Body>(request: Request, schema: z.ZodType<Body>): Promise<Body> {
-  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
   const text = await readText(request)
   if (text === "") return validate(schema, {}, "body")
-  if (type !== "application/json") {
-    throw new Refusal("unsupported-media-type", "Send the body as application/json.")
-  }
+  requireType(request, "application/json")
   return validate(schema, parseJson(text), "body")
+}
+
+/** For a route without a body: nothing, or an empty object, because some clients always send one. */
+export async function readNoBody(request: Request): Promise<undefined> {
+  const { method, headers } = request
+  const hasBody = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0
+  // RFC 9110 §9.3.1: content in a GET has no meaning, and what stands in front of us may take it for the next request.
+  if (hasBody && (method === "GET" || method === "HEAD")) throw new Refusal("invalid-request", "GET takes no body.")
+  await readJsonBody(request, z.strictObject({}))
 }
 
 /** The form body of an OAuth request (RFC 6749 §3.2): a parameter sent twice is refused. */
 export async function readFormBody<Body>(request: Request, schema: z.ZodType<Body>): Promise<Body> {
-  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase()
-  if (type !== "application/x-www-form-urlencoded") {
-    throw new Refusal("unsupported-media-type", "Send the body as application/x-www-form-urlencoded.")
-  }
+  requireType(request, "application/x-www-form-urlencoded")
   return validate(schema, single(new URLSearchParams(await readText(request))), "body")
 }
 
@@ -42,12 +47,34 @@ function single(parameters: URLSearchParams): Record<string, string> {
   return { ...values }
 }
 
-function validate<T>(schema: z.ZodType<T>, value: Json | Record<string, string>, where: string): T {
+function validate<T>(schema: z.ZodType<T>, value: Json, where: string): T {
+  refuseNul(value, where)
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]!
-  const path = [where, ...issue.path].join(".")
-  throw new Refusal("invalid-request", `${path}: ${issue.message}`, { detail: { path } })
+  const path = [where, ...issue.path].join(".").slice(0, MAX_REPEATED)
+  throw new Refusal("invalid-request", `${path}: ${issue.message.slice(0, MAX_REPEATED)}`, { detail: { path } })
+}
+
+/** PostgreSQL stores no U+0000, and would say so only in the middle of a change. */
+function refuseNul(value: Json, where: string): void {
+  if (typeof value === "string" && value.includes("\0")) {
+    throw new Refusal("invalid-request", `${where}: the character U+0000 is not taken.`)
+  }
+  if (typeof value !== "object" || value === null) return
+  for (const [name, item] of Object.entries(value)) {
+    refuseNul(name, where)
+    refuseNul(item, where)
+  }
+}
+
+function requireType({ headers }: Request, expected: string): void {
+  const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";")
+  // RFC 8259 §8.1: JSON is UTF-8. Another charset would have been read by somebody else as another text.
+  const isUtf8 = parameters.every((each) => !/^\s*charset\s*=/.test(each) || /=\s*"?utf-8"?\s*$/.test(each))
+  const isPlain = /^(identity)?$/i.test(headers.get("content-encoding") ?? "")
+  if (type?.trim() === expected && isUtf8 && isPlain) return
+  throw new Refusal("unsupported-media-type", `Send the body as ${expected}, in UTF-8 and not compressed.`)
 }
 
 async function readText(request: Request): Promise<string> {
@@ -55,7 +82,7 @@ async function readText(request: Request): Promise<string> {
   if (request.body === null) return ""
   const parts: Uint8Array[] = []
   let total = 0
-  for await (const part of request.body) {
+  for await (const part of received(request.body)) {
     total += part.byteLength
     if (total > MAX_BODY_BYTES) throw tooLarge()
     parts.push(part)
@@ -64,6 +91,15 @@ async function readText(request: Request): Promise<string> {
     return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(parts))
   } catch (cause) {
     throw new Refusal("malformed-json", "The body is not UTF-8.", { cause })
+  }
+}
+
+/** A client that goes away in the middle is no mistake of ours. */
+async function* received(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    yield* body
+  } catch (cause) {
+    throw new Refusal("invalid-request", "The body broke off.", { cause })
   }
 }
 

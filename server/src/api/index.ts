@@ -7,9 +7,11 @@
  * offer (kernel/route.ts), and openapi.ts describes them.
  */
 export * from "./application.ts"
+export * from "./front.ts"
 export * from "./health.ts"
 export * from "./limiter.ts"
 export * from "./listen.ts"
 export * from "./openapi.ts"
 export * from "./peer.ts"
 export * from "./problem.ts"
+export type { TokenVerifier } from "./token.ts"

@@ -1,10 +1,19 @@
 import { constants } from "node:crypto"
 import { createServer as createPlainServer, type Server } from "node:http"
 import { createServer as createTlsServer, type Server as TlsServer } from "node:https"
-import type { AddressInfo, Socket } from "node:net"
+import {
+  type AddressInfo,
+  createServer as createSocketServer,
+  type Socket,
+  type Server as SocketServer,
+} from "node:net"
 import { getRequestListener } from "@hono/node-server"
-import type { Log } from "#kernel"
+import { type Log, Refusal } from "#kernel"
 import type { createApplication } from "./application.ts"
+import { problemResponse } from "./problem.ts"
+
+/** A port that is ours and that nobody answers at yet. */
+export type Reserved = AsyncDisposable & { host: string; port: number; socket: SocketServer }
 
 /** An open listener. */
 export type Listening = AsyncDisposable & {
@@ -18,42 +27,64 @@ export type Listening = AsyncDisposable & {
 export type TlsIdentity = { key: string; certificates: string }
 
 type Application = ReturnType<typeof createApplication>
-type Address = { host: string; port: number }
 
-/** How long a client may take for its headers and for a whole request, and how many connections one listener holds. */
-const LIMITS = { headersMs: 10_000, requestMs: 30_000, keepAliveMs: 75_000, connections: 10_000 }
+/**
+ * How long a client may take for its handshake, its headers and a whole request, how often that is looked at, how long
+ * an idle connection is kept, and how many connections one listener holds.
+ */
+const LIMITS = {
+  handshakeMs: 10_000,
+  headersMs: 10_000,
+  requestMs: 30_000,
+  lookMs: 2_000,
+  keepAliveMs: 75_000,
+  connections: 10_000,
+}
+/** How long requests under way may take to end when the listener closes. */
+const DRAIN_MS = 1_000
+
+/** Takes the port before anything is answered at it; 0 lets the system choose. Throws `not-ready` when it is taken. */
+export async function reserve({ host, port }: { host: string; port: number }): Promise<Reserved> {
+  // Whoever connects too early is told so by a closed connection.
+  const socket = createSocketServer((early) => early.destroy())
+  await new Promise<void>((resolve, reject) => {
+    socket.once("error", (cause: NodeJS.ErrnoException) => reject(cannotListen(`${host}:${port}`, cause)))
+    socket.listen(port, host, resolve)
+  })
+  return {
+    host,
+    port: (socket.address() as AddressInfo).port,
+    socket,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),
+  }
+}
 
 /**
  * The agents' listener: TLS 1.3 only (RFC 8446). A client certificate is asked for and its key proven by the handshake;
  * whether the certificate is good is judged per request by the application, because Node's TLS accepts leaves that SPIFFE
- * forbids and enrolment has none. No session tickets: a resumed session would carry a judgement that is no longer true.
+ * forbids and enrolment has none. No session tickets: a resumed session has the leaf without its intermediate, and would
+ * carry a judgement that is no longer true.
  */
-export async function listenTls(
+export function listenTls(
   app: Application,
-  address: Address,
+  at: Reserved,
   identity: TlsIdentity,
   roots: string[],
   log: Log,
-): Promise<Listening> {
-  const server = createTlsServer(
-    {
-      key: identity.key,
-      cert: presented(identity.certificates, roots),
-      ca: roots,
-      requestCert: true,
-      rejectUnauthorized: false,
-      minVersion: "TLSv1.3",
-      secureOptions: constants.SSL_OP_NO_TICKET,
-    },
-    getRequestListener(app.fetch, { overrideGlobalObjects: false }),
-  )
+): Listening & Required<Pick<Listening, "setIdentity">> {
+  // All of it again on each renewal: Node forgets what is not said, and would hand out tickets from then on.
+  const contextOf = ({ key, certificates }: TlsIdentity) => ({
+    key,
+    cert: presented(certificates, roots),
+    ca: roots,
+    minVersion: "TLSv1.3" as const,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  })
+  const asking = { requestCert: true, rejectUnauthorized: false, handshakeTimeout: LIMITS.handshakeMs }
+  const options = { ...contextOf(identity), ...asking, ...requestLimits }
+  const server = createTlsServer(options, requestListener(app, log))
   server.on("tlsClientError", (error) => log.debug("handshake failed", { error: error.message }))
-  const listening = await open(server, address, log)
-  return {
-    ...listening,
-    setIdentity: ({ key, certificates }) =>
-      server.setSecureContext({ key, cert: presented(certificates, roots), ca: roots, minVersion: "TLSv1.3" }),
-  }
+  return { ...open(server, at, log), setIdentity: (renewed) => server.setSecureContext(contextOf(renewed)) }
 }
 
 /** The chain with its roots: whoever enrols knows no root yet, only the hash of one, and has to be shown it. */
@@ -62,41 +93,53 @@ function presented(certificates: string, roots: readonly string[]): string {
 }
 
 /** A plain HTTP listener; only for loopback, or behind a TLS proxy on the same host. */
-export async function listenPlain(app: Application, address: Address, log: Log): Promise<Listening> {
-  return await open(createPlainServer(getRequestListener(app.fetch, { overrideGlobalObjects: false })), address, log)
+export function listenPlain(app: Application, at: Reserved, log: Log): Listening {
+  return open(createPlainServer(requestLimits, requestListener(app, log)), at, log)
 }
 
-async function open(server: Server | TlsServer, address: Address, log: Log): Promise<Listening> {
-  server.headersTimeout = LIMITS.headersMs
-  server.requestTimeout = LIMITS.requestMs
-  server.keepAliveTimeout = LIMITS.keepAliveMs
+const requestLimits = {
+  headersTimeout: LIMITS.headersMs,
+  requestTimeout: LIMITS.requestMs,
+  connectionsCheckingInterval: LIMITS.lookMs,
+  keepAliveTimeout: LIMITS.keepAliveMs,
+}
+
+function requestListener(app: Application, log: Log) {
+  return getRequestListener(app.fetch, {
+    overrideGlobalObjects: false,
+    // What is no request at all: a Host header or a target that makes no URL.
+    errorHandler: (cause) =>
+      problemResponse(new Refusal("invalid-request", "The target or the Host header is not valid.", { cause }), log),
+  })
+}
+
+function open(server: Server | TlsServer, at: Reserved, log: Log): Listening {
   server.maxConnections = LIMITS.connections
   const sockets = new Set<Socket>()
   server.on("connection", (socket: Socket) => {
     sockets.add(socket)
     socket.once("close", () => sockets.delete(socket))
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject)
-    server.listen(address.port, address.host, () => {
-      server.off("error", reject)
-      resolve()
-    })
-  })
   server.on("error", (error) => log.error("listener failed", { error }))
-  const { port } = server.address() as AddressInfo
+  // The reserved socket's handle changes hands; closing this server closes it.
+  server.listen(at.socket)
   return {
-    host: address.host,
-    port,
+    host: at.host,
+    port: at.port,
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()
       // Requests under way get a moment; then the rest is cut.
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
-      }, 1_000)
+      }, DRAIN_MS)
       await closed
       clearTimeout(cut)
     },
   }
+}
+
+function cannotListen(address: string, cause: NodeJS.ErrnoException): Refusal {
+  const what = cause.code === "EADDRINUSE" ? "is taken by another program" : `cannot be listened at (${cause.code})`
+  return new Refusal("not-ready", `The address ${address} ${what}. Free it, or set another.`, { cause })
 }

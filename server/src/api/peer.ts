@@ -2,7 +2,7 @@ import type { TLSSocket } from "node:tls"
 import type { Agents, Principal } from "#agents"
 import { type Clock, type Epoch, Refusal } from "#kernel"
 
-/** Longest chain that we look at: leaf, intermediate, and one more. */
+/** Longest chain that we look at: leaf, intermediate, and two more. */
 const MAX_CHAIN = 4
 
 /**
@@ -32,6 +32,8 @@ export function createPeers({ agents, epoch, clock }: { agents: Agents; epoch: E
       if (chain.length === 0) return null
       const seenAt = epoch.current
       const principal = await agents.identify(chain, { forRenewal })
+      // A closed connection fires no more events: remembered now, it would be so for good.
+      if (socket.destroyed) return principal
       if (!known.has(socket)) socket.once("close", () => known.delete(socket))
       known.set(socket, { principal, epoch: seenAt })
       return principal
@@ -44,6 +46,7 @@ export function createPeers({ agents, epoch, clock }: { agents: Agents; epoch: E
   }
 }
 
+/** The certificates that the client sent, DER, leaf first; whether they fit together is not looked at here. */
 function chainOf(socket: TLSSocket): Buffer[] {
   const chain: Buffer[] = []
   const seen = new Set<string>()

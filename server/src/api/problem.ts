@@ -30,21 +30,29 @@ export function problemResponse(error: unknown, log: Log): Response {
     detail: refusal.message,
     retryable: isRetryable,
   }
-  return respond(body, status, "application/problem+json", isRetryable)
+  const response = respond(body, status, "application/problem+json", isRetryable)
+  // RFC 6750 §3.1
+  if (refusal.code === "token-invalid") response.headers.set("www-authenticate", 'Bearer error="invalid_token"')
+  return response
 }
 
 /** The same for the OAuth endpoints, which speak RFC 6749 §5.2 only. */
-export function oauthErrorResponse(error: unknown, log: Log): Response {
+export function oauthErrorResponse(error: unknown, log: Log, request?: Headers): Response {
   const refusal = asRefusal(error, log)
   const { status, oauth, isRetryable } = refusals[refusal.code]
-  // RFC 6749 §5.2: 400 unless the client's authentication failed.
-  const oauthStatus = status === 401 ? 401 : isRetryable ? status : status >= 500 ? status : 400
-  return respond(
-    { error: oauth, error_description: ascii(refusal.message) },
-    oauthStatus,
-    "application/json",
-    isRetryable,
-  )
+  const body = { error: oauth, error_description: ascii(refusal.message) }
+  const response = respond(body, oauthStatus(status, isRetryable), "application/json", isRetryable)
+  // RFC 6749 §5.2: a client that tried by the Authorization header is answered in the scheme that it tried.
+  const scheme = /^([\w!#$%&'*+.^`|~-]{1,40})(?: |$)/.exec(request?.get("authorization") ?? "")?.[1]
+  if (response.status === 401 && scheme !== undefined) {
+    response.headers.set("www-authenticate", `${scheme} realm="safeconduct"`)
+  }
+  return response
+}
+
+/** RFC 6749 §5.2: 400 unless the client's authentication failed. What is ours, or is over soon, keeps its status; so does 405. */
+function oauthStatus(status: number, isRetryable: boolean): number {
+  return status === 401 || status === 405 || status >= 500 || isRetryable ? status : 400
 }
 
 function asRefusal(error: unknown, log: Log): Refusal {

@@ -17,13 +17,22 @@ export const documentSchema = z.strictObject({
   policies: z.array(z.strictObject({ file: z.string().max(300), text: z.string() })).default([]),
 })
 
+/** A configuration that did not come over HTTP, where the schema stands in front. Throws `policy-invalid`. */
+export function parseDocument(value: unknown): Document {
+  const parsed = documentSchema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const [issue] = parsed.error.issues
+  const path = issue!.path.map(String).join(".")
+  throw new Refusal("policy-invalid", `${path}: ${issue!.message}.`, { detail: { path } })
+}
+
 /** What would change, in words, one line each; empty when nothing would. */
 export type Difference = { digest: string | null; lines: string[] }
 
 /** Checks a document wholly, as apply() would, and says what it would change. Throws `policy-invalid`. */
 export function compare(rooms: Rooms, document: Document): Difference {
   check(rooms, document)
-  const before = rooms.policy.version()
+  const before = brokenAsNull(rooms)
   return { digest: before?.digest ?? null, lines: diff(before?.document ?? null, document) }
 }
 

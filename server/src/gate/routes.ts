@@ -58,7 +58,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/v1/sessions/{id}",
       listeners: ["agents"],
       right: "end-sessions",
-      events: ["sessions.ended", "credentials.lease-revoking", "credentials.lease-revoked"],
+      events: ["sessions.ended", "credentials.lease-revoked"],
       summary: "End a session: every lease is revoked and its connections are cut before the answer",
       handle: async ({ caller, params }) => {
         const { id } = await rooms.sessions.find(params.id!, caller!)
@@ -117,7 +117,7 @@ function leaseRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/v1/credentials/leases/{id}",
       listeners: ["agents"],
       right: "end-sessions",
-      events: ["credentials.lease-revoking", "credentials.lease-revoked"],
+      events: ["credentials.lease-revoked"],
       summary: "Revoke a lease: its connections are cut before the answer",
       handle: ({ caller, params }) => revokeLease(rooms, caller!, params.id!),
     }),

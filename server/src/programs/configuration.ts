@@ -67,13 +67,13 @@ export const settings = {
   agentsUrl: {
     variable: "SAFECONDUCT_AGENTS_URL",
     fallback: ({ agentsAddress }) => `https://${agentsAddress}`,
-    check: checkUrl,
+    check: checkAgentsUrl,
     summary: "How agents reach the agents' address from outside",
   },
   issuer: {
     variable: "SAFECONDUCT_ISSUER",
     fallback: ({ webAddress }) => `http://${webAddress}`,
-    check: checkUrl,
+    check: checkIssuer,
     summary: "Public URL of the web address: issuer of tokens (RFC 8414)",
   },
   logKeyFile: {
@@ -94,6 +94,7 @@ export const settings = {
   },
 } as const satisfies Record<string, Setting>
 
+/** Name of a setting, as flags and the configuration have it. */
 export type SettingName = keyof typeof settings
 
 /** Values and, for `config explain`, where each came from. */
@@ -120,13 +121,14 @@ export function readConfiguration(
   return { ...values, origins } as Configuration
 }
 
-/** A setting as text that may be shown: a URL without its password. */
+/** A setting as text that may be shown: a URL without its password and without parameters, which may hold one. */
 export function shown(name: SettingName, value: string): string {
   const setting: Setting = settings[name]
   if (setting.isSecret !== true || value === "") return value
   try {
     const url = new URL(value)
     if (url.password !== "") url.password = "***"
+    if (url.search !== "") url.search = "***"
     return url.href
   } catch {
     return "***"
@@ -151,28 +153,54 @@ function refuseUnknown(environment: Record<string, string | undefined>): void {
   }
 }
 
-/** Host and port of a checked address. */
+/** Host and port of a checked address; an IPv6 host without its brackets. */
 export function parseAddress(address: string): { host: string; port: number } {
   const at = address.lastIndexOf(":")
   return { host: address.slice(0, at).replace(/^\[|\]$/g, ""), port: Number(address.slice(at + 1)) }
 }
 
+/** The address that parseAddress() reads, as URLs hold it. */
+export function addressOf({ host, port }: { host: string; port: number }): string {
+  return `${host.includes(":") ? `[${host}]` : host}:${port}`
+}
+
 function checkAddress(value: string, name: string): void {
-  const { host, port } = parseAddress(value)
-  if (host !== "" && Number.isInteger(port) && port >= 0 && port <= 65_535 && value.includes(":")) return
+  const isWritten = /^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/.test(value)
+  if (isWritten && parseAddress(value).port <= 65_535) return
   throw new Refusal("invalid-request", `${name} must be host:port, such as 127.0.0.1:7443; it is "${value}".`)
 }
 
 function checkLoopback(value: string, name: string): void {
   checkAddress(value, name)
   const { host } = parseAddress(value)
-  if (host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)) return
+  if (isLoopback(host)) return
   throw new Refusal("invalid-request", `${name} is served without TLS, so it must be a loopback address, not ${host}.`)
 }
 
-function checkUrl(value: string, name: string): void {
-  if (URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)) return
-  throw new Refusal("invalid-request", `${name} must be an http or https URL; it is "${value}".`)
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
+}
+
+function checkAgentsUrl(value: string, name: string): void {
+  const { protocol, hostname } = checkOrigin(value, name)
+  if (protocol !== "https:") throw new Refusal("invalid-request", `${name} must be an https URL; it is "${value}".`)
+  if (!["0.0.0.0", "[::]"].includes(hostname)) return
+  throw new Refusal("invalid-request", `${name} must say how agents reach this server; nobody connects to ${hostname}.`)
+}
+
+/** RFC 8414 §2: https; plain http only where nobody else can listen. */
+function checkIssuer(value: string, name: string): void {
+  const { protocol, hostname } = checkOrigin(value, name)
+  if (protocol === "https:" || isLoopback(hostname.replace(/^\[|\]$/g, ""))) return
+  throw new Refusal("invalid-request", `${name} must be an https URL, or one of this machine; it is "${value}".`)
+}
+
+/** A URL of nothing but scheme, host and port: paths of ours begin at its root. */
+function checkOrigin(value: string, name: string): URL {
+  const url = URL.canParse(value) ? new URL(value) : null
+  const isBare = url !== null && `${url.pathname}${url.search}${url.hash}${url.username}${url.password}` === "/"
+  if (isBare && /^https?:$/.test(url.protocol)) return url
+  throw new Refusal("invalid-request", `${name} must be a URL such as https://host:port; it is "${value}".`)
 }
 
 function checkRole(value: string, name: string): void {

@@ -1,14 +1,15 @@
-import { watch } from "node:fs"
-import { join, resolve } from "node:path"
-import { apply, documentSchema } from "#gate"
+import { dirname, join, resolve } from "node:path"
+import { apply, compare, parseDocument } from "#gate"
 import { type EmbeddedPostgres, type Log, parseJson, prepareOwnDatabase, startPostgres } from "#kernel"
-import { type Configuration, readConfiguration, type SettingName } from "./configuration.ts"
-import { readDocument } from "./document.ts"
+import { readConfiguration, type SettingName } from "./configuration.ts"
+import { placed, readDocument } from "./document.ts"
 import { newKeyEncryptionKey, readOrCreate } from "./files.ts"
 import { createLogKeyOnce } from "./log-key.ts"
 import { migrateAll } from "./migrate.ts"
 import { type Running, serve } from "./serve.ts"
+import { watchFolders } from "./watch.ts"
 
+/** What dev is told; everything else it makes itself. */
 export type DevOptions = {
   /** Where keys, data and identities are kept between runs. */
   folder: string
@@ -22,7 +23,6 @@ export type DevOptions = {
 /** A server on its own embedded PostgreSQL, with keys made on the first run. For laptops; never for production. */
 export type Dev = Running & {
   postgres: EmbeddedPostgres
-  configuration: Configuration
   /** A single-use token for the first operator; absent once there is one. */
   operatorJoinToken?: string
 }
@@ -47,40 +47,43 @@ export async function dev(options: DevOptions): Promise<Dev> {
     ...running,
     ...(bootstrap === null ? {} : { operatorJoinToken: bootstrap.token.reveal() }),
     postgres,
-    configuration,
     stop: () => owned.disposeAsync(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 
-const SETTLE_MS = 150
-
-async function applyAndWatch(running: Running, path: string, log: Log): Promise<Disposable> {
+/** Applies the document, or throws; then again whenever it changes. A broken file changes nothing, and says so. */
+async function applyAndWatch(running: Running, path: string, log: Log): Promise<AsyncDisposable> {
   const applyNow = async () => {
-    const { lines } = await apply(
-      running.rooms,
-      "server",
-      documentSchema.parse(parseJson(JSON.stringify(readDocument(path)))),
-    )
-    if (lines.length > 0) log.info("applied", { file: path, changes: lines })
+    const document = readDocument(path)
+    const beside = document.policies.map(({ file }) => dirname(resolve(dirname(path), file)))
+    folders.keep(new Set([dirname(resolve(path)), ...beside]))
+    try {
+      const parsed = parseDocument(parseJson(JSON.stringify(document)))
+      const { digest, lines } = compare(running.rooms, parsed)
+      // Saved without a change, or another file: not a new version.
+      if (digest !== null && lines.length === 0) return
+      await apply(running.rooms, "server", parsed)
+      log.info("applied", { file: path, changes: lines })
+    } catch (error) {
+      throw placed(error, path)
+    }
   }
-  await applyNow()
-  let timer: NodeJS.Timeout | undefined
+  let applying = Promise.resolve()
   const again = () => {
-    clearTimeout(timer)
-    // Editors write in several steps; a broken file changes nothing and says so.
-    timer = setTimeout(
-      () => applyNow().catch((error) => log.error("not applied; the old version stays", { error })),
-      SETTLE_MS,
-    )
+    applying = applying
+      .then(applyNow)
+      .catch((error: unknown) => log.error("not applied; the version in force stays", { error }))
   }
-  const watcher = watch(resolve(path, ".."), { recursive: true }, (_event, name) => {
-    if (name !== null && /\.(ya?ml|cedar)$/.test(name)) again()
+  const folders = watchFolders(again, log)
+  await applyNow().catch((error: unknown) => {
+    folders[Symbol.dispose]()
+    throw error
   })
   return {
-    [Symbol.dispose]() {
-      clearTimeout(timer)
-      watcher.close()
+    async [Symbol.asyncDispose]() {
+      folders[Symbol.dispose]()
+      await applying
     },
   }
 }

@@ -1,6 +1,6 @@
 import { globSync, readFileSync } from "node:fs"
 import { basename, dirname, join, relative } from "node:path"
-import { LineCounter, parseDocument } from "yaml"
+import { isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument } from "yaml"
 import { type Json, Refusal } from "#kernel"
 
 /** What `apply` sends: safeconduct.yaml as JSON, with the policies' text in the place of their file names. */
@@ -18,16 +18,9 @@ const MEMBERS = new Set(["purposes", "resources", "agents", "policies"])
  * Throws `policy-invalid` with line and column for what is not YAML, and for a member that nothing reads.
  */
 export function readDocument(path: string): PolicyDocument {
-  const lines = new LineCounter()
-  const yaml = parseDocument(readText(path), { lineCounter: lines, uniqueKeys: true, merge: false })
   const file = basename(path)
-  const [mistake] = yaml.errors
-  if (mistake !== undefined) {
-    const { line, col } = lines.linePos(mistake.pos[0])
-    throw invalid(file, `${line}:${col}: ${mistake.message.split("\n")[0]}`, { line, column: col })
-  }
-  const value = (yaml.toJS({ maxAliasCount: 0 }) ?? {}) as Record<string, Json>
-  if (typeof value !== "object" || Array.isArray(value))
+  const value = toValue(readYaml(path), file)
+  if (typeof value !== "object" || value === null || Array.isArray(value))
     throw invalid(file, "it must be a mapping of purposes, resources, agents and policies.")
   for (const name of Object.keys(value)) {
     if (!MEMBERS.has(name))
@@ -39,6 +32,55 @@ export function readDocument(path: string): PolicyDocument {
     agents: value.agents ?? {},
     policies: readPolicies(dirname(path), file, value.policies ?? ["policies/*.cedar"]),
   }
+}
+
+/**
+ * A mistake that a room found at a path such as `purposes.answer.actions.0`, with file, line and column of what stands
+ * there, or of the nearest thing around it; any other error as it is.
+ */
+export function placed(error: unknown, path: string): unknown {
+  if (!(error instanceof Refusal) || typeof error.detail?.["path"] !== "string") return error
+  const { yaml, lines } = readYaml(path)
+  const at = find(yaml.contents, error.detail["path"])
+  if (at?.range == null) return error
+  const { line, col } = lines.linePos(at.range[0])
+  const detail = { ...error.detail, file: basename(path), line, column: col }
+  return new Refusal(error.code, `${basename(path)}:${line}:${col}: ${error.message}`, { cause: error.cause, detail })
+}
+
+function readYaml(path: string) {
+  const lines = new LineCounter()
+  const yaml = parseDocument(readText(path), { lineCounter: lines, uniqueKeys: true, merge: false })
+  // A warning is a tag that nothing here understands: its value would be another one than was meant.
+  const [mistake] = [...yaml.errors, ...yaml.warnings]
+  if (mistake === undefined) return { yaml, lines }
+  const { line, col } = lines.linePos(mistake.pos[0])
+  const file = basename(path)
+  throw new Refusal("policy-invalid", `${file}:${line}:${col}: ${mistake.message.split("\n")[0]}`, {
+    detail: { file, line, column: col },
+  })
+}
+
+function toValue({ yaml }: ReturnType<typeof readYaml>, file: string): { [name: string]: Json } {
+  try {
+    return yaml.toJS({ maxAliasCount: 0 }) ?? {}
+  } catch (cause) {
+    throw invalid(file, "anchors and aliases are not taken; write the value out.", cause)
+  }
+}
+
+/** The node at the path, as far as it leads. Names may hold dots, so the keys say where one ends. */
+function find(node: unknown, path: string): Node | null {
+  if (!isNode(node)) return null
+  if (path === "") return node
+  const items = isMap(node) ? node.items.map(({ key, value }) => ({ key, value })) : []
+  if (isSeq(node)) items.push(...node.items.map((value, at) => ({ key: String(at), value })))
+  for (const { key, value } of items) {
+    const name = String(isScalar(key) ? key.value : key)
+    if (path !== name && !path.startsWith(`${name}.`)) continue
+    return find(value, path.slice(name.length + 1)) ?? node
+  }
+  return node
 }
 
 function readPolicies(folder: string, file: string, patterns: Json): { file: string; text: string }[] {
@@ -65,6 +107,6 @@ function readText(path: string): string {
   }
 }
 
-function invalid(file: string, problem: string, at: { line?: number; column?: number } = {}): Refusal {
-  return new Refusal("policy-invalid", `${file}: ${problem}`, { detail: { file, ...at } })
+function invalid(file: string, problem: string, cause?: unknown): Refusal {
+  return new Refusal("policy-invalid", `${file}: ${problem}`, { cause, detail: { file } })
 }

@@ -1,6 +1,16 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from "node:fs"
 import { dirname } from "node:path"
-import { base64url, Refusal, random, readKeyFile } from "#kernel"
+import { base64url, Refusal, random, randomText, readKeyFile } from "#kernel"
 
 /** The text of a file that is made, with mode 0600 and synced, when it does not exist yet. Two makers: one wins, both read it. */
 export function readOrCreate(path: string, make: () => string): string {
@@ -36,7 +46,21 @@ export function newKeyEncryptionKey(): string {
 }
 
 function writeNew(path: string, text: string): void {
-  // "wx": never over a key that another process has just made.
+  const draft = `${path}.${randomText(8)}`
+  write(draft, text)
+  try {
+    // Never over a key that another process has just made (EEXIST), and never half of one.
+    linkSync(draft, path)
+  } finally {
+    rmSync(draft)
+  }
+  // A crash here leaves the key, or its name is lost with nothing sealed by it yet.
+  const folder = openSync(dirname(path), "r")
+  fsyncSync(folder)
+  closeSync(folder)
+}
+
+function write(path: string, text: string): void {
   const file = openSync(path, "wx", 0o600)
   try {
     writeSync(file, text)

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync } from "node:fs"
 import { dirname } from "node:path"
-import { createLogKey } from "#audit"
+import { createLogKey, type LogSigner, openFileSigner } from "#audit"
+import { Refusal } from "#kernel"
 import type { Configuration } from "./configuration.ts"
 
 /** Makes the log's key when there is none; the origin names the first log of the trust domain. */
@@ -10,6 +11,17 @@ export async function createLogKeyOnce(configuration: Configuration): Promise<vo
   await createLogKey(configuration.logKeyFile, logOrigin(configuration)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "EEXIST") throw error
   })
+}
+
+/** The signer of the log. Throws `key-unusable`, with what to do when the file cannot be read. */
+export async function openLogKey(configuration: Configuration): Promise<LogSigner> {
+  try {
+    return await openFileSigner(configuration.logKeyFile, logOrigin(configuration))
+  } catch (cause) {
+    if (cause instanceof Refusal) throw cause
+    const what = `The log key cannot be read from ${configuration.logKeyFile}; run "safeconduct keys create".`
+    throw new Refusal("key-unusable", what, { cause })
+  }
 }
 
 /** Name of the log and of its key. */

@@ -1,38 +1,59 @@
 import type { Check } from "#api"
 import type { Rooms } from "#gate"
 import type { Database } from "#kernel"
+import { question } from "#policy"
+import type { KeptIdentity } from "./identity.ts"
+import { writeNothing } from "./store.ts"
 
 /** Oldest reading of the revocation epoch with which this server still hands anything out. */
 const MAX_EPOCH_AGE_MS = 2_000
 /** Farthest that this machine's clock may be from the database's. */
 const MAX_SKEW_MS = 2_000
 
+/** What the checks look at. */
+export type ReadinessParts = { database: Database; rooms: Rooms; identity: Pick<KeptIdentity, "current"> }
+
 /** What must hold for new work to succeed. Each check does new work; none reads back an old success. */
-export function readinessChecks({ database, rooms }: { database: Database; rooms: Rooms }): readonly Check[] {
+export function readinessChecks({ database, rooms, identity }: ReadinessParts): readonly Check[] {
   return [
     { name: "database", problem: () => databaseProblem(database, rooms) },
-    { name: "log", problem: () => rooms.audit.fork?.message ?? null },
-    {
-      name: "revocations",
-      problem: () =>
-        rooms.epoch.ageMs() > MAX_EPOCH_AGE_MS
-          ? "the revocation epoch could not be read for 2 s; check the database"
-          : null,
-    },
-    {
-      name: "policy",
-      problem: () => (rooms.policy.version() === null ? 'no policy is in force; run "safeconduct apply"' : null),
-    },
+    { name: "log", problem: () => logProblem(rooms) },
+    { name: "revocations", problem: () => revocationsProblem(rooms) },
+    { name: "policy", problem: () => policyProblem(rooms) },
+    { name: "identity", problem: () => identityProblem(rooms, identity) },
   ]
 }
 
 async function databaseProblem(database: Database, rooms: Rooms): Promise<string | null> {
-  // A write that leaves nothing: proves that this role can write now, which a select would not.
-  const [row] = await database.query<{ now: Date }>(
-    "update kernel.epoch set epoch = epoch returning clock_timestamp() as now",
-  )
-  const skewMs = Math.abs(row!.now.getTime() - rooms.clock.nowMs())
+  const now = await writeNothing(database)
+  const skewMs = Math.abs(now.getTime() - rooms.clock.nowMs())
   return skewMs > MAX_SKEW_MS
     ? `this machine's clock is ${Math.round(skewMs / 1000)} s off the database's; set it right`
     : null
+}
+
+/** Takes the log's lock as every commit does, and gets the newest entry proven, which a signature over it is needed for. */
+async function logProblem({ audit }: Rooms): Promise<string | null> {
+  await audit.commit({ entries: () => [] })
+  const { size } = await audit.entries({ limit: 1 })
+  const { entries } = await audit.entries({ from: Math.max(0, size - 1), limit: 1 })
+  for (const { id } of entries) await audit.receipt(id)
+  return null
+}
+
+function revocationsProblem({ epoch }: Rooms): string | null {
+  if (epoch.ageMs() <= MAX_EPOCH_AGE_MS) return null
+  return "the revocation epoch could not be read for 2 s; check the database"
+}
+
+function policyProblem({ policy }: Rooms): string | null {
+  if (policy.version() === null) return 'no policy is in force; run "safeconduct apply"'
+  const action = { type: "tool", resource: "readiness", operation: "readiness" } as const
+  const { errors } = policy.decide(question({ agents: ["readiness"], purpose: "readiness", action }))
+  return errors.length === 0 ? null : "a question could not be evaluated; the log says which policy failed"
+}
+
+function identityProblem({ clock }: Rooms, { current }: Pick<KeptIdentity, "current">): string | null {
+  if (current.notAfterMs > clock.nowMs()) return null
+  return "this server's own SVID expired and could not be renewed; the log says why"
 }

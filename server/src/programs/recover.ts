@@ -1,9 +1,9 @@
 import { type JoinToken, openAgents } from "#agents"
-import { openAudit, openFileSigner } from "#audit"
+import { openAudit } from "#audit"
 import { type Log, openDatabase, openKeyring, systemClock, watchEpoch } from "#kernel"
 import type { Configuration } from "./configuration.ts"
 import { readKeyEncryptionKey } from "./files.ts"
-import { logOrigin } from "./log-key.ts"
+import { openLogKey } from "./log-key.ts"
 import { allEvents } from "./rooms.ts"
 
 /**
@@ -15,7 +15,7 @@ export async function recoverOperator(configuration: Configuration, name: string
   await using stack = new AsyncDisposableStack()
   const database = stack.use(openDatabase({ url: configuration.databaseUrl, maxConnections: 3, log }))
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
-  const signer = await openFileSigner(configuration.logKeyFile, logOrigin(configuration))
+  const signer = await openLogKey(configuration)
   const epoch = stack.use(await watchEpoch({ database, log }))
   const common = { database, epoch, keyring, clock: systemClock, log }
   const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))

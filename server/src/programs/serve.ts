@@ -1,15 +1,6 @@
 import { routes as agentsRoutes, openAgents, type Principal } from "#agents"
-import {
-  type ApiRoute,
-  type Check,
-  createApplication,
-  createLimiter,
-  createPeers,
-  healthRoutes,
-  listenPlain,
-  listenTls,
-} from "#api"
-import { routes as auditRoutes, openAudit, openFileSigner } from "#audit"
+import { type ApiRoute, frontRoute, healthRoutes } from "#api"
+import { routes as auditRoutes, openAudit } from "#audit"
 import { routes as credentialsRoutes, engines, openCredentials } from "#credentials"
 import { routes as gateRoutes, type Rooms, startSweep } from "#gate"
 import {
@@ -26,10 +17,12 @@ import {
 } from "#kernel"
 import { openPolicy, routes as policyRoutes } from "#policy"
 import { openSessions, routes as sessionsRoutes } from "#sessions"
-import { type Configuration, parseAddress } from "./configuration.ts"
+import type { Configuration } from "./configuration.ts"
 import { readKeyEncryptionKey } from "./files.ts"
 import { keepIdentity } from "./identity.ts"
-import { logOrigin } from "./log-key.ts"
+import { openListeners } from "./listeners.ts"
+import { openLogKey } from "./log-key.ts"
+import { takePorts, withPorts } from "./ports.ts"
 import { readinessChecks } from "./readiness.ts"
 import { allEvents, allMigrations } from "./rooms.ts"
 
@@ -44,42 +37,49 @@ export interface Running extends AsyncDisposable {
   trustDomain: string
   /** Public key of the log, as C2SP signed-note writes it. */
   logKey: string
+  /** As it runs: with the ports that the system chose where 0 was asked for. */
+  configuration: Configuration
   rooms: Rooms
   stop(): Promise<void>
 }
 
 /**
- * Starts a server on a migrated database. Throws `not-ready` when migrations are pending, `key-unusable` for a missing or
- * wrong key, `store-unavailable`; and refuses to run as the database's owner or a superuser.
+ * Starts a server on a migrated database. Throws `invalid-request` without a database's URL, `not-ready` when migrations
+ * are pending or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
+ * as the database's owner or a superuser. Whatever it opened before it throws is closed again.
  */
-export async function serve({ configuration, log }: ServeOptions): Promise<Running> {
+export async function serve({ configuration: given, log }: ServeOptions): Promise<Running> {
+  if (given.databaseUrl === "") throw noDatabase()
   await using stack = new AsyncDisposableStack()
+  const ports = stack.use(await takePorts(given))
+  const configuration = withPorts(given, ports)
+  const { trustDomain, issuer, agentsUrl } = configuration
   const database = stack.use(openDatabase({ url: configuration.databaseUrl, log }))
   await refusePending(database)
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
-  const signer = await openFileSigner(configuration.logKeyFile, logOrigin(configuration))
+  const signer = await openLogKey(configuration)
   const epoch = stack.use(await watchEpoch({ database, log }))
   const common = { database, epoch, keyring, clock: systemClock, log }
   const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))
   const parts = { ...common, audit }
-  const agents = stack.use(await openAgents({ ...parts, trustDomain: configuration.trustDomain }))
-  const issuer = configuration.issuer
-  const sessions = stack.use(await openSessions({ ...parts, issuer, mtlsUrl: configuration.agentsUrl }))
+  const agents = stack.use(await openAgents({ ...parts, trustDomain }))
+  const sessions = stack.use(await openSessions({ ...parts, issuer, mtlsUrl: agentsUrl }))
   const policy = await openPolicy(parts)
   const credentials = stack.use(await openCredentials({ ...parts, engines }))
   const rooms: Rooms = { audit, agents, sessions, policy, credentials, epoch, clock: systemClock, log }
   stack.use(startSweep(rooms))
-
-  const peers = createPeers({ agents, epoch, clock: systemClock })
-  agents.onStopped((names) => peers.closeAll(names))
-  const listeners = stack.use(
-    await openListeners({ configuration, log, rooms, peers, checks: readinessChecks({ database, rooms }), database }),
-  )
+  const identity = stack.use(await keepIdentity(agents, configuration, log))
+  const checks = readinessChecks({ database, rooms, identity })
+  const routes = [...allRoutes(rooms, database), ...(healthRoutes(checks) as ApiRoute[])]
+  stack.use(openListeners({ ports, rooms, identity, routes }))
   const owned = stack.move()
   return {
-    ...listeners.urls,
-    trustDomain: configuration.trustDomain,
+    agentsUrl,
+    webUrl: `http://${configuration.webAddress}`,
+    opsUrl: `http://${configuration.opsAddress}`,
+    trustDomain,
     logKey: signer.vkey,
+    configuration,
     rooms,
     stop: () => owned.disposeAsync(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -88,7 +88,7 @@ export async function serve({ configuration, log }: ServeOptions): Promise<Runni
 
 /** Every route of every room, for the listeners and for contract/. */
 export function allRoutes(rooms: Rooms, database: Database): readonly ApiRoute[] {
-  return [
+  const routes = [
     ...agentsRoutes(rooms.agents),
     ...sessionsRoutes(rooms.sessions),
     ...gateRoutes(rooms),
@@ -97,48 +97,12 @@ export function allRoutes(rooms: Rooms, database: Database): readonly ApiRoute[]
     ...auditRoutes(rooms.audit),
     keysRoute(database),
   ] as readonly ApiRoute[]
+  return [...routes, frontRoute(routes) as ApiRoute]
 }
 
-type ListenerParts = {
-  configuration: Configuration
-  log: Log
-  rooms: Rooms
-  peers: ReturnType<typeof createPeers>
-  checks: readonly Check[]
-  database: Database
-}
-
-async function openListeners({ configuration, log, rooms, peers, checks, database }: ListenerParts) {
-  await using stack = new AsyncDisposableStack()
-  const routes = [...allRoutes(rooms, database), ...(healthRoutes(checks) as ApiRoute[])]
-  const limiter = createLimiter(systemClock, { burst: 50, perSecond: 5 })
-  const application = (listener: "agents" | "web" | "ops") =>
-    createApplication({ listener, routes, limiter, log, ...(listener === "agents" ? { peers } : {}) })
-  const identity = stack.use(await keepIdentity(rooms.agents, configuration, log))
-  const roots = rooms.agents.roots()
-  const [agentsAt, webAt, opsAt] = [
-    configuration.agentsAddress,
-    configuration.webAddress,
-    configuration.opsAddress,
-  ].map(parseAddress)
-  const agents = stack.use(await listenTls(application("agents"), agentsAt!, identity.current, roots, log))
-  identity.onRenewed((renewed) => agents.setIdentity?.(renewed))
-  const web = stack.use(await listenPlain(application("web"), webAt!, log))
-  const ops = stack.use(await listenPlain(application("ops"), opsAt!, log))
-  const owned = stack.move()
-  return {
-    urls: {
-      agentsUrl: portOf(configuration.agentsUrl, agents.port),
-      webUrl: `http://${web.host}:${web.port}`,
-      opsUrl: `http://${ops.host}:${ops.port}`,
-    },
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-/** A URL configured with port 0 names the port that the system chose. */
-function portOf(url: string, port: number): string {
-  return url.replace(/:0(?=\/|$)/, `:${port}`)
+function noDatabase(): Refusal {
+  const what = "There is no database: set DATABASE_URL to PostgreSQL 15 or newer, as the server's own role."
+  return new Refusal("invalid-request", `${what} "safeconduct dev" starts one of its own.`)
 }
 
 async function refusePending(database: Database): Promise<void> {

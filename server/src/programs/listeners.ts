@@ -1,0 +1,33 @@
+import { type ApiRoute, createApplication, createLimiter, createPeers, listenPlain, listenTls } from "#api"
+import type { Rooms } from "#gate"
+import { type Listener, systemClock } from "#kernel"
+import type { KeptIdentity } from "./identity.ts"
+import type { Ports } from "./ports.ts"
+
+/** Tries of enrolment and of token requests that one address has at once, and then each second. */
+const TRIES = { burst: 50, perSecond: 5 }
+
+/** What the listeners stand on: `routes` are all there are, each listener serves its own. */
+export type ListenersParts = {
+  ports: Ports
+  rooms: Rooms
+  identity: KeptIdentity
+  routes: readonly ApiRoute[]
+}
+
+/** Begins to answer at all three ports. Connections of agents that are stopped are closed from then on. */
+export function openListeners({ ports, rooms, identity, routes }: ListenersParts): AsyncDisposable {
+  const { agents, epoch, log } = rooms
+  const peers = createPeers({ agents, epoch, clock: systemClock })
+  agents.onStopped((names) => peers.closeAll(names))
+  const limiter = createLimiter(systemClock, TRIES)
+  const tokens = rooms.sessions.verifyToken
+  const application = (listener: Listener) =>
+    createApplication({ listener, routes, limiter, log, ...(listener === "agents" ? { peers, tokens } : {}) })
+  const stack = new AsyncDisposableStack()
+  const opened = stack.use(listenTls(application("agents"), ports.agents, identity.current, agents.roots(), log))
+  identity.onRenewed((renewed) => opened.setIdentity(renewed))
+  stack.use(listenPlain(application("web"), ports.web, log))
+  stack.use(listenPlain(application("ops"), ports.ops, log))
+  return stack
+}
