@@ -21,6 +21,7 @@ test("these are the commands", () => {
       "dev",
       "serve",
       "migrate",
+      "init",
       "apply",
       "login",
       "agents list",

@@ -5,6 +5,7 @@ import { addAudit } from "./commands/audit.ts"
 import { addConfig } from "./commands/config.ts"
 import { addCredentials } from "./commands/credentials.ts"
 import { addDoctor } from "./commands/doctor.ts"
+import { addInit } from "./commands/init.ts"
 import { addKeys } from "./commands/keys.ts"
 import { addLogin } from "./commands/login.ts"
 import { addOperators } from "./commands/operators.ts"
@@ -16,6 +17,7 @@ export const BEGINNING = `Safeconduct stands between AI agents and everything th
 
 Begin with:
   safeconduct dev                          run everything on this machine
+  safeconduct init                         write a configuration to begin with
   safeconduct apply safeconduct.yaml       say who may do what, for which purpose
   safeconduct agents join-token <name>     let an agent join
   safeconduct sessions list                see who is doing what
@@ -48,6 +50,7 @@ export function createProgram(version: string): Command {
       process.env["NO_COLOR"] = "1"
     })
   addPrograms(program)
+  addInit(program)
   addApply(program)
   addLogin(program)
   addAgents(program)

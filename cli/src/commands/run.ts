@@ -43,11 +43,11 @@ export function addPrograms(program: Command): void {
     announce(command, running, [
       ["operator", login],
       ["keys, data", folder],
-      ["configuration", document === undefined ? "none yet: write safeconduct.yaml" : `${document}, applied on change`],
+      ["configuration", document === undefined ? "none yet" : `${document}, applied on change`],
     ])
     say("\nDevelopment mode: keys and data lie in that folder, unprotected. Never put real data here.")
     say("\nNext, in another terminal:")
-    say(document === undefined ? "  safeconduct apply safeconduct.yaml" : "  safeconduct agents list")
+    say(document === undefined ? "  safeconduct init && safeconduct apply" : "  safeconduct agents list")
     say("  safeconduct audit verify\n\nCtrl-C stops it; the folder stays.")
     await untilStopped(running)
   })
