@@ -18,9 +18,8 @@ export const BEGINNING = `Safeconduct stands between AI agents and everything th
 Begin with:
   safeconduct dev                          run everything on this machine
   safeconduct init                         write a configuration to begin with
-  safeconduct apply safeconduct.yaml       say who may do what, for which purpose
+  safeconduct apply                        put it in force: who may do what, for which purpose
   safeconduct agents join-token <name>     let an agent join
-  safeconduct sessions list                see who is doing what
   safeconduct audit verify                 check that the record is whole
 
 All commands: safeconduct --help`
