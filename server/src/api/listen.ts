@@ -76,7 +76,8 @@ export function listenTls(
   const contextOf = ({ key, certificates }: TlsIdentity) => ({
     key,
     cert: presented(certificates, roots),
-    ca: roots,
+    // Nobody is authorized by Node itself. Where it authorizes, Node 24 looks at the certificate, and the chain is gone then.
+    ca: [],
     minVersion: "TLSv1.3" as const,
     secureOptions: constants.SSL_OP_NO_TICKET,
   })

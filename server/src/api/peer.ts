@@ -22,13 +22,16 @@ type Known = { principal: Principal; epoch: number }
 /** Remembers the peers of one listener. */
 export function createPeers({ agents, epoch, clock }: { agents: Agents; epoch: Epoch; clock: Clock }): Peers {
   const known = new Map<TLSSocket, Known>()
+  const chains = new WeakMap<TLSSocket, Buffer[]>()
   return {
     async identify(socket, { forRenewal = false } = {}) {
       const held = known.get(socket)
       if (held !== undefined && held.epoch === epoch.current && held.principal.notAfterMs > clock.nowMs()) {
         return held.principal
       }
-      const chain = chainOf(socket)
+      // Read once: Node 24 takes the chain apart as it hands it out, and the next reading has the leaf alone.
+      const chain = chains.get(socket) ?? chainOf(socket)
+      chains.set(socket, chain)
       if (chain.length === 0) return null
       const seenAt = epoch.current
       const principal = await agents.identify(chain, { forRenewal })
