@@ -28,8 +28,11 @@ export type ApplicationParts = {
 
 type Bindings = { Bindings: HttpBindings | Http2Bindings }
 
+/** Answers requests; `node` holds Node's own request and response. The router's types stay inside: its users need not have them. */
+export type Application = { fetch(request: Request, node?: object): Response | Promise<Response> }
+
 /** The HTTP application of one listener: identify, check the right, parse, handle, answer. Nothing else is a route. */
-export function createApplication(parts: ApplicationParts): Hono<Bindings> {
+export function createApplication(parts: ApplicationParts): Application {
   const app = new Hono<Bindings>({ strict: true })
   app.use(async (context, next) => {
     refuseOddPath(context.req.raw.url)

@@ -9,7 +9,7 @@ import {
 } from "node:net"
 import { getRequestListener } from "@hono/node-server"
 import { type Log, Refusal } from "#kernel"
-import type { createApplication } from "./application.ts"
+import type { Application } from "./application.ts"
 import { problemResponse } from "./problem.ts"
 
 /** A port that is ours and that nobody answers at yet. */
@@ -25,8 +25,6 @@ export type Listening = AsyncDisposable & {
 
 /** PEM: private key, and the chain with the leaf first. */
 export type TlsIdentity = { key: string; certificates: string }
-
-type Application = ReturnType<typeof createApplication>
 
 /**
  * How long a client may take for its handshake, its headers and a whole request, how often that is looked at, how long
