@@ -1,6 +1,7 @@
 import { appendLeaves, type Edge, emptyEdge, encodeTile, leafHash, rootOf } from "@safeconduct/tlog"
 import { equal, type Transaction } from "#kernel"
 import type { Recorded } from "./change.ts"
+import { MISSING } from "./intents.ts"
 import type { Written } from "./leaf.ts"
 import {
   deleteIntents,
@@ -72,7 +73,7 @@ export function createAppender(found: Edge): Appender {
 async function insertRest(tx: Transaction, entries: Written[]): Promise<void> {
   const intents = entries.filter(({ deadlineSeconds }) => deadlineSeconds !== null)
   const disclosing = entries.filter(({ disclosures }) => disclosures.length > 0)
-  const finished = entries.flatMap(({ of }) => of ?? [])
+  const finished = entries.flatMap(({ event, of }) => (event === MISSING ? [] : (of ?? [])))
   if (intents.length > 0) await insertIntents(tx, intents)
   if (disclosing.length > 0) await insertDisclosures(tx, disclosing)
   if (finished.length > 0) await deleteIntents(tx, finished)

@@ -62,16 +62,23 @@ test("an outcome that comes while its intent is being swept waits for nobody", a
   })
 })
 
-test("an intent is taken once, and not after its outcome was called missing", async () => {
+test("an intent is taken once, late for a day after it was called missing, and never again", async () => {
   await using t = await openTestAudit()
-  const { entries } = await t.audit.commit(happened(2, begun))
-  const [taken, missed] = entries.map(({ id }) => id) as [string, string]
+  const { entries } = await t.audit.commit(happened(4, begun))
+  const [taken, late, tooLate, finished] = entries.map(({ id }) => id) as [string, string, string, string]
   const take = async (id: string) =>
     (await t.audit.commit({ work: (tx) => takeIntent(tx, id), entries: () => [] })).result
-  assert.deepEqual([await take(taken), await take(taken)], [true, false])
+  assert.deepEqual([await take(taken), await take(taken)], [{ isLate: false }, null])
   await passDeadlines(t)
-  assert.equal(await t.audit.sweepIntents(), 1)
-  assert.equal(await take(missed), false)
+  assert.equal(await t.audit.sweepIntents(), 3)
+  assert.deepEqual([await take(late), await take(late)], [{ isLate: true }, null])
+  await t.audit.commit(happened(1, { of: finished }))
+  assert.equal(await take(finished), null)
+  await t.store.owner.query("update audit.intents set missed_at = missed_at - interval '25 hours'")
+  await t.audit.commit(happened(1, begun))
+  await passDeadlines(t)
+  assert.equal(await t.audit.sweepIntents(), 1, "what was missed is not missed again")
+  assert.equal(await take(tooLate), null)
 })
 
 test("a server sweeps by itself", async () => {

@@ -1,14 +1,16 @@
 import type { Change, Draft } from "./change.ts"
-import { takeOverdueIntents } from "./store.ts"
+import { missOverdueIntents } from "./store.ts"
 
-/** Intents taken in one transaction. */
+/** Says that an outcome is missing; it is none itself, so that one may still come. */
+export const MISSING = "audit.outcome-missing"
+/** Intents marked in one transaction. */
 const MAX_INTENTS = 100
 
-/** Records, once for each intent past its deadline, that its outcome is missing. The result is how many there were. */
+/** Records, once for each intent past its deadline, that its outcome is missing. The result is what was recorded. */
 export const missingOutcomes: Change<Draft[]> = {
   work: async (tx) =>
-    (await takeOverdueIntents(tx, MAX_INTENTS)).map(({ id, event, session }) => ({
-      event: "audit.outcome-missing",
+    (await missOverdueIntents(tx, MAX_INTENTS)).map(({ id, event, session }) => ({
+      event: MISSING,
       by: "server",
       ...(session === null ? {} : { session }),
       of: id,

@@ -126,25 +126,40 @@ export async function deleteIntents(tx: Transaction, ids: readonly string[]): Pr
   )
 }
 
-/** Takes one open intent, to be finished in this transaction. False when it was finished, or its outcome called missing. */
-export async function takeIntent(tx: Transaction, id: string): Promise<boolean> {
-  return (await tx.query("delete from audit.intents where id = $1 returning id", [id])).length > 0
+/**
+ * Takes one intent, to be finished in this transaction; `isLate` when its outcome was called missing before. Null when it
+ * was finished already, or has been missing for longer than a day.
+ */
+export async function takeIntent(tx: Transaction, id: string): Promise<{ isLate: boolean } | null> {
+  const [row] = await tx.query<{ is_late: boolean }>(
+    "delete from audit.intents where id = $1 returning missed_at is not null as is_late",
+    [id],
+  )
+  return row === undefined ? null : { isLate: row.is_late }
 }
 
-/** Whether any intent is past its deadline, by the database's clock. */
+/** Whether any intent is past its deadline, by the database's clock, and not called missing yet. */
 export async function hasOverdueIntents(database: Queryable): Promise<boolean> {
-  const rows = await database.query("select from audit.intents where deadline < clock_timestamp() limit 1")
+  const rows = await database.query(
+    "select from audit.intents where missed_at is null and deadline < clock_timestamp() limit 1",
+  )
   return rows.length > 0
 }
 
-/** Takes at most `limit` intents past their deadline; those another server is taking are left to it. */
-export async function takeOverdueIntents(
+/** Marks at most `limit` intents past their deadline as missed; those another server is marking are left to it. */
+export async function missOverdueIntents(
   tx: Transaction,
   limit: number,
 ): Promise<{ id: string; event: string; session: string | null }[]> {
-  return await tx.query(
+  // What was missed a day ago is forgotten on the way; the log remembers it.
+  await tx.query(
     `delete from audit.intents where id in (
-       select id from audit.intents where deadline < clock_timestamp()
+       select id from audit.intents where missed_at < now() - interval '1 day' limit $1 for update skip locked)`,
+    [limit],
+  )
+  return await tx.query(
+    `update audit.intents set missed_at = now() where id in (
+       select id from audit.intents where missed_at is null and deadline < clock_timestamp()
        order by deadline limit $1 for update skip locked)
      returning id, event, session`,
     [limit],
