@@ -3,8 +3,8 @@ import type { AgentsPart } from "#agents"
 import { together } from "#audit"
 import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
-import { type Document, diff, type PolicySet, parse as parsePolicies } from "#policy"
-import { type PurposesPart, parseDetails } from "#sessions"
+import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
+import { type ActionDetail, type PurposesPart, parseDetails } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
@@ -32,13 +32,15 @@ export type Difference = { digest: string | null; lines: string[] }
 /** Checks a document wholly, as apply() would, and says what it would change. Throws `policy-invalid`. */
 export function compare(rooms: Rooms, document: Document): Difference {
   check(rooms, document)
-  const before = brokenAsNull(rooms)
+  const before = inForce(rooms)
+  if (before === "broken") return { digest: null, lines: diff(null, document) }
   return { digest: before?.digest ?? null, lines: diff(before?.document ?? null, document) }
 }
 
 /**
  * Puts a document in force: all rooms' parts in one transaction, or none. `expected` is the digest that the difference was
- * shown against; when another version came in between, nothing is applied.
+ * shown against; when another version came in between, nothing is applied and it throws `idempotency-conflict`. A version
+ * that does not load stands in nobody's way. Throws `policy-invalid`.
  */
 export async function apply(
   rooms: Rooms,
@@ -47,19 +49,21 @@ export async function apply(
   expected?: string | null,
 ): Promise<Difference & { digest: string }> {
   const parts = check(rooms, document)
-  const before = brokenAsNull(rooms)
-  if (expected !== undefined && (before?.digest ?? null) !== expected) {
-    throw new Refusal("idempotency-conflict", "Another version was applied since the difference was shown. Look again.")
-  }
-  const lines = diff(before?.document ?? null, document)
+  const before = inForce(rooms)
+  const lines = diff(before === "broken" ? null : (before?.document ?? null), document)
+  const shown = before === "broken" ? undefined : expected
   const change = together(
-    together(rooms.sessions.replace(parts.purposes, by), rooms.credentials.replace(parts.resources, by)),
-    together(rooms.agents.replace(parts.agents, by), rooms.policy.replace(document, parts.policies, by)),
+    // First, because it waits for whoever else applies: what the others replace must be what that one left.
+    rooms.policy.replace(document, parts.policies, by, shown),
+    together(
+      together(rooms.sessions.replace(parts.purposes, by), rooms.credentials.replace(parts.resources, by)),
+      rooms.agents.replace(parts.agents, by),
+    ),
   )
   const { result } = await rooms.audit.commit(change)
   // A crash here leaves the new version in force; every server takes it in with the next reading of the epoch.
   await rooms.epoch.refresh()
-  return { digest: result[1][1].digest, lines }
+  return { digest: result[0].digest, lines }
 }
 
 type Parts = { purposes: PurposesPart; resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
@@ -85,27 +89,37 @@ function crossCheck({ purposes, resources, agents, policies }: Parts): void {
       need(Object.hasOwn(purposes, purpose), `agents.${name}.purposes`, `there is no purpose "${purpose}".`)
     }
     // The registry knows the shape; sessions knows the rules, and one that it cannot read would allow nothing.
-    needLocations(parseDetails(agent.ceiling, `agents.${name}.ceiling`), `agents.${name}.ceiling`)
+    checkDetails(parseDetails(agent.ceiling, `agents.${name}.ceiling`), `agents.${name}.ceiling`)
   }
-  for (const [name, purpose] of Object.entries(purposes)) needLocations(purpose.actions, `purposes.${name}.actions`)
+  for (const [name, purpose] of Object.entries(purposes)) checkDetails(purpose.actions, `purposes.${name}.actions`)
   for (const policy of policies.policies) {
     const isKnown = policy.purpose === null || Object.hasOwn(purposes, policy.purpose)
     need(isKnown, `${policy.file}:${policy.line}`, `there is no purpose "${policy.purpose}".`)
   }
 
-  function needLocations(details: readonly { locations: readonly string[] }[], path: string): void {
-    for (const location of details.flatMap(({ locations }) => locations)) {
-      need(Object.hasOwn(resources, location), path, `there is no resource "${location}".`)
+  function checkDetails(details: readonly ActionDetail[], path: string): void {
+    for (const [at, { actions, locations, limits }] of details.entries()) {
+      for (const location of locations) {
+        need(Object.hasOwn(resources, location), `${path}.${at}.locations`, `there is no resource "${location}".`)
+      }
+      for (const action of actions.filter((each) => each.startsWith("credential:"))) {
+        const operation = action.slice("credential:".length)
+        const isOffered = locations.some((location) => Object.hasOwn(resources[location]!.operations, operation))
+        const where = locations.join(", ")
+        need(isOffered, `${path}.${at}.actions`, `there is no operation "${operation}" of ${where}.`)
+      }
+      // A limit without its count allows nothing (sessions): every action would be denied, and nobody told why.
+      need(limits === undefined, `${path}.${at}.limits`, "uses are not counted yet, so a limit on them is not taken.")
     }
   }
 }
 
-/** A version in force that does not load must not stand in the way of a good one. */
-function brokenAsNull(rooms: Rooms) {
+/** The version in force, null before the first; "broken" for one that does not load, which must not bar a good one. */
+function inForce(rooms: Rooms): Version | null | "broken" {
   try {
     return rooms.policy.version()
   } catch (error) {
-    if (error instanceof Refusal && error.code === "policy-broken") return null
+    if (error instanceof Refusal && error.code === "policy-broken") return "broken"
     throw error
   }
 }

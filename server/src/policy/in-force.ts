@@ -5,7 +5,7 @@ import type { Document } from "./diff.ts"
 import { parse } from "./parse.ts"
 import type { PolicySet } from "./policy-set.ts"
 import type { Question } from "./question.ts"
-import { readDigestInForce, readInForce, type Version, writeVersion } from "./store.ts"
+import { lockInForce, readDigestInForce, readInForce, type Version, writeVersion } from "./store.ts"
 
 /** The policy room. What is in force is in memory, at most as old as the epoch. */
 export interface Policy {
@@ -17,9 +17,10 @@ export interface Policy {
   version(): Version | null
   /**
    * Puts a document in force. `set` is what parse() made of `document.policies`: nothing unparsed can be applied.
-   * `by` is the SPIFFE ID of who does.
+   * `by` is the SPIFFE ID of who does. With `expected`, the digest that has to be in force until then (null: none), its
+   * work throws `idempotency-conflict` when another one is. One at a time: what is joined after it waits its turn too.
    */
-  replace(document: Document, set: PolicySet, by: string): Change<Version>
+  replace(document: Document, set: PolicySet, by: string, expected?: string | null): Change<Version>
 }
 
 /** `audit` is not used: replacing is a Change that the gate commits together with other rooms' parts. */
@@ -50,12 +51,14 @@ export async function openPolicy({ database, epoch, log }: PolicyParts): Promise
     },
     inForce: () => loaded().set,
     version: () => loaded().version,
-    replace(document, set, by) {
+    replace(document, set, by, expected) {
       if (canonical(document.policies as Json) !== canonical(set.files as unknown as Json)) {
         throw new TypeError("the policy set was not made of this document's policies")
       }
       return {
         async work(tx) {
+          await lockInForce(tx)
+          if (expected !== undefined && (await readDigestInForce(tx)) !== expected) throw changed()
           const version = await writeVersion(tx, document, by)
           await bumpEpoch(tx)
           return version
@@ -66,6 +69,11 @@ export async function openPolicy({ database, epoch, log }: PolicyParts): Promise
       }
     },
   }
+}
+
+function changed(): Refusal {
+  const what = "Another version was applied since the difference was shown. Look again."
+  return new Refusal("idempotency-conflict", what)
 }
 
 /** What does not load is kept as the refusal that every decision then gets; an unreachable database still throws. */

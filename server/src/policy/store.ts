@@ -16,6 +16,11 @@ export function digestOf(document: Document): string {
   return base64url(digest(document as Json))
 }
 
+/** One at a time in the whole deployment puts a document in force, until the transaction ends. */
+export async function lockInForce(tx: Transaction): Promise<void> {
+  await tx.query("select pg_advisory_xact_lock(hashtext('policy.in-force'))")
+}
+
 /** Puts a document in force; whoever comes last wins. */
 export async function writeVersion(tx: Transaction, document: Document, by: string): Promise<Version> {
   const name = digestOf(document)
