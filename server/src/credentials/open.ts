@@ -10,7 +10,7 @@ import type { ResourcesPart } from "./part.ts"
 import { reconcile } from "./reconcile.ts"
 import { renew } from "./renew.ts"
 import { parseResources, type Replaced, replaceResources } from "./resources.ts"
-import { type Cut, revoke, revokeSession, settled } from "./revoke.ts"
+import { beginHeld, type Cut, marking, revoke, revokeSession, settled, type Whose } from "./revoke.ts"
 import { everyFew, type Room } from "./room.ts"
 import { type Configured, configure, recoverRoots } from "./roots.ts"
 import { type LeaseFilter, readResources } from "./store.ts"
@@ -30,6 +30,15 @@ export interface Credentials extends AsyncDisposable {
   revoke(leaseId: string, why: string, by?: string): Promise<Cut>
   /** Takes every lease of the session away, also when our database is gone. Resolves as revoke() does. */
   revokeSession(session: string, why: string, by?: string): Promise<Cut[]>
+  /**
+   * The change that marks a session's leases as being taken away, to be joined with what ends the session. Whoever commits
+   * it calls revokeSession(); when that never happens, some server's sweep takes them away within seconds.
+   */
+  marking(session: string, why: string): Change<void>
+  /** Begins at once to take away what this server holds of a session or an agent; waits for nothing and never throws. */
+  beginHeld(whose: Whose, why: string, by?: string): void
+  /** A lease that this server holds in memory, without our database; null for any other. */
+  held(leaseId: string): Lease | null
   /** The lease in its final state. */
   settled(leaseId: string): Promise<Lease>
   /** Throws `lease-unknown`. */
@@ -114,6 +123,9 @@ export async function openCredentials(parts: CredentialsParts): Promise<Credenti
     renew: (leaseId, until, by) => renew(room, leaseId, until, by),
     revoke: (leaseId, why, by) => revoke(room, leaseId, why, by),
     revokeSession: (session, why, by) => revokeSession(room, session, why, by),
+    marking,
+    beginHeld: (whose, why, by) => beginHeld(room, whose, why, by),
+    held: (leaseId) => room.memory.get(leaseId) ?? null,
     settled: (leaseId) => settled(room, leaseId),
     lease: (leaseId) => getLease(room, leaseId),
     leases: (filter) => searchLeases(room, filter),

@@ -1,15 +1,16 @@
-import type { Draft } from "#audit"
+import type { Change, Draft } from "#audit"
 import { type Json, Refusal } from "#kernel"
 import type { Account, Evidence } from "./engine.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
 import { pause, type Room, within } from "./room.ts"
-import { claim, claimSession, countFailure, end, readLease } from "./store.ts"
+import { claim, claimSession, countFailure, end, lockLedger, readLease } from "./store.ts"
 
 /** How a revocation stands when its caller goes on: cut, or not yet and still being tried. */
 export type Cut = { lease: string; resource: string; isCut: boolean; evidence: Evidence | null }
 
 /** Revocations under way on this server, by lease. */
 export type Revocations = Map<string, Revocation>
+/** One of them; `ended` never rejects. */
 export type Revocation = { cut: Promise<Cut>; ended: Promise<void> }
 
 /** A read-back this long after the drop is the one that counts: a login under way may still have become a connection. */
@@ -38,6 +39,28 @@ export async function revokeSession(room: Room, session: string, why: string, by
   const rows = (await within(STORE_MS, claimSession(room.database, session, why))) ?? []
   const begun = new Set([...known, ...rows.map((lease) => begin(room, lease, { why, by, isClaimed: true }))])
   return await Promise.all([...begun].map(({ cut }) => cut))
+}
+
+/** Whose leases: one session's, or all of an agent's. */
+export type Whose = { session: string } | { agent: string }
+
+/** Begins to take away what this server holds, from memory alone: waits for nothing, neither our database nor the cut. */
+export function beginHeld(room: Room, whose: Whose, why: string, by = "server"): void {
+  for (const lease of room.memory.all()) {
+    const isTheirs = "session" in whose ? lease.session === whose.session : lease.agent === whose.agent
+    if (isTheirs) begin(room, lease, { why, by })
+  }
+}
+
+/** The change that marks a session's leases as being taken away; no intent of the session can slip past it. */
+export function marking(session: string, why: string): Change<void> {
+  return {
+    async work(tx) {
+      await lockLedger(tx)
+      await claimSession(tx, session, why)
+    },
+    entries: () => [],
+  }
 }
 
 /** The lease when nothing of it is left. Throws `not-ready` when the room closes first. */

@@ -9,27 +9,35 @@ import { actor, type Rooms } from "./rooms.ts"
 /** The answer to an action; `handed` is there only for an allowed credential. */
 export type Acted = Permit & { handed: Issued | null }
 
-/** Admits an action, and where it is a credential makes it: then the gate itself is the enforcement point and finishes it. */
+/**
+ * Admits an action, and where it is a credential makes it: then the gate itself is the enforcement point and finishes it.
+ * The entry that says so is the lease's own; a replay, which makes nothing, gets one of the gate's.
+ */
 export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionRequest): Promise<Acted> {
   const permit = await admit(rooms, caller, request)
   if (permit.lease === null) return { ...permit, handed: null }
+  const { id, isReplay } = permit.lease
+  let handed: Issued
   try {
-    const handed = await rooms.credentials.issue(permit.lease, { id: permit.entry })
-    return { ...permit, handed }
+    handed = await rooms.credentials.issue(permit.lease, { id: permit.entry })
   } catch (error) {
-    await finish(rooms, caller, permit, "gate.action-failed", {
-      code: error instanceof Refusal ? error.code : "internal",
-    })
+    const code = error instanceof Refusal ? error.code : "internal"
+    // An entry that cannot be written now is missed by audit's sweep; the caller learns what went wrong.
+    await finish(rooms, caller, permit, "gate.action-failed", { code }).catch((unwritten: unknown) =>
+      rooms.log.warn("the failure of an action is not recorded", { entry: permit.entry, error: unwritten }),
+    )
     throw error
   }
+  if (isReplay) await finish(rooms, caller, permit, "gate.action-succeeded", { lease: id, replay: true })
+  return { ...permit, handed }
 }
 
 /** What an enforcement point reports once an allowed action is over. */
 export type Outcome = { outcome: "succeeded" | "failed"; detail?: string | undefined }
 
 /**
- * Records the outcome of an action of the caller's, once. Throws `not-found` for an entry that is no action of the
- * caller's, or whose outcome was recorded before or called missing.
+ * Records the outcome of an action of the caller's, once; for a day also after it was called missing, and then says that
+ * it is late. Throws `not-found` for an entry that is no action of the caller's, or whose outcome was recorded before.
  */
 export async function complete(
   rooms: Rooms,
@@ -42,9 +50,11 @@ export async function complete(
   if (!isOwn) throw notOpen()
   await rooms.audit.commit({
     work: async (tx) => {
-      if (!(await takeIntent(tx, entryId))) throw notOpen()
+      const taken = await takeIntent(tx, entryId)
+      if (taken === null) throw notOpen()
+      return taken
     },
-    entries: () => [
+    entries: ({ isLate }) => [
       {
         event: outcome === "succeeded" ? "gate.action-succeeded" : "gate.action-failed",
         ...actor(caller),
@@ -52,6 +62,7 @@ export async function complete(
         ...(leaf.purpose === undefined ? {} : { purpose: leaf.purpose }),
         ...(leaf.action === undefined ? {} : { action: leaf.action }),
         of: entryId,
+        ...(isLate ? { data: { late: true } } : {}),
         // What an agent says of itself is free text and may name people.
         ...(detail === undefined ? {} : { personal: { detail } }),
       },
@@ -68,7 +79,7 @@ async function finish(
   caller: AgentPrincipal,
   { action, entry, standing }: Permit,
   event: string,
-  data: Record<string, string>,
+  data: Record<string, string | boolean>,
 ): Promise<void> {
   await rooms.audit.commit({
     entries: () => [

@@ -1,5 +1,5 @@
 import type { AgentPrincipal } from "#agents"
-import type { Change, Draft } from "#audit"
+import type { Change, Draft, Recorded } from "#audit"
 import { together } from "#audit"
 import type { Intended } from "#credentials"
 import { type Id, Refusal } from "#kernel"
@@ -35,19 +35,31 @@ type Answer = { epoch: number; standing: Standing; decision: Decision }
  */
 export async function admit(rooms: Rooms, caller: AgentPrincipal, request: ActionRequest): Promise<Permit> {
   const action = nameAction(request.action)
-  for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-    const answer = await ask(rooms, caller, request.session, action)
-    const { standing, decision } = answer
-    const intent = intentOf(rooms, caller, standing, action, decision, keyOf(request, attempt))
-    const committed = await rooms.audit.commit(intent)
-    // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials' sweep
-    // revokes whatever stands under its name at the resource, which is nothing.
-    const permit = { action, decision, entry: committed.entries[0]!.id, standing, lease: committed.result }
-    rooms.sessions.touch(standing.session.id)
-    if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, action, answer))) return permit
-    await discard(rooms, caller, permit)
+  let lease: Intended | null = null
+  try {
+    for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
+      const answer: Answer = await ask(rooms, caller, request.session, action)
+      const { standing, decision } = answer
+      const intent = intentOf(rooms, caller, action, answer, request.idempotencyKey, lease)
+      const committed: { result: Intended | null; entries: Recorded[]; epoch: number } =
+        await rooms.audit.commit(intent)
+      // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials'
+      // sweep revokes whatever stands under its name at the resource, which is nothing.
+      lease = committed.result
+      const entry = committed.entries[0]!.id
+      rooms.sessions.touch(standing.session.id)
+      if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, action, answer))) {
+        if (decision.verdict === "allow") return { action, decision, entry, standing, lease }
+        await giveUp(rooms, lease)
+        return { action, decision, entry, standing, lease: null }
+      }
+      await discard(rooms, caller, action, standing, entry)
+    }
+    throw new Refusal("epoch-changed", "Rights changed while this was decided, several times. Try again.")
+  } catch (error) {
+    await giveUp(rooms, lease)
+    throw error
   }
-  throw new Refusal("epoch-changed", "Rights changed while this was decided, several times. Try again.")
 }
 
 async function ask(rooms: Rooms, caller: AgentPrincipal, session: string, action: NamedAction): Promise<Answer> {
@@ -74,35 +86,24 @@ async function stillHolds(rooms: Rooms, caller: AgentPrincipal, action: NamedAct
   }
 }
 
-/** A lease that was discarded keeps its key; the next try is another lease. */
-function keyOf({ idempotencyKey }: ActionRequest, attempt: number): string | null {
-  return idempotencyKey === null || attempt === 1 ? idempotencyKey : `${idempotencyKey}~${attempt}`
-}
-
+/** `lease` is the one of an earlier try: the same request, so that its key goes on to name the same lease. */
 function intentOf(
   rooms: Rooms,
   caller: AgentPrincipal,
-  standing: Standing,
   action: NamedAction,
-  decision: Decision,
+  { standing, decision }: Answer,
   idempotencyKey: string | null,
+  lease: Intended | null,
 ): Change<Intended | null> {
-  const record = {
-    work: async () => null,
+  const record: Change<Intended | null> = {
+    work: async () => lease,
     entries: () => [decisionDraft(caller, standing, action, decision)],
   }
-  if (decision.verdict !== "allow" || action.type !== "credential") return record
+  if (decision.verdict !== "allow" || action.type !== "credential" || lease !== null) return record
   const { id, purpose, leaseSeconds, hardEndAt } = standing.session
-  const lease = rooms.credentials.intend({
-    session: id,
-    purpose,
-    caller,
-    action: actionReference(action),
-    idempotencyKey,
-    leaseSeconds,
-    hardEndAt,
-  })
-  const both = together(record, lease)
+  const reference = actionReference(action)
+  const intention = { session: id, purpose, caller, action: reference, idempotencyKey, leaseSeconds, hardEndAt }
+  const both = together(record, rooms.credentials.intend(intention))
   return { work: async (tx) => (await both.work!(tx))[1], entries: (result) => both.entries([null, result!]) }
 }
 
@@ -133,11 +134,21 @@ function decisionDraft(
 async function discard(
   rooms: Rooms,
   caller: AgentPrincipal,
-  { action, entry, lease, standing }: Permit,
+  action: NamedAction,
+  { session: { id, purpose } }: Standing,
+  entry: string,
 ): Promise<void> {
-  // A replayed lease was made by a request that was not discarded, and stays.
-  if (lease?.isReplay === false) await rooms.credentials.revoke(lease.id, "discarded")
-  const { id, purpose } = standing.session
   const about = { ...actor(caller), session: id, purpose, action: actionReference(action) }
   await rooms.audit.commit({ entries: () => [{ event: "gate.action-discarded", ...about, of: entry }] })
+}
+
+/** Takes back a lease that nobody will be given. A replayed one was made by a request that was answered, and stays. */
+async function giveUp(rooms: Rooms, lease: Intended | null): Promise<void> {
+  if (lease?.isReplay !== false) return
+  try {
+    await rooms.credentials.revoke(lease.id, "discarded")
+  } catch (error) {
+    // Credentials' sweep takes it, because nobody confirms it.
+    rooms.log.warn("a lease that was thrown away could not be revoked yet", { lease: lease.id, error })
+  }
 }

@@ -1,25 +1,34 @@
+import type { Principal } from "#agents"
+import type { Change } from "#audit"
 import type { Cut } from "#credentials"
+import { Refusal } from "#kernel"
 import type { EndReason, Session } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 
 /** A session that is over, and how far taking its leases back has come: cut means that no connection is left. */
 export type Ended = { session: Session; leases: Cut[] }
 
+/** Ends a session of the caller's, an operator any. Throws `session-unknown`, also for somebody else's. */
+export async function endOwnSession(rooms: Rooms, caller: Principal, id: string): Promise<Ended> {
+  if (caller.kind === "agent") await refuseForeign(rooms, caller, id)
+  return await endSession(rooms, id, "ended", caller.spiffeId)
+}
+
 /**
- * Ends a session and takes its leases back. Taking away never waits for the record: when the log cannot be written the
- * connections are cut all the same, and the refusal is thrown afterwards. Repeating it does no harm.
+ * Ends a session and takes its leases back. Taking away never waits for the record: when the log cannot be written, the
+ * connections that this server knows of are cut all the same, and the refusal is thrown afterwards. Repeating it does no harm.
  */
 export async function endSession(rooms: Rooms, id: string, reason: EndReason, by: string): Promise<Ended> {
-  const [recorded] = await Promise.allSettled([rooms.audit.commit(rooms.sessions.end(id, reason, by))])
-  if (recorded.status === "fulfilled" && recorded.value.result.state === "open") {
-    // It was renewed since somebody called it overdue.
-    return { session: recorded.value.result, leases: [] }
-  }
-  // A crash here leaves an ended session whose leases are live: credentials' sweep takes leases of ended sessions.
-  const leases = await rooms.credentials.revokeSession(id, `session-${reason}`, by)
-  if (recorded.status === "rejected") throw recorded.reason
+  const why = `session-${reason}`
+  // One that ran out may have been renewed elsewhere: only the database knows. Its leases end by timers of their own.
+  const isOverdue = reason === "lapsed" || reason === "expired"
+  if (!isOverdue) rooms.credentials.beginHeld({ session: id }, why, by)
+  const { result: session } = await rooms.audit.commit(ending(rooms, id, reason, by))
+  if (session.state === "open") return { session, leases: [] }
+  // A crash here leaves leases that are marked as being taken away: credentials' sweep of any server goes on.
+  const leases = await rooms.credentials.revokeSession(id, why, by)
   await rooms.epoch.refresh()
-  return { session: recorded.value.result, leases }
+  return { session, leases }
 }
 
 /** Ends every open session of these agents; done by every server when it learns that they were stopped. */
@@ -32,5 +41,31 @@ export async function endSessionsOf(rooms: Rooms, agents: ReadonlySet<string>): 
 export async function endOverdue(rooms: Rooms): Promise<number | null> {
   const { due, nextInMs } = await rooms.sessions.due()
   await Promise.all(due.map(({ session, reason }) => endSession(rooms, session.id, reason, "server")))
-  return nextInMs
+  // There may be more than were asked for at once.
+  return due.length > 0 ? 0 : nextInMs
+}
+
+/** The session's end and the mark on its leases, in one transaction: no crash can come between them. */
+function ending(rooms: Rooms, id: string, reason: EndReason, by: string): Change<Session> {
+  const end = rooms.sessions.end(id, reason, by)
+  const mark = rooms.credentials.marking(id, `session-${reason}`)
+  return {
+    async work(tx) {
+      const session = await end.work!(tx)
+      if (session.state === "ended") await mark.work!(tx)
+      return session
+    },
+    entries: (session) => end.entries(session),
+  }
+}
+
+/** From memory where it has the session open, so that an agent can give back while the database is gone. */
+async function refuseForeign(rooms: Rooms, caller: Principal & { kind: "agent" }, id: string): Promise<void> {
+  try {
+    await rooms.sessions.standing(id, caller)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    // Over already, or its mandate is broken: whose it is still counts, and ending it again does no harm.
+    await rooms.sessions.find(id, caller)
+  }
 }

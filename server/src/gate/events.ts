@@ -2,8 +2,9 @@
 export const events = {
   "gate.action-begun": "An action was allowed; its effect may follow, and its outcome must.",
   "gate.action-denied": "An action was denied before anything happened.",
-  "gate.action-discarded": "An allowed action was thrown away, because something was taken away meanwhile.",
-  "gate.action-succeeded": "The enforcement point reported that the action took effect.",
+  "gate.action-discarded":
+    "A decision was thrown away and taken again, because what it stood on was taken away meanwhile.",
+  "gate.action-succeeded": "The action took effect, as its enforcement point reported; perhaps late.",
   "gate.action-failed": "The action did not take effect, or not wholly.",
   "gate.session-refused": "A session was not opened.",
 } as const

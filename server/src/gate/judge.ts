@@ -5,7 +5,7 @@ import type { Action } from "./action.ts"
 import type { Rooms } from "./rooms.ts"
 
 /**
- * May it? The agent's ceiling as it stands now and the session's mandate as it was compiled both have to include the
+ * May it? The agent must still be there for the session's purpose, and its ceiling as it stands now and the session's mandate as it was compiled both have to include the
  * action; then policy is asked. What is outside the first two is denied and never becomes a question for a human.
  */
 export function judge(rooms: Rooms, caller: AgentPrincipal, { mandate, session }: Standing, action: Action): Decision {
@@ -17,7 +17,11 @@ export function judge(rooms: Rooms, caller: AgentPrincipal, { mandate, session }
     reasons: [sentence],
     errors: [],
   })
-  if (!allows(rooms.agents.agent(caller.name)?.ceiling, action)) {
+  const agent = rooms.agents.agent(caller.name)
+  if (!agent?.purposes.includes(session.purpose)) {
+    return outside(`The agent ${caller.name} may no longer serve ${session.purpose}.`)
+  }
+  if (!allows(agent.ceiling, action)) {
     return outside(`The ceiling of agent ${caller.name} does not include to ${what}.`)
   }
   if (!allows(mandate.details, action)) {

@@ -1,17 +1,31 @@
 import type { AgentPrincipal, Principal } from "#agents"
 import type { Cut, Lease } from "#credentials"
 import { Refusal } from "#kernel"
-import type { Rooms } from "./rooms.ts"
+import { judge } from "./judge.ts"
+import { type Rooms, refuseStopped } from "./rooms.ts"
 
-/** Extends a lease of the caller's by the session's lease time, never past the session's hard end. */
+/**
+ * Extends a lease of the caller's by the session's lease time, never past the session's hard end. It is asked again
+ * whether it may: what was forbidden meanwhile ends within one lease time. Throws `denied-by-policy` with the reasons.
+ */
 export async function renewLease(rooms: Rooms, caller: AgentPrincipal, leaseId: string): Promise<Lease> {
+  refuseStopped(rooms, caller)
   const lease = await ownLease(rooms, caller, leaseId)
-  const { session } = await rooms.sessions.standing(lease.session, caller)
-  const until = new Date(rooms.clock.nowMs() + session.leaseSeconds * 1_000)
+  const standing = await rooms.sessions.standing(lease.session, caller)
+  const { resource, operation } = lease
+  // What it was first asked with is nowhere: a rule on an argument of a credential cannot be met again.
+  const { verdict, reasons } = judge(rooms, caller, standing, {
+    type: "credential",
+    resource,
+    operation,
+    arguments: {},
+  })
+  if (verdict !== "allow") throw new Refusal("denied-by-policy", reasons.join(" "))
+  const until = new Date(rooms.clock.nowMs() + standing.session.leaseSeconds * 1_000)
   return await rooms.credentials.renew(lease.id, until, caller.spiffeId)
 }
 
-/** Revokes one lease; an agent only its own. Taking away asks no policy. */
+/** Revokes one lease; an agent only its own. Taking away asks no policy, and no database where memory knows the lease. */
 export async function revokeLease(rooms: Rooms, caller: Principal, leaseId: string): Promise<Cut> {
   const lease = await ownLease(rooms, caller, leaseId)
   return await rooms.credentials.revoke(lease.id, "returned", caller.spiffeId)
@@ -19,7 +33,7 @@ export async function revokeLease(rooms: Rooms, caller: Principal, leaseId: stri
 
 /** Somebody else's lease is answered as one that does not exist. */
 async function ownLease(rooms: Rooms, caller: Principal, leaseId: string): Promise<Lease> {
-  const lease = await rooms.credentials.lease(leaseId)
+  const lease = rooms.credentials.held(leaseId) ?? (await rooms.credentials.lease(leaseId))
   if (caller.kind === "agent" && lease.instance !== caller.instance) {
     throw new Refusal("lease-unknown", "There is no such lease.")
   }

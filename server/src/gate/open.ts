@@ -38,12 +38,22 @@ function basisOf({ agents, sessions }: Rooms, caller: AgentPrincipal, { purpose 
   return JSON.stringify([agents.agent(caller.name), sessions.purpose(purpose)])
 }
 
-/** Extends the caller's session, never past its hard end, and issues a token for its certificate. */
+/**
+ * Extends the caller's session, never past its hard end, and issues a token for its certificate. Throws what standing()
+ * does, `session-idle`, `agent-suspended`, `agent-retired`.
+ */
 export async function renewSession(rooms: Rooms, caller: AgentPrincipal, sessionId: string): Promise<Opened> {
+  const seen = rooms.epoch.current
+  refuseStopped(rooms, caller)
   const { session } = await rooms.sessions.standing(sessionId, caller)
   const activeAt = await rooms.credentials.lastActive(session.id)
   const change = rooms.sessions.renew(session, caller, activeAt?.getTime() ?? null)
-  return (await rooms.audit.commit(rooms.sessions.withToken(change, caller))).result
+  const committed = await rooms.audit.commit(rooms.sessions.withToken(change, caller))
+  if (committed.epoch === seen) return committed.result
+  // What was taken away meanwhile may have been this agent's: its sessions are being ended.
+  await rooms.epoch.refresh()
+  refuseStopped(rooms, caller)
+  return committed.result
 }
 
 async function recordingRefusal<T>(

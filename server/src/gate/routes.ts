@@ -6,7 +6,7 @@ import { sessionView } from "#sessions"
 import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { apply, compare, documentSchema } from "./apply.ts"
-import { endSession } from "./end.ts"
+import { endOwnSession } from "./end.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import type { Rooms } from "./rooms.ts"
@@ -61,8 +61,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       events: ["sessions.ended", "credentials.lease-revoked"],
       summary: "End a session: every lease is revoked and its connections are cut before the answer",
       handle: async ({ caller, params }) => {
-        const { id } = await rooms.sessions.find(params.id!, caller!)
-        const { session, leases } = await endSession(rooms, id, "ended", caller!.spiffeId)
+        const { session, leases } = await endOwnSession(rooms, caller!, params.id!)
         return { session: sessionView(session), leases }
       },
     }),

@@ -4,7 +4,8 @@ import type { Rooms } from "./rooms.ts"
 
 /**
  * Suspends, resumes or retires an agent. Stopping ends its sessions and revokes their leases before this resolves; its
- * connections are closed on every server as each takes in the new epoch, within 250 ms.
+ * connections are closed on every server as each takes in the new epoch, within 250 ms. When the log cannot be written,
+ * what this server holds of the agent's is cut all the same, and the refusal is thrown afterwards.
  */
 export async function setAgentState(
   rooms: Rooms,
@@ -13,15 +14,16 @@ export async function setAgentState(
   to: "suspended" | "active" | "retired",
   reason: string,
 ): Promise<{ agent: string; state: string }> {
-  const { agents } = rooms
+  const { agents, credentials } = rooms
   const change = {
     suspended: () => agents.suspend(name, reason, operator.spiffeId),
     active: () => agents.resume(name, reason, operator.spiffeId),
     retired: () => agents.retire(name, reason, operator.spiffeId),
   }[to]
+  if (to !== "active") credentials.beginHeld({ agent: name }, `agent-${to}`, operator.spiffeId)
   await rooms.audit.commit(change())
-  // A crash here leaves a stopped agent with open sessions: none of its requests is answered, and the next server to
-  // take in the epoch ends them.
+  // A crash here leaves a stopped agent with open sessions: none of its requests is answered, and each server, as it takes
+  // in the epoch or starts, ends them.
   await rooms.epoch.refresh()
   if (to !== "active") await endSessionsOf(rooms, new Set([name]))
   return { agent: name, state: to }

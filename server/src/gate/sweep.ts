@@ -4,32 +4,47 @@ import type { Rooms } from "./rooms.ts"
 /** A session that runs out sooner is waited for; others are looked for again. */
 const LOOK_MS = 1_000
 const RETRY_MS = 250
+const LEAST_PAUSE_MS = 5
 
 /**
- * Ends sessions when they run out, and those of agents that were stopped, at once. Every server does it; whoever comes
- * second finds nothing. Leases end by their own timers meanwhile (credentials), whether or not this gets through.
+ * Ends sessions when they run out, and those of agents that were stopped, at once, trying again until it gets through.
+ * Every server does it; whoever comes second finds nothing. Leases end by their own timers meanwhile (credentials),
+ * whether or not this gets through.
  */
 export function startSweep(rooms: Rooms): AsyncDisposable {
   let isStopped = false
-  let running: Promise<void> = Promise.resolve()
   let timer: NodeJS.Timeout | undefined
-  const look = async () => {
-    let pauseMs = RETRY_MS
+  let stopped = new Set<string>()
+
+  const endStopped = async () => {
+    const names = stopped
+    stopped = new Set()
     try {
-      pauseMs = Math.min((await endOverdue(rooms)) ?? LOOK_MS, LOOK_MS)
+      if (names.size > 0) await endSessionsOf(rooms, names)
     } catch (error) {
-      rooms.log.warn("sessions that ran out could not be ended; trying again", { error })
+      stopped = stopped.union(names)
+      throw error
     }
-    if (!isStopped) timer = setTimeout(again, Math.max(5, pauseMs))
   }
-  const again = () => {
-    running = look()
+  const look = async () => {
+    const [ended, overdue] = await Promise.allSettled([endStopped(), endOverdue(rooms)])
+    for (const each of [ended, overdue]) {
+      if (each.status === "fulfilled") continue
+      rooms.log.warn("sessions that are over could not all be ended; trying again", { error: each.reason })
+    }
+    const nextInMs = overdue.status === "fulfilled" ? Math.min(overdue.value ?? LOOK_MS, LOOK_MS) : RETRY_MS
+    clearTimeout(timer)
+    if (!isStopped) timer = setTimeout(again, Math.max(LEAST_PAUSE_MS, stopped.size > 0 ? RETRY_MS : nextInMs))
   }
-  again()
+  let running = look()
+  function again() {
+    clearTimeout(timer)
+    running = running.then(look)
+  }
   rooms.agents.onStopped((names) => {
-    endSessionsOf(rooms, names).catch((error: unknown) =>
-      rooms.log.error("sessions of a stopped agent could not all be ended", { error }),
-    )
+    if (isStopped) return
+    stopped = stopped.union(names)
+    again()
   })
   return {
     async [Symbol.asyncDispose]() {
