@@ -5,8 +5,9 @@ import type { Action } from "./action.ts"
 import type { Rooms } from "./rooms.ts"
 
 /**
- * May it? The agent must still be there for the session's purpose, and its ceiling as it stands now and the session's mandate as it was compiled both have to include the
- * action; then policy is asked. What is outside the first two is denied and never becomes a question for a human.
+ * May it? The agent must still be there for the session's purpose; its ceiling as it stands now and the session's mandate
+ * as it was compiled both have to include the action; then policy is asked. What is outside the first three is denied and
+ * never becomes a question for a human.
  */
 export function judge(rooms: Rooms, caller: AgentPrincipal, { mandate, session }: Standing, action: Action): Decision {
   const what = `${action.operation} ${action.resource}`
