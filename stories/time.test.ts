@@ -27,7 +27,7 @@ after(() => ground?.[Symbol.asyncDispose]())
 
 /** An agent's process that has a connection at work; somebody else holds its credential and a second connection. */
 async function killedAgent(purpose: string) {
-  const agent = start("agent", await ground.agentEnvironment("bot"), purpose, "stay")
+  const agent = start("agent", await ground.agentEnvironment("bot"), purpose)
   const ready = await agent.said<Ready>("ready")
   const accomplice = await connected(ready.settings)
   const cut = watchCut(ground.ownerUrls["kb"]!, ready.settings.user)
