@@ -138,6 +138,15 @@ said=$(bot 24 readme-example.ts 2>&1) || fail "the SDK's README: $said"
 pass "the SDK's README example on Node $(on 24 node --version): $said"
 safeconduct audit verify 2>&1 | sed 's/^/      /'
 pass "the log verifies"
+safeconduct audit export log 2>/dev/null
+size=$(on 22 node --input-type=module -e '
+  import { readFileSync } from "node:fs"
+  import { verifyLog } from "@safeconduct/tlog"
+  import { folderReader } from "@safeconduct/tlog/folder"
+  const report = await verifyLog(folderReader("log"), readFileSync(".safeconduct/log.vkey", "utf8").trim())
+  if (!report.ok) throw new Error(JSON.stringify(report.problems))
+  console.log(report.size)')
+pass "its export of $size entries verifies with @safeconduct/tlog alone, on Node $(on 22 node --version)"
 
 stopped=0
 stop "$server" INT
