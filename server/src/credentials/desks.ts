@@ -15,11 +15,11 @@ export type Desk = {
 
 /** The desks of this server, opened when first needed and kept: they work on when our database is gone. */
 export interface Desks extends AsyncDisposable {
-  /** Throws `resource-not-configured` before a root is set. */
+  /** Reached as the resource in force is, if that is at the same place. Throws `resource-not-configured` before a root is set. */
   at(resource: Resource): Promise<Desk>
   /** Opens an engine with a root that is not in force (yet); the caller disposes it. */
   openWith(resource: Resource, root: Root): Engine
-  /** Closes the desks of resources that are not named; and those with an old root. */
+  /** These are in force now: closes the desks of others, and those that are reached in another way. */
   keep(resources: readonly Resource[]): Promise<void>
   /** The next call opens the resource again, with the root as the database has it. */
   forget(resource: string): Promise<void>
@@ -38,7 +38,9 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
   const held = new Map<string, Promise<Held>>()
   // Roots as last read, for when our database is gone.
   const roots = new Map<string, Root>()
-  const keyOf = ({ name, part }: Resource) => `${name} ${canonical(placeOf(part))}`
+  // Parts in force, by name: a lease keeps the part it was made under, and the way there may have changed since.
+  let inForce = new Map<string, ResourcePart>()
+  const keyOf = ({ name, part }: Resource) => `${name} ${canonical(wayOf(part))}`
 
   const openWith = ({ name, part }: Resource, root: Root) => {
     const kind = kinds.find((each) => each.name === part.engine)
@@ -73,7 +75,9 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
     await Promise.all(keys.map(close))
   }
   return {
-    async at(resource) {
+    async at({ name, part }) {
+      const now = inForce.get(name)
+      const resource = { name, part: now && canonical(placeOf(now)) === canonical(placeOf(part)) ? now : part }
       const key = keyOf(resource)
       let opened = held.get(key)
       if (opened === undefined) {
@@ -85,6 +89,7 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
     },
     openWith,
     async keep(resources) {
+      inForce = new Map(resources.map(({ name, part }) => [name, part]))
       const wanted = new Set(resources.map(keyOf))
       await Promise.all([...held.keys()].filter((key) => !wanted.has(key)).map(close))
     },
@@ -96,10 +101,14 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
 }
 
 /** Where a resource is: its part without what may change while leases are open. */
-export function placeOf({ operations: _operations, limits: _limits, ...place }: ResourcePart): {
-  [name: string]: Json
-} {
+export function placeOf(part: ResourcePart): { [name: string]: Json } {
+  const { tls: _tls, ca: _ca, ...place } = wayOf(part)
   return place
+}
+
+/** Where a resource is and how it is reached: every engine says `tls` and `ca` for the latter. */
+function wayOf({ operations: _operations, limits: _limits, ...way }: ResourcePart): { [name: string]: Json } {
+  return way
 }
 
 /** The root of a row, opened. While it is being rotated this is the old one (roots.ts finds out which works). */

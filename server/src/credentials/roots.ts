@@ -70,7 +70,10 @@ async function inspect(engine: Engine, { name, part }: Resource): Promise<Findin
         cause: error,
       })
     }
-    throw unavailable(name, error)
+    if (!(error instanceof ResourceError)) throw error
+    // For the operator, whose configuration it may be: a name, an address, a certificate.
+    const what = `The resource "${name}" cannot be used. ${error.message}`
+    throw new Refusal("resource-unavailable", what, { cause: error })
   }
   const rejected = findings.find(({ level }) => level === "reject")
   if (rejected) throw new Refusal("root-rejected", rejected.what, { detail: { findings } })

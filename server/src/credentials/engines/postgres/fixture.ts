@@ -75,8 +75,16 @@ export async function labDatabase(
     root: held,
     engine: () => postgres.open({ name: "kb", part }, held, silentLog),
     dba,
-    lease: ({ host, port, user, password }, to = database) =>
-      open({ host: `${host}`, port: Number(port), user: `${user}`, password: `${password}`, database: to }),
+    // As the SDK's settings.ts has it.
+    lease: ({ host, port, user, password, tls, ca }, to = database) =>
+      open({
+        host: `${host}`,
+        port: Number(port),
+        user: `${user}`,
+        password: `${password}`,
+        database: to,
+        ssl: tls !== "disable" && { rejectUnauthorized: tls === "verify-full", ...(ca && { ca: `${ca}` }) },
+      }),
   }
 }
 
