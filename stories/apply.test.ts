@@ -7,7 +7,7 @@ import { connected } from "./fixtures/resource.ts"
 
 const read = { operation: "read" }
 
-describe("applying a configuration", { timeout: 30_000 }, () => {
+describe("applying a configuration", { timeout: 60_000 }, () => {
   let ground: Ground
   before(async () => {
     ground = await openGround({ agents: ["bot", "other"], purposes: { answer: {}, tidy: {} } })
@@ -42,6 +42,19 @@ describe("applying a configuration", { timeout: 30_000 }, () => {
     await (await session.lease("kb", read)).revoke()
     const denied = await ground.entries({ session: session.id, event: "gate.action-denied" })
     assert.equal(denied.length, cases.length)
+    await session.end()
+  })
+
+  test("that takes a right away lets no lease of it be renewed", async () => {
+    const agent = await ground.enrolled("bot")
+    const session = await agent.open({ purpose: "answer" })
+    const { id } = await session.lease("kb", read)
+    const renew = () => agent.transport.json({ method: "POST", path: `/v1/credentials/leases/${id}/renewal` })
+    await renew()
+    await ground.apply(changed(({ policies }) => policies.splice(0, 1)))
+    await assert.rejects(renew(), { code: "denied-by-policy" })
+    await ground.apply(ground.document)
+    await renew()
     await session.end()
   })
 

@@ -9,7 +9,7 @@ import { until } from "./fixtures/until.ts"
 const gone = /terminating connection|Connection terminated|not queryable|Client has encountered/
 const read = { operation: "read" }
 
-describe("after a session's end", () => {
+describe("after a session's end", { timeout: 120_000 }, () => {
   let ground: Ground
   let agent: Safeconduct
   before(async () => {

@@ -7,7 +7,7 @@ import { connected } from "./fixtures/resource.ts"
 
 type Ready = { session: string; settings: pg.ClientConfig & { user: string } }
 
-describe("an agent's process that goes", { concurrency: true, timeout: 30_000 }, () => {
+describe("an agent's process that goes", { concurrency: true, timeout: 60_000 }, () => {
   let ground: Ground
   before(async () => {
     ground = await openGround()

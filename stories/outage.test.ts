@@ -1,0 +1,113 @@
+import assert from "node:assert/strict"
+import { join } from "node:path"
+import { after, before, describe, test } from "node:test"
+import type { Safeconduct } from "@safeconduct/sdk"
+import { type Ground, openGround } from "./fixtures/ground.ts"
+import { type Connection, connected, startCluster, watchCut } from "./fixtures/resource.ts"
+import { until } from "./fixtures/until.ts"
+
+const purposes = {
+  brief: { hardEndSeconds: 4, leaseSeconds: 30 },
+  busy: { lifetimeSeconds: 30, leaseSeconds: 3 },
+  answer: {},
+}
+const read = { operation: "read" }
+
+describe("while our own database is down", { timeout: 60_000 }, () => {
+  let ground: Ground
+  before(async () => {
+    ground = await openGround({ purposes, agents: ["bot", "suspect"] })
+  })
+  after(() => ground?.[Symbol.asyncDispose]())
+
+  /** A session with a lease, and a connection that somebody has made with it. */
+  async function atWork(agent: Safeconduct, purpose: string) {
+    const session = await agent.open({ purpose })
+    const { settings, expiresAt } = await session.lease("kb", read)
+    const connection = await connected({ ...settings, password: settings.password })
+    return {
+      session,
+      settings,
+      connection,
+      dueMs: expiresAt.getTime(),
+      cut: watchCut(ground.ownerUrls["kb"]!, settings.user),
+    }
+  }
+  const health = async () => {
+    const answer = await fetch(`${ground.first.opsUrl}/readyz`)
+    return { status: answer.status, text: await answer.text() }
+  }
+  const isAlive = async (connection: Connection) => (await connection.query("select 1")).rowCount === 1
+
+  test("what ends by time or on command is cut in time, and all is recorded once it is back", async (t) => {
+    const [agent, suspect] = await Promise.all([ground.enrolled("bot"), ground.enrolled("suspect")])
+    const expiring = await atWork(agent, "brief")
+    const renewing = await atWork(agent, "busy")
+    const ending = await atWork(agent, "answer")
+    const stopping = await atWork(suspect, "answer")
+    const { port } = ground.own
+    await ground.own.stop()
+
+    const down = await health()
+    assert.equal(down.status, 503)
+    assert.match(down.text, /"name":"database","problem":"[^"]/)
+    assert.equal((await fetch(`${ground.first.opsUrl}/livez`)).status, 200)
+    // Giving fails closed.
+    const ask = (path: string, body: object) => agent.transport.json({ method: "POST", path, body, maxAttempts: 1 })
+    const action = { type: "credential", resource: "kb", operation: "read" }
+    await assert.rejects(ask("/v1/actions", { session: ending.session.id, action }), { code: "store-unavailable" })
+    await assert.rejects(ask("/v1/sessions", { purpose: "answer" }), { code: "store-unavailable" })
+    for (const { connection } of [expiring, ending, stopping]) assert.ok(await isAlive(connection))
+
+    // Taking away does not wait for the log.
+    const began = performance.now()
+    const path = `/v1/sessions/${ending.session.id}`
+    await assert.rejects(agent.transport.json({ method: "DELETE", path, maxAttempts: 1 }), {
+      code: "store-unavailable",
+    })
+    const suspension = { method: "POST", path: "/v1/agents/suspect/suspension", body: { reason: "a test" } } as const
+    await assert.rejects(ground.operator.json({ ...suspension, maxAttempts: 1 }), { code: "store-unavailable" })
+    const endedMs = (await ending.connection.lost) - began
+    const suspendedMs = (await stopping.connection.lost) - began
+    t.diagnostic(
+      `on command: session ended, cut after ${endedMs.toFixed(0)} ms, agent suspended after ${suspendedMs.toFixed(0)} ms`,
+    )
+
+    for (const [what, { cut, dueMs, connection, settings }] of Object.entries({
+      "hard end": expiring,
+      "lease's end": renewing,
+    })) {
+      const { firstGoneMs } = await cut
+      await connection.lost
+      t.diagnostic(`by time: cut ${Math.round(firstGoneMs - dueMs)} ms after its ${what}`)
+      assert.ok(firstGoneMs >= dueMs && firstGoneMs - dueMs <= 250, what)
+      await assert.rejects(connected(settings), { code: "28P01" })
+    }
+    const { rows } = await ground.owners["kb"]!.query("select rolname from pg_roles where rolname like 'sc\\_%'")
+    assert.deepEqual(rows, [])
+
+    const backMs = performance.now()
+    await using _ = await startCluster(join(ground.folder, "own"), 18, port)
+    await until("the server to be ready again", async () => (await health()).status === 200)
+    t.diagnostic(`ready again ${(performance.now() - backMs).toFixed(0)} ms after the database was told to start`)
+    const next = await atWork(agent, "answer")
+    assert.ok(await isAlive(next.connection))
+    await next.session.end()
+
+    const ends = [
+      [expiring, "credentials.lease-expired", "expired"],
+      [renewing, "credentials.lease-expired", "expired"],
+      [ending, "credentials.lease-revoked", "session-ended"],
+      [stopping, "credentials.lease-revoked", "agent-suspended"],
+    ] as const
+    for (const [{ session, settings }, event, why] of ends) {
+      const { leaf } = await ground.recorded(session.id, event)
+      assert.deepEqual([leaf.data!.role, leaf.data!.why], [settings.user, why])
+    }
+    await ground.recorded(expiring.session.id, "sessions.expired")
+    // Nobody was told that these two were done; whoever asks again is.
+    await ending.session.end().catch(() => undefined)
+    await ground.operator.json(suspension)
+    await ground.recorded(stopping.session.id, "sessions.ended")
+  })
+})
