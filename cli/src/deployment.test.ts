@@ -229,7 +229,7 @@ test("prepare prints statements that a DBA can read, and runs nothing", async ()
   const args = ["credentials", "postgres", "prepare", "kb", "--file", "configuration.yaml"]
   const { code, stdout } = await run(args)
   assert.equal(code, 0)
-  assert.match(stdout, /grant pg_signal_backend to "safeconduct";/)
+  assert.match(stdout, /grant pg_signal_backend, pg_read_all_stats to "safeconduct";/)
   assert.equal((await run([...args.slice(0, 3), "nowhere", ...args.slice(4)])).code, 3)
   assert.equal((await run([...args, "--apply", "--admin-url", "postgres://dba:secret@db/kb"])).code, 2)
 })
