@@ -104,32 +104,34 @@ for (const version of [15, 18] as const) {
     const storm = async (dba: LabClient) => {
       const issued = await server.lease()
       const credential = issued.credential.reveal()
-      let [reached, isOver] = [0, false]
+      const reached = Promise.withResolvers<void>()
+      let isOver = false
       const reconnect = async () => {
         while (!isOver) {
           const client = await at.lab.lease(credential).catch(() => null)
           if (client === null) continue
-          reached++
+          reached.resolve()
           await client.query("select pg_sleep(10)").catch(() => undefined)
           await client.end().catch(() => undefined)
         }
       }
       const storming = [reconnect(), reconnect()]
-      while (reached === 0) await new Promise(setImmediate)
+      await reached.promise
       await server.credentials.revoke(issued.lease.id, "released")
+      // The account is dropped: only logins that are under way can still become a connection.
+      isOver = true
       const lease = await server.credentials.settled(issued.lease.id)
       const { rows } = await dba.query("select pid from pg_stat_activity where usesysid = $1::oid", [lease.roleOid])
-      isOver = true
       await Promise.all(storming)
       assert.deepEqual([lease.state, rows], ["revoked", []])
       rounds++
     }
-    // Ten at a time: each waits for a read-back of 250 ms.
+    // Twenty at a time: each waits for a read-back of 250 ms.
     const inTurn = async () => {
       await using dba = await at.lab.dba()
-      for (let round = 0; round < 20; round++) await storm(dba)
+      for (let round = 0; round < 10; round++) await storm(dba)
     }
-    await Promise.all(Array.from({ length: 10 }, inTurn))
+    await Promise.all(Array.from({ length: 20 }, inTurn))
     assert.equal(rounds, 200)
   })
 }
