@@ -26,11 +26,22 @@ export type Listening = AsyncDisposable & {
 /** PEM: private key, and the chain with the leaf first. */
 export type TlsIdentity = { key: string; certificates: string }
 
-/**
- * How long a client may take for its handshake, its headers and a whole request, how often that is looked at, how long
- * an idle connection is kept, and how many connections one listener holds.
- */
-const LIMITS = {
+/** What every listener is made of. */
+export type ListenerParts = { app: Application; at: Reserved; log: Log; limits?: Partial<Limits> }
+
+/** What a client may take of a listener; times in milliseconds. */
+export type Limits = {
+  handshakeMs: number
+  headersMs: number
+  requestMs: number
+  /** How often the two above are looked at. */
+  lookMs: number
+  /** An idle connection is kept so long. */
+  keepAliveMs: number
+  connections: number
+}
+
+const LIMITS: Limits = {
   handshakeMs: 10_000,
   headersMs: 10_000,
   requestMs: 30_000,
@@ -64,12 +75,10 @@ export async function reserve({ host, port }: { host: string; port: number }): P
  * carry a judgement that is no longer true.
  */
 export function listenTls(
-  app: Application,
-  at: Reserved,
-  identity: TlsIdentity,
-  roots: string[],
-  log: Log,
+  parts: ListenerParts & { identity: TlsIdentity; roots: string[] },
 ): Listening & Required<Pick<Listening, "setIdentity">> {
+  const { app, identity, roots, log } = parts
+  const limits = { ...LIMITS, ...parts.limits }
   // All of it again on each renewal: Node forgets what is not said, and would hand out tickets from then on.
   const contextOf = ({ key, certificates }: TlsIdentity) => ({
     key,
@@ -79,11 +88,11 @@ export function listenTls(
     minVersion: "TLSv1.3" as const,
     secureOptions: constants.SSL_OP_NO_TICKET,
   })
-  const asking = { requestCert: true, rejectUnauthorized: false, handshakeTimeout: LIMITS.handshakeMs }
-  const options = { ...contextOf(identity), ...asking, ...requestLimits }
+  const asking = { requestCert: true, rejectUnauthorized: false, handshakeTimeout: limits.handshakeMs }
+  const options = { ...contextOf(identity), ...asking, ...timesOf(limits) }
   const server = createTlsServer(options, requestListener(app, log))
   server.on("tlsClientError", (error) => log.debug("handshake failed", { error: error.message }))
-  return { ...open(server, at, log), setIdentity: (renewed) => server.setSecureContext(contextOf(renewed)) }
+  return { ...open(server, parts, limits), setIdentity: (renewed) => server.setSecureContext(contextOf(renewed)) }
 }
 
 /** The chain with its roots: whoever enrols knows no root yet, only the hash of one, and has to be shown it. */
@@ -92,15 +101,18 @@ function presented(certificates: string, roots: readonly string[]): string {
 }
 
 /** A plain HTTP listener; only for loopback, or behind a TLS proxy on the same host. */
-export function listenPlain(app: Application, at: Reserved, log: Log): Listening {
-  return open(createPlainServer(requestLimits, requestListener(app, log)), at, log)
+export function listenPlain(parts: ListenerParts): Listening {
+  const limits = { ...LIMITS, ...parts.limits }
+  return open(createPlainServer(timesOf(limits), requestListener(parts.app, parts.log)), parts, limits)
 }
 
-const requestLimits = {
-  headersTimeout: LIMITS.headersMs,
-  requestTimeout: LIMITS.requestMs,
-  connectionsCheckingInterval: LIMITS.lookMs,
-  keepAliveTimeout: LIMITS.keepAliveMs,
+function timesOf(limits: Limits) {
+  return {
+    headersTimeout: limits.headersMs,
+    requestTimeout: limits.requestMs,
+    connectionsCheckingInterval: limits.lookMs,
+    keepAliveTimeout: limits.keepAliveMs,
+  }
 }
 
 function requestListener(app: Application, log: Log) {
@@ -112,8 +124,8 @@ function requestListener(app: Application, log: Log) {
   })
 }
 
-function open(server: Server | TlsServer, at: Reserved, log: Log): Listening {
-  server.maxConnections = LIMITS.connections
+function open(server: Server | TlsServer, { at, log }: ListenerParts, { connections }: Limits): Listening {
+  server.maxConnections = connections
   const sockets = new Set<Socket>()
   server.on("connection", (socket: Socket) => {
     sockets.add(socket)

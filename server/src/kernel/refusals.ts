@@ -12,6 +12,8 @@ type Meaning = {
 
 const bad: Meaning = { status: 400, oauth: "invalid_request", exit: 2, isRetryable: false }
 const denied: Meaning = { status: 403, oauth: "access_denied", exit: 5, isRetryable: false }
+/** RFC 6749 §5.2 has no access_denied at the token endpoint. */
+const unauthorized: Meaning = { ...denied, oauth: "unauthorized_client", exit: 4 }
 const unauthenticated: Meaning = { status: 401, oauth: "invalid_client", exit: 4, isRetryable: false }
 const missing: Meaning = { status: 404, oauth: "invalid_request", exit: 3, isRetryable: false }
 const conflict: Meaning = { status: 409, oauth: "invalid_request", exit: 1, isRetryable: false }
@@ -45,9 +47,9 @@ export const refusals = {
   "svid-invalid": unauthenticated,
   "svid-expired": unauthenticated,
   "identity-unknown": unauthenticated,
-  "agent-suspended": { ...denied, exit: 4 },
-  "agent-retired": { ...denied, exit: 4 },
-  "wrong-role": { ...denied, exit: 4 },
+  "agent-suspended": unauthorized,
+  "agent-retired": unauthorized,
+  "wrong-role": unauthorized,
   "join-token-invalid": unauthenticated,
   "key-already-enrolled": conflict,
   "csr-invalid": bad,

@@ -25,9 +25,10 @@ export function openListeners({ ports, rooms, identity, routes }: ListenersParts
   const application = (listener: Listener) =>
     createApplication({ listener, routes, limiter, log, ...(listener === "agents" ? { peers, tokens } : {}) })
   const stack = new AsyncDisposableStack()
-  const opened = stack.use(listenTls(application("agents"), ports.agents, identity.current, agents.roots(), log))
+  const tls = { identity: identity.current, roots: agents.roots() }
+  const opened = stack.use(listenTls({ app: application("agents"), at: ports.agents, log, ...tls }))
   identity.onRenewed((renewed) => opened.setIdentity(renewed))
-  stack.use(listenPlain(application("web"), ports.web, log))
-  stack.use(listenPlain(application("ops"), ports.ops, log))
+  stack.use(listenPlain({ app: application("web"), at: ports.web, log }))
+  stack.use(listenPlain({ app: application("ops"), at: ports.ops, log }))
   return stack
 }
