@@ -12,8 +12,8 @@ test("both SVIDs carry a TLS 1.3 handshake, and the chain that the server sees i
   const holder = await enrolAgent(server, "a")
   const { key, certificates } = await server.agents.serverIdentity({ dns: ["localhost"], ips: ["127.0.0.1"] })
   // As the agents' listener: Node proves the key and authorizes nobody.
-  const asking = { ca: [], requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.3" } as const
-  const listener = createServer({ key, cert: certificates, ...asking })
+  const asking = { ca: [], requestCert: true, rejectUnauthorized: false }
+  const listener = createServer({ key, cert: certificates, ...asking, minVersion: "TLSv1.3" })
   listener.listen(0, "127.0.0.1")
   await once(listener, "listening")
   const accepted = once(listener, "secureConnection") as Promise<[TLSSocket]>
