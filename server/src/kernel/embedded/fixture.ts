@@ -57,7 +57,10 @@ export async function startElsewhere(
   child.stderr.on("data", (chunk: Buffer) => {
     errors += chunk.toString()
   })
-  const closed = once(child, "close")
+  // A Node that the other user cannot reach is no child at all.
+  const closed = once(child, "close").catch((error: Error) => {
+    errors += error.message
+  })
   const line = await firstLine(child.stdout)
   if (line === null) {
     await closed
