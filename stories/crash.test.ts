@@ -3,9 +3,10 @@ import { randomUUID } from "node:crypto"
 import { after, before, describe, test } from "node:test"
 import type { Safeconduct, Session } from "@safeconduct/sdk"
 import { verifyLog } from "@safeconduct/tlog"
-import { type Ground, openGround, type Server, type Standby } from "./fixtures/ground.ts"
+import { type Ground, openGround } from "./fixtures/ground.ts"
 import { openPassage, type Passage } from "./fixtures/passage.ts"
 import { connected } from "./fixtures/resource.ts"
+import type { Server, Standby } from "./fixtures/servers.ts"
 import { until } from "./fixtures/until.ts"
 
 type Leased = { lease: { id: string }; credential: { user: string; password: string } }

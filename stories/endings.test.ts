@@ -3,7 +3,7 @@ import { after, before, describe, test } from "node:test"
 import type { Lease, Safeconduct } from "@safeconduct/sdk"
 import pg from "pg"
 import { type Ground, openGround } from "./fixtures/ground.ts"
-import { type Connection, connected } from "./fixtures/resource.ts"
+import { type Connection, connected, isLoginRefused } from "./fixtures/resource.ts"
 import { until } from "./fixtures/until.ts"
 
 const gone = /terminating connection|Connection terminated|not queryable|Client has encountered/
@@ -78,7 +78,7 @@ describe("after a session's end", { timeout: 120_000 }, () => {
       await assert.rejects(plain.query("select 1"), gone)
       await assert.rejects(cursor.query("fetch 1 from faqs"), gone)
       await assert.rejects(acting.query("select * from faq"), gone)
-      await assert.rejects(connected(settings), { code: "28P01" })
+      await assert.rejects(connected(settings), isLoginRefused)
       assert.ok(Math.max(...lost) - began < 1_000)
       const roles = await ground.owners[resource]!.query("select from pg_roles where oid = $1::oid", [oid])
       assert.equal(roles.rowCount, 0)
