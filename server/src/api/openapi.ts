@@ -35,7 +35,7 @@ export function openApiOf(routes: readonly AnyRoute[], version: string): Schema 
       securitySchemes: {
         mutualTLS: { type: "mutualTLS", description: "An X.509-SVID of this trust domain, TLS 1.3." },
       },
-      schemas: { Problem: problemSchema(), OAuthError: oauthErrorSchema() },
+      schemas: { Problem: problemSchema(), OAuthError: oauthErrorSchema(), Json: { description: "Any JSON value." } },
       responses: {
         Problem: {
           description: "Refused: a stable code, and what to do about it (RFC 9457).",
@@ -111,9 +111,24 @@ function queryParameters(query: z.ZodType | undefined): Schema[] {
 
 /** JSON Schema 2020-12, which OpenAPI 3.1 embeds as it is. What JSON cannot describe becomes the schema that allows all. */
 function jsonSchema(schema: z.ZodType, io: "input" | "output"): Schema {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any", target: "draft-2020-12" })
-  return JSON.parse(JSON.stringify(rest)) as Schema
+  const { $schema: _, $defs, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: "any", target: "draft-2020-12" })
+  // A reference is read from the document's root, where `$defs` of a schema inside are not.
+  const names = Object.entries($defs ?? {}).map(([name, definition]) => {
+    if (JSON.stringify(definition).replaceAll(name, "") === anyJson) return name
+    throw new Error("a schema that refers to itself needs a place in components")
+  })
+  const text = JSON.stringify(rest)
+  return JSON.parse(names.reduce((all, name) => all.replaceAll(`#/$defs/${name}`, ANY_JSON), text)) as Schema
 }
+
+/** Where the document has what may be any JSON value. */
+const ANY_JSON = "#/components/schemas/Json"
+
+/** What zod makes of `z.json()`, without its name for it. */
+const anyJson = JSON.stringify(z.toJSONSchema(z.object({ value: z.json() })).$defs?.["__schema0"]).replaceAll(
+  "__schema0",
+  "",
+)
 
 /** `/v1/sessions/{id}/renewal` and POST become `postSessionsByIdRenewal`: stable, because it is made of what is. */
 function operationId({ method, path }: AnyRoute): string {

@@ -9,12 +9,15 @@ import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
 
-/** The whole configuration as `apply` sends it; each room checks its own part. */
+/**
+ * The whole configuration as `apply` sends it; each room checks its own part. Every part has to be there: one that was
+ * left out by mistake would retire every agent.
+ */
 export const documentSchema = z.strictObject({
-  purposes: named.default({}),
-  resources: named.default({}),
-  agents: named.default({}),
-  policies: z.array(z.strictObject({ file: z.string().max(300), text: z.string() })).default([]),
+  purposes: named,
+  resources: named,
+  agents: named,
+  policies: z.array(z.strictObject({ file: z.string().max(300), text: z.string() })),
 })
 
 /** A configuration that did not come over HTTP, where the schema stands in front. Throws `policy-invalid`. */
