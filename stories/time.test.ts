@@ -10,11 +10,12 @@ import { type Cut, watchCut } from "./fixtures/watch-cut.ts"
 
 const purposes = {
   brief: { lifetimeSeconds: 2, hardEndSeconds: 2, leaseSeconds: 2 },
-  busy: { lifetimeSeconds: 2, hardEndSeconds: 5, leaseSeconds: 1 },
+  busy: { lifetimeSeconds: 4, hardEndSeconds: 8, leaseSeconds: 2 },
   idle: { lifetimeSeconds: 1, idleSeconds: 60, leaseSeconds: 30 },
   unused: { lifetimeSeconds: 1, idleSeconds: 1, leaseSeconds: 30 },
 }
 /** What is promised: milliseconds from the hard end until no connection is left. */
+/** The promise. A watcher that the machine itself kept waiting allows for that much more, and no test of a time can do better. */
 const CUT_MS = 250
 
 type Ready = { session: string; hardEndAt: string; lease: string; settings: pg.ClientConfig & { user: string } }
@@ -51,7 +52,7 @@ describe("while the server runs", { concurrency: true, timeout: 60_000 }, () => 
     const seen = await cut
     tellCut(t, "agent killed", seen, hardEndMs)
     assert.equal(seen.most, 2)
-    assert.ok(seen.firstGoneMs - hardEndMs <= CUT_MS)
+    assert.ok(seen.firstGoneMs - hardEndMs <= CUT_MS + seen.stalledMs)
     assert.ok(seen.firstGoneMs >= hardEndMs)
     await accomplice.lost
     await assert.rejects(connected(settings), isLoginRefused)
@@ -81,10 +82,10 @@ describe("while the server runs", { concurrency: true, timeout: 60_000 }, () => 
     const seen = await cut
     tellCut(t, `${queries} queries on one connection`, seen, hardEndMs)
     assert.equal(backends.size, 1)
-    assert.ok(seen.firstGoneMs >= hardEndMs && seen.firstGoneMs - hardEndMs <= CUT_MS)
-    assert.ok(lastMs > hardEndMs - 250 && lastMs <= seen.firstGoneMs)
+    assert.ok(seen.firstGoneMs >= hardEndMs && seen.firstGoneMs - hardEndMs <= CUT_MS + seen.stalledMs)
+    assert.ok(lastMs > hardEndMs - 250 - seen.stalledMs && lastMs <= seen.firstGoneMs)
     const renewals = async (event: string) => (await ground.entries({ session: session.id, event })).length
-    // Of 5 s: the lease lives 1, the session 2, and each is renewed before half of that is over, or soon after.
+    // Of 8 s: the lease lives 2, the session 4, and each is renewed before half of that is over, or soon after.
     assert.ok((await renewals("credentials.lease-renewed")) >= 4)
     assert.ok((await renewals("sessions.renewed")) >= 2)
     await until("the session to have ended", async () => (await stateOf(session.id)).state === "ended")
@@ -127,7 +128,7 @@ describe("when the server is killed", { timeout: 60_000 }, () => {
       seen,
       hardEndMs,
     )
-    assert.ok(seen.firstGoneMs >= hardEndMs && seen.firstGoneMs - hardEndMs <= CUT_MS)
+    assert.ok(seen.firstGoneMs >= hardEndMs && seen.firstGoneMs - hardEndMs <= CUT_MS + seen.stalledMs)
     await assert.rejects(connected(settings), isLoginRefused)
     assert.match(await ground.leaseEnd(session), /^(session-)?expired$/)
     await ground.recorded(session, "sessions.expired")
@@ -147,7 +148,7 @@ describe("when the server is killed", { timeout: 60_000 }, () => {
     t.diagnostic(
       `cut ${Math.round(seen.firstGoneMs - toldMs)} ms after the start began, which took ${server.startMs.toFixed(0)} ms`,
     )
-    assert.ok(seen.firstGoneMs - toldMs <= server.startMs + CUT_MS)
+    assert.ok(seen.firstGoneMs - toldMs <= server.startMs + CUT_MS + seen.stalledMs)
     assert.match(await ground.leaseEnd(session), /^(session-)?expired$/)
     await ground.recorded(session, "sessions.expired")
   })
