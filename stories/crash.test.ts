@@ -71,11 +71,11 @@ describe("a server killed", { timeout: 120_000 }, () => {
     ).rows
   const hasAccount = async (name: string) =>
     (await ground.owners["kb"]!.query("select from pg_roles where rolname = $1", [name])).rowCount === 1
-  /** What nobody confirmed for a minute, and what a silent server claimed 15 seconds ago, is anybody's: that time passes. */
+  /** What nobody confirmed for a minute, and what a silent server claimed 5 seconds ago, is anybody's: that time passes. */
   const letTimePass = () =>
     ground.ours.query(
       `update credentials.leases set intended_at = intended_at - interval '1 minute',
-              claimed_until = claimed_until - interval '15 seconds'
+              claimed_until = claimed_until - interval '5 seconds'
         where id in (select id from credentials.leases where state in ('intended', 'revoking') for update skip locked)`,
     )
   const letDeadlinesPass = () => ground.ours.query("update audit.intents set deadline = now()")

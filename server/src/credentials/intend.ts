@@ -4,7 +4,7 @@ import { notConfigured } from "./desks.ts"
 import { draftOf, hasEnded, type Lease, roleName } from "./lease.ts"
 import type { Limits } from "./part.ts"
 import type { Room } from "./room.ts"
-import { insertIntent, lockLedger, type Standing } from "./store.ts"
+import { insertIntent, lockLedger, releaseKey, type Standing } from "./store.ts"
 
 /** What the gate allowed: a credential for one operation, in one session. */
 export type Intention = {
@@ -40,7 +40,7 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
       }
       const id = newId("lease") as Id<"lease">
       await lockLedger(tx)
-      const { lease, standing } = await insertIntent(tx, {
+      const wanted = {
         id,
         session,
         agent: intention.caller.name,
@@ -54,7 +54,13 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         idempotencyKey: key,
         leaseSeconds: intention.leaseSeconds,
         hardEndAt: intention.hardEndAt,
-      })
+      }
+      let { lease, standing } = await insertIntent(tx, wanted)
+      if (lease !== null && standing.isReplay && wasNeverMade(lease)) {
+        // The caller was told to try again, and does: with the same key, and for another account.
+        await releaseKey(tx, lease.id)
+        ;({ lease, standing } = await insertIntent(tx, wanted))
+      }
       if (lease === null) throw refusalOf(standing, action.resource, part.limits)
       return standing.isReplay ? replayed(lease, intention) : { ...lease, isReplay: false }
     },
@@ -68,6 +74,11 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
       return [{ ...draft, action }]
     },
   }
+}
+
+/** A lease that nobody was ever given, and nobody will be. */
+function wasNeverMade({ state, liveAt }: Lease): boolean {
+  return liveAt === null && state !== "intended"
 }
 
 function replayed(lease: Lease, { action, caller }: Intention): Intended {

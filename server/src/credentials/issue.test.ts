@@ -154,6 +154,26 @@ test("an operation whose group role is gone leaves nothing, and says that the re
   await dba.end()
 })
 
+test("a request whose account could not be made is answered with another when it is repeated", async () => {
+  await using at = await testDeployment()
+  const server = await at.serve()
+  const dba = await at.lab.dba()
+  const group = at.lab.spec.groups[0]!.role
+  const intention = intentionOf({ idempotencyKey: "again" })
+  await dba.query(`alter role ${at.lab.spec.account} nocreaterole`)
+  await assert.rejects(server.lease(intention), refused("resource-unavailable"))
+  await dba.query(`alter role ${at.lab.spec.account} createrole`)
+  const { lease, credential } = await server.lease(intention)
+  assert.equal(lease.state, "live")
+  assert.ok(credential.reveal()["password"])
+  const members = await dba.query("select from pg_auth_members where roleid = $1::regrole and member = $2::regrole", [
+    group,
+    lease.roleName,
+  ])
+  assert.equal(members.rowCount, 1)
+  await dba.end()
+})
+
 test("no way of printing a lease or what was issued shows the password", async () => {
   await using at = await testDeployment()
   const server = await at.serve()

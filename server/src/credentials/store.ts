@@ -5,8 +5,8 @@ import type { Resource } from "./part.ts"
 
 /** States in which something of the lease may stand at the resource. */
 const OPEN = "('intended', 'live', 'revoking', 'stuck')"
-/** A server that claimed a revocation and fell silent is succeeded after this. */
-const CLAIM = "interval '15 seconds'"
+/** A server that claimed a revocation and fell silent is succeeded after this; one that is only slow is helped, at no harm. */
+const CLAIM = "interval '5 seconds'"
 const CLAIMED = `state = case when state = 'stuck' then 'stuck' else 'revoking' end, claimed_until = now() + ${CLAIM}`
 /** An intent that was not confirmed by then never will be. */
 const INTENT_DEADLINE = "interval '60 seconds'"
@@ -26,7 +26,7 @@ export async function lockLedger(tx: Queryable): Promise<void> {
   locked.add(tx)
 }
 
-/** What stood in the way of an intent, if anything did: open leases of the resource and of the session there, and a root. */
+/** What stood in the way of an intent, if anything did. */
 export type Standing = { leases: number; own: number; isConfigured: boolean; isReplay: boolean | null }
 
 /**
@@ -73,6 +73,11 @@ export async function insertIntent(
   )
   const { leases, own, isConfigured, isReplay, ...found } = row!
   return { lease: isReplay === null ? null : found, standing: { leases, own, isConfigured, isReplay } }
+}
+
+/** Lets another lease be made for the request that this one failed. */
+export async function releaseKey(tx: Queryable, id: string): Promise<void> {
+  await tx.query("update credentials.leases set idempotency_key = idempotency_key || ' of ' || id where id = $1", [id])
 }
 
 /** Null when there is no such lease. */
@@ -132,7 +137,7 @@ export async function claim(db: Queryable, id: string, why: string): Promise<voi
 /** Claims a lease whose time is over. Returns it as it is now, claimed or not: renewed elsewhere, or already ending. */
 export async function claimIfDue(db: Queryable, id: string): Promise<{ isClaimed: boolean; lease: Lease | null }> {
   const claimed = await db.query<Lease>(
-    `update credentials.leases l set state = 'revoking', ending = coalesce(ending, 'expired'), claimed_until = now() + ${CLAIM}
+    `update credentials.leases l set ${CLAIMED}, ending = coalesce(ending, 'expired')
       where id = $1 and state in ('live', 'intended') and expires_at <= clock_timestamp() returning ${COLUMNS}`,
     [id],
   )
@@ -167,13 +172,13 @@ export async function claimDue(db: Queryable, limit: number): Promise<Lease[]> {
 
 /** Counts a failed try; from `stuckAfter` on the lease is stuck. `isNew` when this try made it so. */
 export async function countFailure(tx: Queryable, id: string, stuckAfter: number) {
-  const [row] = await tx.query<{ attempts: number; is_new: boolean }>(
+  const [row] = await tx.query<{ attempts: number; isNew: boolean }>(
     `update credentials.leases set attempts = attempts + 1, claimed_until = now() + ${CLAIM},
             state = case when attempts + 1 >= $2 then 'stuck' else 'revoking' end
-      where id = $1 and state in ${OPEN} returning attempts, attempts = $2 as is_new`,
+      where id = $1 and state in ${OPEN} returning attempts, attempts = $2 as "isNew"`,
     [id, stuckAfter],
   )
-  return row === undefined ? null : { attempts: row.attempts, isNew: row.is_new }
+  return row ?? null
 }
 
 /** The end: nothing is left at the resource. Null when another server wrote it first. */
@@ -258,9 +263,7 @@ export type RootRow = { resource: string; username: string; sealed: string; seal
 
 /** Every account that we hold. */
 export async function readRoots(db: Queryable): Promise<RootRow[]> {
-  return await db.query<RootRow>(
-    `select resource, username, sealed, sealed_pending as "sealedPending" from credentials.roots`,
-  )
+  return await db.query(`select resource, username, sealed, sealed_pending as "sealedPending" from credentials.roots`)
 }
 
 /** Holds the account from now on; `rotating` while it has a pending password. */
@@ -280,11 +283,8 @@ export async function dropRoots(tx: Queryable, resources: readonly string[]): Pr
 
 /** True when no server changes this root now; keeps it so until the transaction ends. */
 export async function tryLockRoot(tx: Queryable, resource: string): Promise<boolean> {
-  const [row] = await tx.query<{ locked: boolean }>(
-    "select pg_try_advisory_xact_lock(hashtext('credentials.roots'), hashtext($1)) as locked",
-    [resource],
-  )
-  return row!.locked
+  const text = "select pg_try_advisory_xact_lock(hashtext('credentials.roots'), hashtext($1)) as locked"
+  return (await tx.query<{ locked: boolean }>(text, [resource]))[0]!.locked
 }
 
 /** Begins a round of comparing a resource with the ledger; false when a server did so less than `everyMs` ago. */
