@@ -28,6 +28,7 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
     )
     throw error
   }
+  // A crash here leaves a replay's entry, whose outcome audit's sweep calls missing; the lease has its own.
   if (isReplay) await finish(rooms, caller, permit, "gate.action-succeeded", { lease: id, replay: true })
   return { ...permit, handed }
 }

@@ -11,13 +11,15 @@ export type Action = {
   arguments: { [name: string]: Json }
 }
 
-const name = z.string().min(1).max(200)
+// As details may name them (sessions): what no configuration can hold is not recorded for good, it may be somebody's name.
+const resource = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/, "must be the name of a resource")
+const operation = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_./-]{0,199}$/, "must be the name of an operation")
 
 /** An action as it arrives; unknown fields are refused. */
 export const actionSchema = z.strictObject({
   type: z.enum(["tool", "sql", "http", "credential", "delegate"]),
-  resource: name,
-  operation: name,
+  resource,
+  operation,
   arguments: z.record(z.string().max(200), z.json()).default({}),
 })
 

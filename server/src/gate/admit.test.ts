@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { refusalCode } from "#kernel"
 import { act } from "./act.ts"
+import { actionSchema } from "./action.ts"
 import { admit } from "./admit.ts"
 import { before, document, openTestGate, permit, readKb } from "./fixture.ts"
 import { setAgentState } from "./stop.ts"
@@ -73,6 +74,18 @@ describe("the gate admits", () => {
     const second = await admit(rooms, bot, ask(session.id, action))
     assert.notEqual(first.action.digest, second.action.digest)
     assert.equal(JSON.stringify(await gate.entries()).includes("the-secret-word"), false)
+  })
+
+  test("an action that no configuration could name is no action, and is not recorded", () => {
+    for (const more of [
+      { resource: "ada@example.org" },
+      { operation: "a b" },
+      { resource: "" },
+      { operation: "../x" },
+    ]) {
+      assert.equal(actionSchema.safeParse({ ...readKb, ...more }).success, false, JSON.stringify(more))
+    }
+    assert.equal(actionSchema.safeParse({ ...readKb, type: "http", operation: "GET/v1/x" }).success, true)
   })
 
   test("a session of another instance is unknown, and one that ended is over", async () => {

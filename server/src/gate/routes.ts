@@ -17,7 +17,7 @@ const seconds = z
   .min(1)
   .max(30 * 86_400)
 const openSchema = z.strictObject({
-  purpose: z.string().min(1).max(200),
+  purpose: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "must be the name of a purpose"),
   lifetimeSeconds: seconds.optional(),
   hardEndSeconds: seconds.optional(),
 })

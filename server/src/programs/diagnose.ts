@@ -3,7 +3,7 @@ import { openDatabase, pendingMigrations, Refusal } from "#kernel"
 import { type Configuration, readConfiguration, type SettingName, shown } from "./configuration.ts"
 import { readKeyEncryptionKey } from "./files.ts"
 import { allMigrations } from "./rooms.ts"
-import { readServerVersion } from "./store.ts"
+import { requireVersion } from "./store.ts"
 
 /** One thing that doctor looked at: what it found, and what to do when it is not well. */
 export type Diagnosis = { what: string; isWell: boolean; found: string; fix: string | null }
@@ -45,8 +45,7 @@ async function lookAtDatabase(configuration: Configuration): Promise<Diagnosis[]
   await using database = openDatabase({ url: configuration.databaseUrl, maxConnections: 1 })
   const fix = "Check DATABASE_URL, and that PostgreSQL runs and lets this role in."
   const reach = await look("database", fix, async () => {
-    const version = await readServerVersion(database)
-    if (Number.parseInt(version, 10) < 15) throw new Error(`PostgreSQL ${version} is older than 15`)
+    const version = await requireVersion(database)
     return `PostgreSQL ${version} at ${shown("databaseUrl", configuration.databaseUrl)}`
   })
   if (!reach.isWell) return [reach]

@@ -6,11 +6,13 @@ import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { createLogKey } from "#audit"
 import { apply, parseDocument } from "#gate"
-import { base64url, silentLog } from "#kernel"
+import { base64url, type Queryable, silentLog } from "#kernel"
 import { diagnose } from "./diagnose.ts"
 import { caller, document, type TestDeployment, testDeployment } from "./fixture.ts"
+import { migrateAll } from "./migrate.ts"
 import { recoverOperator } from "./recover.ts"
 import { serve } from "./serve.ts"
+import { requireVersion } from "./store.ts"
 
 describe("serve", { timeout: 60_000 }, () => {
   let deployment: TestDeployment
@@ -46,6 +48,14 @@ describe("serve", { timeout: 60_000 }, () => {
     })
     const found = (await diagnose({ ...flagsOf(bare) }, {})).find(({ what }) => what === "migrations")
     assert.deepEqual([found?.isWell, found?.fix], [false, 'Run "safeconduct migrate" as the owner.'])
+  })
+
+  test("and migrate refuse a PostgreSQL that is older than 15", async () => {
+    const of = (version: string): Queryable => ({ query: async () => [{ version }] as never })
+    for (const old of ["9.6.24", "14.11", "8.3"]) await assert.rejects(requireVersion(of(old)), { code: "not-ready" })
+    for (const fine of ["15.0", "18.1 (Debian)", "19beta1"]) assert.equal(await requireVersion(of(fine)), fine)
+    assert.deepEqual(await migrateAll(deployment.configuration()), [], "migrated before")
+    await assert.rejects(migrateAll(deployment.configuration({ ownerUrl: "" })), { code: "invalid-request" })
   })
 
   test("refuses to run as the owner of the log", async () => {

@@ -25,6 +25,7 @@ import { openLogKey } from "./log-key.ts"
 import { takePorts, withPorts } from "./ports.ts"
 import { readinessChecks } from "./readiness.ts"
 import { allEvents, allMigrations } from "./rooms.ts"
+import { requireVersion } from "./store.ts"
 
 /** What serve needs: where everything is, and where to log. */
 export type ServeOptions = { configuration: Configuration; log: Log }
@@ -45,7 +46,7 @@ export interface Running extends AsyncDisposable {
 
 /**
  * Starts a server on a migrated database. Throws `invalid-request` without a database's URL, `not-ready` when migrations
- * are pending or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
+ * are pending, PostgreSQL is too old or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
  * as the database's owner or a superuser. Whatever it opened before it throws is closed again.
  */
 export async function serve({ configuration: given, log }: ServeOptions): Promise<Running> {
@@ -55,6 +56,7 @@ export async function serve({ configuration: given, log }: ServeOptions): Promis
   const configuration = withPorts(given, ports)
   const { trustDomain, issuer, agentsUrl } = configuration
   const database = stack.use(openDatabase({ url: configuration.databaseUrl, log }))
+  await requireVersion(database)
   await refusePending(database)
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
   const signer = await openLogKey(configuration)

@@ -1,4 +1,6 @@
-import type { Queryable } from "#kernel"
+import { type Queryable, Refusal } from "#kernel"
+
+const LEAST_VERSION = 15
 
 /** The database's time, out of a write that leaves nothing: proves that this role can write now, which a select would not. */
 export async function writeNothing(database: Queryable): Promise<Date> {
@@ -8,8 +10,10 @@ export async function writeNothing(database: Queryable): Promise<Date> {
   return row!.now
 }
 
-/** The server's version, such as `18.1`; of a database that may not be ours. */
-export async function readServerVersion(database: Queryable): Promise<string> {
+/** PostgreSQL's version, such as `18.1`. Throws `not-ready` for one that is too old to run on. */
+export async function requireVersion(database: Queryable): Promise<string> {
   const [row] = await database.query<{ version: string }>("select current_setting('server_version') as version")
-  return row!.version
+  const { version } = row!
+  if (Number.parseInt(version, 10) >= LEAST_VERSION) return version
+  throw new Refusal("not-ready", `PostgreSQL ${version} is too old; Safeconduct needs ${LEAST_VERSION} or newer.`)
 }
