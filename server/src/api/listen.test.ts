@@ -150,6 +150,16 @@ describe("the agents' listener", { timeout: 30_000 }, () => {
     for (const { socket } of [other, operator]) socket.destroy()
   })
 
+  test("refuses an operator whose rights ended on a connection that is kept", async () => {
+    const roles = ["auditor"] as const
+    const { ask, socket } = await server.connect(await server.enrol({ kind: "operator", name: "leaving", roles }))
+    await server.enrol({ kind: "operator", name: "staying", roles: ["admin"] })
+    assert.equal((await ask("GET", "/whoami")).status, 200)
+    await server.agents.retireOperator("leaving", "left", "server")
+    assert.equal((await ask("GET", "/whoami")).json?.["code"], "agent-retired")
+    socket.destroy()
+  })
+
   test("refuses an SVID that expired while its connection was kept, but for its renewal", async () => {
     await using brief = await listening({ svidSeconds: 2 })
     const holder = await brief.enrol({ kind: "agent", name: "bot" })

@@ -111,6 +111,32 @@ describe("the gate ends", { timeout: 30_000 }, () => {
     await until(() => resource.accounts.size === 0)
   })
 
+  test("no intent that is being written while the session's leases are marked slips past the mark", async () => {
+    const { session } = await gate.open()
+    const action = { id: "action_1", digest: "digest", type: "credential", resource: "kb", operation: "read" }
+    const { id, hardEndAt } = session
+    const wanted = {
+      session: id,
+      purpose: "answer",
+      caller: bot,
+      action,
+      idempotencyKey: null,
+      leaseSeconds: 60,
+      hardEndAt,
+    }
+    const { database } = gate.store
+    let marked: Promise<void> | undefined
+    await database.transaction(async (tx) => {
+      await rooms.credentials.intend(wanted).work!(tx)
+      marked = database.transaction((other) => rooms.credentials.marking(id, "session-ended").work!(other))
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    })
+    await marked
+    const [lease] = await rooms.credentials.leases({ session: id })
+    assert.deepEqual([lease?.state, lease?.ending], ["revoking", "session-ended"])
+    await rooms.credentials.revokeSession(id, "test")
+  })
+
   test("no session that was renewed since somebody called it overdue", async () => {
     const { session, account } = await working()
     for (const reason of ["lapsed", "expired"] as const) {
