@@ -39,10 +39,12 @@ async function listening(lifetimes = {}, limits: Partial<Limits> = {}) {
   const names = { dns: ["localhost"], ips: ["127.0.0.1"] }
   const identity = await agents.serverIdentity(names)
   const at = stack.use(await reserve(anywhere))
+  const early = dial(at.port, agents.roots())
+  await delay(20)
   const listener = stack.use(listenTls({ app, at, identity, roots: agents.roots(), log: silentLog, limits }))
   const connect = (holder?: Holder, more = {}) =>
     dial(at.port, agents.roots(), { ...(holder && { cert: holder.cert, key: holder.key }), ...more })
-  return { ...test, at, listener, names, connect, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+  return { ...test, at, listener, names, connect, early, [Symbol.asyncDispose]: () => stack.disposeAsync() }
 }
 
 const server = await listening()
@@ -77,6 +79,12 @@ describe("the agents' listener", { timeout: 30_000 }, () => {
       await server.epoch.refresh()
     }
     assert.equal(socket.authorized, true)
+    socket.destroy()
+  })
+
+  test("answers who connected before it was open", async () => {
+    const { ask, socket } = await server.early
+    assert.equal((await ask("GET", "/open")).status, 200)
     socket.destroy()
   })
 
@@ -249,8 +257,18 @@ describe("a plain listener", { timeout: 30_000 }, () => {
     await assert.rejects(reserve({ host: "192.0.2.1", port: 0 }), { code: "not-ready" })
   })
 
-  test("whose port is only reserved answers nobody", async () => {
-    await using at = await reserve(anywhere)
-    assert.equal(await spoken(at.port, "GET / HTTP/1.1\r\n\r\n"), "")
+  test("answers who connected while its port was only reserved, and nobody is left waiting when it never opens", async () => {
+    const at = await reserve(anywhere)
+    const early = fetch(`http://127.0.0.1:${at.port}/open`)
+    await delay(30)
+    const web = listenPlain({ app, at, log: silentLog })
+    assert.deepEqual(await (await early).json(), { open: true })
+    await web[Symbol.asyncDispose]()
+    await at[Symbol.asyncDispose]()
+    const never = await reserve(anywhere)
+    const waiting = spoken(never.port, "GET / HTTP/1.1\r\n\r\n")
+    await delay(30)
+    await never[Symbol.asyncDispose]()
+    await assert.rejects(waiting, { code: "ECONNRESET" })
   })
 })

@@ -12,8 +12,8 @@ import { type Log, Refusal } from "#kernel"
 import type { Application } from "./application.ts"
 import { problemResponse } from "./problem.ts"
 
-/** A port that is ours and that nobody answers at yet. */
-export type Reserved = AsyncDisposable & { host: string; port: number; socket: SocketServer }
+/** A port that is ours and that nobody answers at yet. Whoever connects early waits until somebody does. */
+export type Reserved = AsyncDisposable & { host: string; port: number; socket: SocketServer; early: Set<Socket> }
 
 /** An open listener. */
 export type Listening = AsyncDisposable & {
@@ -52,10 +52,17 @@ const LIMITS: Limits = {
 /** How long requests under way may take to end when the listener closes. */
 const DRAIN_MS = 1_000
 
+/** Connections that are kept waiting at a reserved port. */
+const MAX_EARLY = 256
+
 /** Takes the port before anything is answered at it; 0 lets the system choose. Throws `not-ready` when it is taken. */
 export async function reserve({ host, port }: { host: string; port: number }): Promise<Reserved> {
-  // Whoever connects too early is told so by a closed connection.
-  const socket = createSocketServer((early) => early.destroy())
+  const early = new Set<Socket>()
+  const socket = createSocketServer({ pauseOnConnect: true }, (each) => {
+    if (early.size >= MAX_EARLY) return void each.destroy()
+    early.add(each)
+    each.on("error", () => undefined).once("close", () => early.delete(each))
+  })
   await new Promise<void>((resolve, reject) => {
     socket.once("error", (cause: NodeJS.ErrnoException) => reject(cannotListen(`${host}:${port}`, cause)))
     socket.listen(port, host, resolve)
@@ -64,7 +71,12 @@ export async function reserve({ host, port }: { host: string; port: number }): P
     host,
     port: (socket.address() as AddressInfo).port,
     socket,
-    [Symbol.asyncDispose]: () => new Promise((resolve) => socket.close(() => resolve())),
+    early,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => socket.close(resolve))
+      for (const each of early) each.destroy()
+      await closed
+    },
   }
 }
 
@@ -134,17 +146,24 @@ function open(server: Server | TlsServer, { at, log }: ListenerParts, { connecti
   server.on("error", (error) => log.error("listener failed", { error }))
   // The reserved socket's handle changes hands; closing this server closes it.
   server.listen(at.socket)
+  for (const each of at.early) {
+    at.early.delete(each)
+    server.emit("connection", each)
+    each.resume()
+  }
   return {
     host: at.host,
     port: at.port,
     async [Symbol.asyncDispose]() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const closed = new Promise((resolve) => server.close(resolve))
+      // The server counts only what it accepted itself, not who was waiting before.
+      const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)))
       server.closeIdleConnections()
       // Requests under way get a moment; then the rest is cut.
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, DRAIN_MS)
-      await closed
+      await Promise.all([closed, ...gone])
       clearTimeout(cut)
     },
   }
