@@ -63,6 +63,10 @@ async function verifyWhole(
   )
   if (style.isJson) printRow({ what, ...report, comparedWithOlder: older !== undefined }, style)
   else printRows(report.problems, ["code", "index", "message"], style)
+  if (report.problems[0]?.code === "entries-missing" && what.startsWith("http:")) {
+    const instead = 'Leave it out where you are logged in, or verify what "safeconduct audit export" wrote.'
+    throw new CommandError(exits.failed, "entries-missing", `${what} serves its checkpoint and hashes only. ${instead}`)
+  }
   if (!report.ok) throw notVerified(`${what} does not verify: ${report.problems[0]?.message ?? "unknown"}`)
   const note = checkpoint()
   if (options.remember && note !== undefined) await keepCheckpoint(origin, note)
