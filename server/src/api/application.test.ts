@@ -411,6 +411,6 @@ test("nothing that is sent makes us stumble", async () => {
       assert.ok(status < 500, String(status))
       if (status >= 400) assert.equal(type, "application/problem+json")
     }),
-    { numRuns: 150 },
+    { numRuns: 80 },
   )
 })

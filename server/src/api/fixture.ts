@@ -4,17 +4,9 @@ import { request } from "node:https"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect, type TLSSocket } from "node:tls"
-import {
-  type Agents,
-  type AgentsLifetimes,
-  events,
-  type JoinRequest,
-  migrations,
-  newSigningRequest,
-  openAgents,
-} from "#agents"
+import { type Agents, events, type JoinRequest, migrations, newSigningRequest, openAgents } from "#agents"
 import { type Audit, migrations as auditMigrations, createLogKey, openAudit, openFileSigner } from "#audit"
-import { type Epoch, generateKey, silentLog, systemClock, watchEpoch } from "#kernel"
+import { type Clock, type Epoch, generateKey, silentLog, watchEpoch } from "#kernel"
 import { testDatabase, testKeyring } from "#testing"
 
 /** Who enrolled: its SVID with the intermediate, and its key; PEM. */
@@ -24,12 +16,14 @@ export type Holder = { cert: string; key: string; csr: string }
 export interface TestAgents extends AsyncDisposable {
   agents: Agents
   audit: Audit
+  /** The agents' time: now, and `aheadMs` more. */
+  clock: Clock & { aheadMs: number }
   epoch: Epoch
   enrol(request: JoinRequest): Promise<Holder>
 }
 
 /** Opens the room with one agent `bot`. */
-export async function openTestAgents(lifetimes: Partial<AgentsLifetimes> = {}): Promise<TestAgents> {
+export async function openTestAgents(): Promise<TestAgents> {
   await using stack = new AsyncDisposableStack()
   const { database } = stack.use(await testDatabase({ rooms: [auditMigrations, migrations] }))
   const folder = await mkdtemp(join(tmpdir(), "safeconduct-api-"))
@@ -37,10 +31,11 @@ export async function openTestAgents(lifetimes: Partial<AgentsLifetimes> = {}): 
   const origin = "example.org/log/1"
   await createLogKey(join(folder, "log.key"), origin)
   const signer = await openFileSigner(join(folder, "log.key"), origin)
-  const common = { database, keyring: testKeyring(), clock: systemClock, log: silentLog, trustDomain: "example.org" }
+  const clock = { aheadMs: 0, nowMs: () => Date.now() + clock.aheadMs }
+  const common = { database, keyring: testKeyring(), clock, log: silentLog, trustDomain: "example.org" }
   const audit = stack.use(await openAudit({ ...common, signer, origin, events }))
   const epoch = stack.use(await watchEpoch(common))
-  const agents = stack.use(await openAgents({ ...common, audit, epoch, lifetimes }))
+  const agents = stack.use(await openAgents({ ...common, audit, epoch }))
   const bot = { owner: "owner@example.org", description: "", purposes: [], ceiling: [] }
   await audit.commit(agents.replace({ bot }, "server"))
   await epoch.refresh()
@@ -48,6 +43,7 @@ export async function openTestAgents(lifetimes: Partial<AgentsLifetimes> = {}): 
   return {
     agents,
     audit,
+    clock,
     epoch,
     async enrol(asked) {
       const { token } = await agents.createJoinToken(asked, "server")

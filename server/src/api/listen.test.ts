@@ -29,11 +29,11 @@ const routes = [
 ]
 
 /** A TLS listener over real agents. */
-async function listening(lifetimes = {}, limits: Partial<Limits> = {}) {
+async function listening(limits: Partial<Limits> = {}) {
   const stack = new AsyncDisposableStack()
-  const test = stack.use(await openTestAgents(lifetimes))
-  const { agents, epoch } = test
-  const peers = createPeers({ agents, epoch, clock: systemClock })
+  const test = stack.use(await openTestAgents())
+  const { agents, epoch, clock } = test
+  const peers = createPeers({ agents, epoch, clock })
   agents.onStopped((names) => peers.closeAll(names))
   const app = createApplication({ listener: "agents", routes, peers, limiter, log: silentLog })
   const names = { dns: ["localhost"], ips: ["127.0.0.1"] }
@@ -169,11 +169,11 @@ describe("the agents' listener", { timeout: 30_000 }, () => {
   })
 
   test("refuses an SVID that expired while its connection was kept, but for its renewal", async () => {
-    await using brief = await listening({ svidSeconds: 2 })
+    await using brief = await listening()
     const holder = await brief.enrol({ kind: "agent", name: "bot" })
     const { ask, socket } = await brief.connect(holder, { rejectUnauthorized: false })
     assert.equal((await ask("GET", "/whoami")).status, 200)
-    await delay(2_100)
+    brief.clock.aheadMs = 3_601_000
     assert.equal((await ask("GET", "/whoami")).json?.["code"], "svid-expired")
     assert.equal((await ask("GET", "/v1/agents/renewals")).status, 200)
     assert.equal((await ask("GET", "/whoami")).json?.["code"], "svid-expired", "renewing is all that it is good for")
@@ -182,7 +182,7 @@ describe("the agents' listener", { timeout: 30_000 }, () => {
 
   test("drops who begins a handshake or a request and does not go on", async () => {
     const limits = { handshakeMs: 50, headersMs: 60, requestMs: 80, lookMs: 10 }
-    await using slow = await listening({}, limits)
+    await using slow = await listening(limits)
     const began = performance.now()
     const handshake = connectPlain(slow.at.port, "127.0.0.1").on("error", () => undefined)
     const { socket } = await slow.connect()

@@ -51,6 +51,7 @@ const LIMITS: Limits = {
 }
 /** How long requests under way may take to end when the listener closes. */
 const DRAIN_MS = 1_000
+const LOOK_IDLE_MS = 20
 
 /** Connections that are kept waiting at a reserved port. */
 const MAX_EARLY = 256
@@ -159,11 +160,13 @@ function open(server: Server | TlsServer, { at, log }: ListenerParts, { connecti
       // The server counts only what it accepted itself, not who was waiting before.
       const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once("close", resolve)))
       server.closeIdleConnections()
-      // Requests under way get a moment; then the rest is cut.
+      // Each goes as its request ends, and what is under way gets a moment; then the rest is cut.
+      const idle = setInterval(() => server.closeIdleConnections(), LOOK_IDLE_MS)
       const cut = setTimeout(() => {
         for (const socket of sockets) socket.destroy()
       }, DRAIN_MS)
       await Promise.all([closed, ...gone])
+      clearInterval(idle)
       clearTimeout(cut)
     },
   }
