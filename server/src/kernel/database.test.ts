@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { test } from "node:test"
-import { type Database, openDatabase, sqlState } from "#kernel"
+import { type Database, openDatabase, sqlState, verifiedUrl } from "#kernel"
 import { testDatabase } from "#testing"
 
 const unavailable = { name: "Refusal", code: "store-unavailable" }
@@ -210,3 +210,31 @@ async function openLink(url: string) {
     },
   }
 }
+
+test("a database elsewhere is reached over verified TLS unless its URL says otherwise", () => {
+  const at = "postgres://u:p@db.example.com/x"
+  assert.equal(verifiedUrl(at), `${at}?sslmode=verify-full`)
+  assert.equal(
+    verifiedUrl("postgres:///x?host=db.example.com"),
+    "postgres:///x?host=db.example.com&sslmode=verify-full",
+  )
+  for (const same of [
+    `${at}?sslmode=disable`,
+    `${at}?ssl=true`,
+    "postgres://u:p@127.0.0.1:5432/x",
+    "postgres://u:p@localhost/x",
+    "postgres://u:p@[::1]/x",
+    "postgres:///x?host=/run/postgresql",
+  ]) {
+    assert.equal(verifiedUrl(same), same)
+  }
+})
+
+test("a database elsewhere that speaks no TLS is not spoken to", async () => {
+  // 127.0.0.1 under a name that is not loopback's own.
+  await using store = await testDatabase()
+  const url = new URL(store.ownerUrl)
+  url.hostname = "0.0.0.0"
+  await using database = openDatabase({ url: url.href })
+  await assert.rejects(database.query("select 1"), /SSL|TLS/)
+})

@@ -34,7 +34,7 @@ export type DatabaseOptions = {
 /** Opens a pool of connections; nothing connects before the first query. */
 export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({
-    connectionString: options.url,
+    connectionString: verifiedUrl(options.url),
     max: options.maxConnections ?? 10,
     connectionTimeoutMillis: 5_000,
     keepAlive: true,
@@ -81,6 +81,21 @@ export function openDatabase(options: DatabaseOptions): Database {
       await pool.end()
     },
   }
+}
+
+/**
+ * The URL with `sslmode=verify-full` unless it says otherwise itself: the driver's own default is plain text. What cannot
+ * leave the machine (loopback, a socket in the file system) stays as it is.
+ */
+export function verifiedUrl(url: string): string {
+  if (!URL.canParse(url)) return url
+  const parsed = new URL(url)
+  const { hostname, searchParams } = parsed
+  const host = hostname || searchParams.get("host") || ""
+  const isLocal = host === "" || host.startsWith("/") || /^(localhost|\[?::1\]?|127\.\d+\.\d+\.\d+)$/.test(host)
+  if (isLocal || searchParams.has("sslmode") || searchParams.has("ssl")) return url
+  searchParams.set("sslmode", "verify-full")
+  return parsed.href
 }
 
 /** Wraps connection failures as `store-unavailable`; errors that PostgreSQL itself reports keep their SQLSTATE. */
@@ -136,7 +151,7 @@ async function listen(
 
   const connect = async () => {
     const next = new pg.Client({
-      connectionString: options.url,
+      connectionString: verifiedUrl(options.url),
       application_name: `${options.applicationName ?? "safeconduct"} listen`,
       connectionTimeoutMillis: 5_000,
       keepAlive: true,

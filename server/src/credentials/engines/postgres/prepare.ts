@@ -1,5 +1,5 @@
 import pg from "pg"
-import type { Log } from "#kernel"
+import { type Log, verifiedUrl } from "#kernel"
 import { type Finding, ResourceError, type Root } from "../../engine.ts"
 import { createRole, findings, LARGE_OBJECTS } from "./check.ts"
 import { name, resourceError, type Sql } from "./connect.ts"
@@ -81,7 +81,11 @@ export async function checkPrepared(dbaUrl: string, spec: PrepareSpec): Promise<
 }
 
 async function asDba<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000, statement_timeout: 30_000 })
+  const client = new pg.Client({
+    connectionString: verifiedUrl(url),
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 30_000,
+  })
   client.on("error", () => undefined)
   try {
     await client.connect()
