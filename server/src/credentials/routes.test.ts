@@ -10,9 +10,11 @@ import { routes } from "./routes.ts"
 const agent = {
   kind: "agent",
   name: "support-bot",
+  instance: "instance_1",
   spiffeId: "spiffe://example.org/agent/support-bot",
 } as AgentPrincipal
-const other = { ...agent, name: "billing-bot" }
+/** Another instance of the same agent: it shares the name, and no lease. */
+const other = { ...agent, instance: "instance_other" }
 const operator = { kind: "operator", name: "ann", spiffeId: "spiffe://example.org/operator/ann" } as OperatorPrincipal
 
 /** Calls a route's handler as the application would once it has parsed and identified. */

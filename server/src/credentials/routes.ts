@@ -57,7 +57,7 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
       query: leasesQuery,
       answer: z.object({ leases: z.array(leaseAnswer) }),
       handle: async ({ caller, query }: RouteRequest<Principal, never>) => {
-        const own = caller.kind === "agent" ? { agent: caller.name } : {}
+        const own = caller.kind === "agent" ? { instance: caller.instance } : {}
         return { leases: (await credentials.leases({ ...query, ...own })).map(leaseView) }
       },
     }),
@@ -71,7 +71,7 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
       answer: leaseAnswer,
       handle: async ({ caller, params }: RouteRequest<Principal, never>) => {
         const lease = await credentials.lease(params["id"]!)
-        if (caller.kind === "agent" && lease.agent !== caller.name) throw unknownLease()
+        if (caller.kind === "agent" && lease.instance !== caller.instance) throw unknownLease()
         return leaseView(lease)
       },
     }),

@@ -86,15 +86,15 @@ export async function readLease(db: Queryable, id: string): Promise<Lease | null
 }
 
 /** What a listing is narrowed to. */
-export type LeaseFilter = { session?: string; state?: string; agent?: string }
+export type LeaseFilter = { session?: string; state?: string; instance?: string }
 
 /** Newest first, 500 at the most. */
 export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Lease[]> {
   return await db.query<Lease>(
     `select ${COLUMNS} from credentials.leases l
-      where ($1::text is null or session = $1) and ($2::text is null or state = $2) and ($3::text is null or agent = $3)
+      where ($1::text is null or session = $1) and ($2::text is null or state = $2) and ($3::text is null or instance = $3)
       order by intended_at desc, id limit 500`,
-    [filter.session ?? null, filter.state ?? null, filter.agent ?? null],
+    [filter.session ?? null, filter.state ?? null, filter.instance ?? null],
   )
 }
 

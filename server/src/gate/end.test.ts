@@ -224,6 +224,8 @@ describe("a lease", { timeout: 30_000 }, () => {
       code: "denied-by-policy",
       message: /No policy permits bot to read kb/,
     })
+    const [denied, ...more] = await held.entries("gate.renewal-denied")
+    assert.deepEqual([denied!.data!.lease, denied!.session, more], [handed!.lease.id, session.id, []])
     const returned = await held.unplugged(() => revokeLease(held.rooms, held.bot, handed!.lease.id))
     assert.equal(returned.isCut, true, "giving back needs no database")
     await assert.rejects(renewLease(held.rooms, held.bot, handed!.lease.id))

@@ -6,5 +6,6 @@ export const events = {
     "A decision was thrown away and taken again, because what it stood on was taken away meanwhile.",
   "gate.action-succeeded": "The action took effect, as its enforcement point reported; perhaps late.",
   "gate.action-failed": "The action did not take effect, or not wholly.",
+  "gate.renewal-denied": "A lease is not extended: what allowed it was taken away. It ends at its time.",
   "gate.session-refused": "A session was not opened.",
 } as const

@@ -2,7 +2,7 @@ import type { AgentPrincipal, Principal } from "#agents"
 import type { Cut, Lease } from "#credentials"
 import { Refusal } from "#kernel"
 import { judge } from "./judge.ts"
-import { type Rooms, refuseStopped } from "./rooms.ts"
+import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
 /**
  * Extends a lease of the caller's by the session's lease time, never past the session's hard end. It is asked again
@@ -14,13 +14,20 @@ export async function renewLease(rooms: Rooms, caller: AgentPrincipal, leaseId: 
   const standing = await rooms.sessions.standing(lease.session, caller)
   const { resource, operation } = lease
   // What it was first asked with is nowhere: a rule on an argument of a credential cannot be met again.
-  const { verdict, reasons } = judge(rooms, caller, standing, {
+  const { verdict, reasons, version } = judge(rooms, caller, standing, {
     type: "credential",
     resource,
     operation,
     arguments: {},
   })
-  if (verdict !== "allow") throw new Refusal("denied-by-policy", reasons.join(" "))
+  if (verdict !== "allow") {
+    const { id: session, purpose } = standing.session
+    const data = { lease: lease.id, resource, operation, verdict, reasons, policyVersion: version }
+    await rooms.audit.commit({
+      entries: () => [{ event: "gate.renewal-denied", ...actor(caller), session, purpose, data }],
+    })
+    throw new Refusal("denied-by-policy", reasons.join(" "))
+  }
   const until = new Date(rooms.clock.nowMs() + standing.session.leaseSeconds * 1_000)
   return await rooms.credentials.renew(lease.id, until, caller.spiffeId)
 }

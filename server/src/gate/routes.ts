@@ -107,7 +107,7 @@ function leaseRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/v1/credentials/leases/{id}/renewal",
       listeners: ["agents"],
       right: "agent",
-      events: ["credentials.lease-renewed"],
+      events: ["credentials.lease-renewed", "gate.renewal-denied"],
       summary: "Extend a lease within its session; open connections stay",
       handle: async ({ caller, params }) => leaseView(await renewLease(rooms, agentOf(caller), params.id!)),
     }),
