@@ -114,12 +114,19 @@ export async function openCredentials(parts: CredentialsParts): Promise<Credenti
   await recoverRoots(room)
   await recall(room)
   await resumeWatch(room)
+  // One round after another on this server: two at once would both find, and both record, the same orphan.
+  let comparing: Promise<void> = Promise.resolve()
+  const compareAll = (everyMs: number) => {
+    const round = comparing.then(() => reconcile(room, everyMs))
+    comparing = round.catch(() => undefined)
+    return round
+  }
   const running = [
     everyFew(room, sweepMs, "the sweep", () => sweep(room)),
     everyFew(room, WATCH_MS, "the watch for late connections", () => room.watch.look(room)),
     everyFew(room, reconcileMs, "the comparison with the ledger", async () => {
       await recoverRoots(room)
-      await reconcile(room, reconcileMs)
+      await compareAll(reconcileMs)
     }),
   ]
   return {
@@ -140,7 +147,7 @@ export async function openCredentials(parts: CredentialsParts): Promise<Credenti
     parse: (document) => parseResources(kinds, document),
     replace: (resources, by) => replaceResources(resources, by),
     current: () => room.resources,
-    reconcile: () => reconcile(room, 0),
+    reconcile: () => compareAll(0),
     async [Symbol.asyncDispose]() {
       stop.abort()
       room.memory[Symbol.dispose]()

@@ -85,3 +85,17 @@ test("a connection that comes after the drop is closed and recorded", async () =
   const [entry] = await at.entries("credentials.late-connection-killed")
   assert.equal((entry!.data as { lease: string }).lease, lease.id)
 })
+
+test("comparisons that are asked for at once find an orphan once", async () => {
+  await using at = await testDeployment()
+  const server = await at.serve()
+  await using dba = await at.lab.dba()
+  const role = `sc_${at.deployment}_${randomText(26)}`
+  await dba.query(`create role ${role} login; grant ${role} to ${at.lab.spec.account} with admin option`)
+  await Promise.all(Array.from({ length: 5 }, () => server.credentials.reconcile()))
+  const [found, removed] = [
+    await at.entries("credentials.orphan-found"),
+    await at.entries("credentials.orphan-removed"),
+  ]
+  assert.deepEqual([found.length, removed.length, removed[0]!.of], [1, 1, found[0]!.id])
+})
