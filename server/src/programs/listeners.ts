@@ -1,6 +1,6 @@
 import { type ApiRoute, createApplication, createLimiter, createPeers, listenPlain, listenTls } from "#api"
 import type { Rooms } from "#gate"
-import { type Listener, systemClock } from "#kernel"
+import type { Listener } from "#kernel"
 import type { KeptIdentity } from "./identity.ts"
 import type { Ports } from "./ports.ts"
 
@@ -17,10 +17,10 @@ export type ListenersParts = {
 
 /** Begins to answer at all three ports. Connections of agents that are stopped are closed from then on. */
 export function openListeners({ ports, rooms, identity, routes }: ListenersParts): AsyncDisposable {
-  const { agents, epoch, log } = rooms
-  const peers = createPeers({ agents, epoch, clock: systemClock })
+  const { agents, epoch, clock, log } = rooms
+  const peers = createPeers({ agents, epoch, clock })
   agents.onStopped((names) => peers.closeAll(names))
-  const limiter = createLimiter(systemClock, TRIES)
+  const limiter = createLimiter(clock, TRIES)
   const tokens = rooms.sessions.verifyToken
   const application = (listener: Listener) =>
     createApplication({ listener, routes, limiter, log, ...(listener === "agents" ? { peers, tokens } : {}) })

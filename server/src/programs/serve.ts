@@ -1,9 +1,10 @@
 import { routes as agentsRoutes, openAgents, type Principal } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
-import { routes as auditRoutes, openAudit } from "#audit"
-import { routes as credentialsRoutes, engines, openCredentials } from "#credentials"
+import { routes as auditRoutes, type LogSigner, openAudit } from "#audit"
+import { routes as credentialsRoutes, type EngineKind, engines, openCredentials } from "#credentials"
 import { routes as gateRoutes, type Rooms, startSweep } from "#gate"
 import {
+  type Clock,
   type Database,
   type Log,
   listKeys,
@@ -27,8 +28,16 @@ import { readinessChecks } from "./readiness.ts"
 import { allEvents, allMigrations } from "./rooms.ts"
 import { requireVersion } from "./store.ts"
 
-/** What serve needs: where everything is, and where to log. */
-export type ServeOptions = { configuration: Configuration; log: Log }
+/** What serve needs: where everything is, and where to log. `around` is for programs that test. */
+export type ServeOptions = { configuration: Configuration; log: Log; around?: Around }
+
+/** Stands around the parts through which a server touches the world, so that a test can stop it at any of their calls. */
+export type Around = {
+  database?: (database: Database) => Database
+  engine?: (kind: EngineKind) => EngineKind
+  signer?: (signer: LogSigner) => LogSigner
+  clock?: Clock
+}
 
 /** A server that runs until it is stopped. */
 export interface Running extends AsyncDisposable {
@@ -49,26 +58,30 @@ export interface Running extends AsyncDisposable {
  * are pending, PostgreSQL is too old or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
  * as the database's owner or a superuser. Whatever it opened before it throws is closed again.
  */
-export async function serve({ configuration: given, log }: ServeOptions): Promise<Running> {
+export async function serve({ configuration: given, log, around = {} }: ServeOptions): Promise<Running> {
   if (given.databaseUrl === "") throw noDatabase()
   await using stack = new AsyncDisposableStack()
   const ports = stack.use(await takePorts(given))
   const configuration = withPorts(given, ports)
   const { trustDomain, issuer, agentsUrl } = configuration
-  const database = stack.use(openDatabase({ url: configuration.databaseUrl, log }))
+  const opened = stack.use(openDatabase({ url: configuration.databaseUrl, log }))
+  const database = around.database?.(opened) ?? opened
   await requireVersion(database)
   await refusePending(database)
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
-  const signer = await openLogKey(configuration)
+  const fileSigner = await openLogKey(configuration)
+  const signer = around.signer?.(fileSigner) ?? fileSigner
+  const clock = around.clock ?? systemClock
+  const kinds = engines.map((kind) => around.engine?.(kind) ?? kind)
   const epoch = stack.use(await watchEpoch({ database, log }))
-  const common = { database, epoch, keyring, clock: systemClock, log }
+  const common = { database, epoch, keyring, clock, log }
   const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))
   const parts = { ...common, audit }
   const agents = stack.use(await openAgents({ ...parts, trustDomain }))
   const sessions = stack.use(await openSessions({ ...parts, issuer, mtlsUrl: agentsUrl }))
   const policy = await openPolicy(parts)
-  const credentials = stack.use(await openCredentials({ ...parts, engines }))
-  const rooms: Rooms = { audit, agents, sessions, policy, credentials, epoch, clock: systemClock, log }
+  const credentials = stack.use(await openCredentials({ ...parts, engines: kinds }))
+  const rooms: Rooms = { audit, agents, sessions, policy, credentials, epoch, clock, log }
   stack.use(startSweep(rooms))
   const identity = stack.use(await keepIdentity(agents, configuration, log))
   const checks = readinessChecks({ database, rooms, identity })
