@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto"
-import { base64url, canonical, type Id, type Json, newId, Refusal, random } from "#kernel"
+import { base64url, canonical, type Id, type Json, newId, Refusal, random, randomOften } from "#kernel"
 import type { Draft } from "./change.ts"
 
 /** What the log keeps of a draft, as parsed from its canonical JSON (RFC 8785). */
@@ -46,7 +46,7 @@ export function writeLeaf(draft: Draft, nowMs: number): Written {
     value: canonical(value),
   }))
   const { event, by, agent, session, purpose, action, data, of, deadlineSeconds } = draft
-  const leaf: { [name: string]: Json } = { v: 1, id, event, at, salt: base64url(random(16)), by }
+  const leaf: { [name: string]: Json } = { v: 1, id, event, at, salt: base64url(randomOften(16)), by }
   const optional = { agent, session, purpose, action, data, of }
   for (const [name, value] of Object.entries(optional)) if (value !== undefined) leaf[name] = value
   if (deadlineSeconds !== undefined) leaf["deadline"] = new Date(nowMs + deadlineSeconds * 1000).toISOString()

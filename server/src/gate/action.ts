@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { base64url, digest, type Json, newId, random } from "#kernel"
+import { base64url, digest, type Json, newId, randomOften } from "#kernel"
 
 /** What an agent asks to do. */
 export type Action = {
@@ -31,7 +31,7 @@ export type NamedAction = Action & { id: string; digest: string }
  * shows the digest does not let anybody guess the arguments.
  */
 export function nameAction(action: Action): NamedAction {
-  const salt = base64url(random(16))
+  const salt = base64url(randomOften(16))
   return { ...action, id: newId("action"), digest: base64url(digest({ ...action, salt })) }
 }
 

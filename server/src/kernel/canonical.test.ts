@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
+import reference from "canonicalize"
 import fc from "fast-check"
 import { canonical, digest, type Json, parseJson } from "#kernel"
 
@@ -87,6 +88,21 @@ test("the digest is SHA-256 of the canonical bytes, whatever the order of names"
   const known = "43258cff783fe7036d8a43033f830adfc60ec037382473548ac742b888292777"
   assert.equal(digest(parseJson(`{"b":2, "a":1}`)).toString("hex"), known)
   assert.equal(digest({ a: 1, b: 2 }).toString("hex"), known)
+})
+
+test("every value is written as an implementation that nobody here wrote writes it", () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 5, noUnicodeString: false }), (value) => {
+      assert.equal(canonical(value as Json), reference(value))
+    }),
+  )
+})
+
+test("what writes itself in another form is refused", () => {
+  for (const value of [new Date(0), Buffer.from("a"), { a: { toJSON: () => 1 } }]) {
+    assert.throws(() => canonical(value as unknown as Json), malformed)
+  }
+  assert.equal(canonical({ toJSON: "a name like any other" }), `{"toJSON":"a name like any other"}`)
 })
 
 test("canonical text is its own canonical text", () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { base64url, equal, fromBase64url, isId, newId, randomText } from "#kernel"
+import { base64url, equal, fromBase64url, isId, newId, randomOften, randomText } from "#kernel"
 
 test("an id is of the kind it was made for and of no other", () => {
   const id = newId("lease")
@@ -29,6 +29,18 @@ test("random text uses its whole alphabet and does not repeat", () => {
   const text = randomText(4_096)
   assert.equal(new Set(text).size, 32)
   assert.equal(new Set(Array.from({ length: 1_000 }, () => newId("entry"))).size, 1_000)
+})
+
+test("random bytes that are drawn in advance are handed out once, and are the taker's alone", () => {
+  const taken = Array.from({ length: 2_000 }, () => randomOften(16))
+  assert.equal(new Set(taken.map((bytes) => bytes.toString("hex"))).size, 2_000)
+  const before = taken.map((bytes) => bytes.toString("hex"))
+  taken[0]!.fill(0)
+  assert.deepEqual(
+    taken.slice(1).map((bytes) => bytes.toString("hex")),
+    before.slice(1),
+  )
+  assert.equal(randomOften(10_000).length, 10_000)
 })
 
 test("only the one base64url form of some bytes is read back", () => {
