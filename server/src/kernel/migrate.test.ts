@@ -4,7 +4,16 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { pathToFileURL } from "node:url"
-import { kernelMigrations, type Migrations, migrate, openDatabase, pendingMigrations, SERVER_ROLE } from "#kernel"
+import {
+  GENERATION,
+  kernelMigrations,
+  type Migrations,
+  migrate,
+  openDatabase,
+  pendingMigrations,
+  requireSchemas,
+  SERVER_ROLE,
+} from "#kernel"
 import { emptyDatabase, testDatabase } from "#testing"
 
 test("a fresh database gets every file once, in order", async () => {
@@ -64,6 +73,41 @@ test("the server sees what is pending before it is granted anything else", async
   assert.deepEqual(await pendingMigrations(store.database, [kernelMigrations, room]), ["toy/0001-a.sql"])
   await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE)
   assert.deepEqual(await pendingMigrations(store.database, [kernelMigrations, room]), [])
+})
+
+test("a version runs on its own schemas and on the next release's, and on none before or after", async () => {
+  await using store = await emptyDatabase()
+  using room = roomOf({ "0001-a.sql": TOY })
+  const rooms = [kernelMigrations, room]
+  await assert.rejects(requireSchemas(store.database, rooms), { code: "not-ready", message: /lacks 2 migrations/ })
+  await migrate(store.owner, rooms, SERVER_ROLE)
+  await requireSchemas(store.database, rooms)
+  const migrateLater = (generation: number) =>
+    store.owner.query(
+      "insert into kernel.migrations (room, number, file, digest, generation) values ('toy', $1, 'later', '', $1)",
+      [generation],
+    )
+  await migrateLater(GENERATION + 1)
+  await requireSchemas(store.database, rooms)
+  await migrateLater(GENERATION + 2)
+  await assert.rejects(requireSchemas(store.database, rooms), { code: "not-ready", message: /a newer version/ })
+})
+
+test("what was migrated before generations were recorded is of the second", async () => {
+  await using store = await emptyDatabase()
+  using room = roomOf({ "0001-a.sql": TOY })
+  await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE)
+  await store.owner.query("alter table kernel.migrations drop column generation")
+  await requireSchemas(store.database, [kernelMigrations, room])
+  room.write("0002-b.sql", "create table toy.b ()")
+  assert.deepEqual(await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE), ["toy/0002-b.sql"])
+  const rows = await store.owner.query(
+    "select file, generation from kernel.migrations where room = 'toy' order by number",
+  )
+  assert.deepEqual(rows, [
+    { file: "0001-a.sql", generation: 2 },
+    { file: "0002-b.sql", generation: GENERATION },
+  ])
 })
 
 test("the server's role cannot migrate, nor change what it was not granted", async () => {

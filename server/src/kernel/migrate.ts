@@ -10,6 +10,12 @@ export type Migrations = { room: string; folder: URL }
 /** The kernel's own: the epoch, the deployment's name, sealed keys. */
 export const kernelMigrations: Migrations = { room: "kernel", folder: new URL("./migrations/", import.meta.url) }
 
+/**
+ * Counts the releases that changed a schema. It is raised by one with the first migration after a release, and every migration is
+ * recorded under it: that is how an older server sees how far ahead of it a database is.
+ */
+export const GENERATION = 3
+
 /** One advisory lock for all servers and operators that migrate at once. */
 const LOCK = 7_236_823
 
@@ -27,6 +33,8 @@ export async function migrate(owner: Database, rooms: readonly Migrations[], ser
     await tx.query(`create table if not exists kernel.migrations (
       room text not null, number int not null, file text not null, digest text not null,
       applied_at timestamptz not null default now(), primary key (room, number))`)
+    // The second was the last that did not say so.
+    await tx.query("alter table kernel.migrations add column if not exists generation int not null default 2")
     // The server tells what is pending also when nothing else was granted yet.
     await tx.query(`grant usage on schema kernel to ${role}; grant select on kernel.migrations to ${role}`)
   })
@@ -44,12 +52,10 @@ export async function migrate(owner: Database, rooms: readonly Migrations[], ser
       }
       // A crash here leaves nothing of this file: schema changes are transactional.
       await tx.query(sql.replaceAll("{{server}}", () => role))
-      await tx.query("insert into kernel.migrations (room, number, file, digest) values ($1, $2, $3, $4)", [
-        room,
-        number,
-        file,
-        fingerprint(sql),
-      ])
+      await tx.query(
+        "insert into kernel.migrations (room, number, file, digest, generation) values ($1, $2, $3, $4, $5)",
+        [room, number, file, fingerprint(sql), GENERATION],
+      )
       return true
     })
     if (isNew) applied.push(`${room}/${file}`)
@@ -69,6 +75,24 @@ export async function pendingMigrations(database: Database, rooms: readonly Migr
     .flatMap(readFiles)
     .filter(({ room, number }) => !done.has(`${room}/${number}`))
     .map(({ room, file }) => `${room}/${file}`)
+}
+
+/**
+ * Throws `not-ready` when the database is not one that this version runs on: it lacks a migration that this version knows, or
+ * a release after the next one has migrated it. The next one's schemas are run on, so that servers can be replaced one by one.
+ */
+export async function requireSchemas(database: Database, rooms: readonly Migrations[]): Promise<void> {
+  const pending = await pendingMigrations(database, rooms)
+  if (pending.length > 0) {
+    throw new Refusal("not-ready", `The database lacks ${pending.length} migrations; run "safeconduct migrate" first.`)
+  }
+  // Read as JSON: what the second generation made has no such column.
+  const [row] = await database.query<{ newest: number | null }>(
+    "select max((to_jsonb(m) ->> 'generation')::int) as newest from kernel.migrations m",
+  )
+  if ((row?.newest ?? 0) <= GENERATION + 1) return
+  const message = `A release after the next one has migrated the database (to schemas ${row!.newest}; this one is of ${GENERATION}).`
+  throw new Refusal("not-ready", `${message} Start a newer version of Safeconduct.`)
 }
 
 function readFiles({ room, folder }: Migrations) {

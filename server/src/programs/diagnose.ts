@@ -1,5 +1,5 @@
 import { accessSync, constants } from "node:fs"
-import { openDatabase, pendingMigrations, Refusal } from "#kernel"
+import { openDatabase, pendingMigrations, Refusal, requireSchemas } from "#kernel"
 import { type Configuration, readConfiguration, type SettingName, shown } from "./configuration.ts"
 import { readKeyEncryptionKey } from "./files.ts"
 import { allMigrations } from "./rooms.ts"
@@ -52,6 +52,7 @@ async function lookAtDatabase(configuration: Configuration): Promise<Diagnosis[]
   const migrations = await look("migrations", 'Run "safeconduct migrate" as the owner.', async () => {
     const pending = await pendingMigrations(database, allMigrations)
     if (pending.length > 0) throw new Error(`${pending.length} are missing, the first is ${pending[0]}`)
+    await requireSchemas(database, allMigrations)
     return "all applied"
   })
   return [reach, migrations]

@@ -1,8 +1,9 @@
 import type { Check } from "#api"
 import type { Rooms } from "#gate"
-import type { Database } from "#kernel"
+import { type Database, requireSchemas } from "#kernel"
 import { question } from "#policy"
 import type { KeptIdentity } from "./identity.ts"
+import { allMigrations } from "./rooms.ts"
 import { writeNothing } from "./store.ts"
 
 /** Oldest reading of the revocation epoch with which this server still hands anything out. */
@@ -17,6 +18,7 @@ export type ReadinessParts = { database: Database; rooms: Rooms; identity: Pick<
 export function readinessChecks({ database, rooms, identity }: ReadinessParts): readonly Check[] {
   return [
     { name: "database", problem: () => databaseProblem(database, rooms) },
+    { name: "schemas", problem: () => schemasProblem(database) },
     { name: "log", problem: () => logProblem(rooms) },
     { name: "revocations", problem: () => revocationsProblem(rooms) },
     { name: "policy", problem: () => policyProblem(rooms) },
@@ -30,6 +32,12 @@ async function databaseProblem(database: Database, rooms: Rooms): Promise<string
   return skewMs > MAX_SKEW_MS
     ? `this machine's clock is ${Math.round(skewMs / 1000)} s off the database's; set it right`
     : null
+}
+
+/** Somebody may migrate under a server that runs: one release ahead it serves on, further it must not. */
+async function schemasProblem(database: Database): Promise<string | null> {
+  await requireSchemas(database, allMigrations)
+  return null
 }
 
 /** Takes the log's lock as every commit does, and gets the newest entry proven, which a signature over it is needed for. */

@@ -10,8 +10,8 @@ import {
   listKeys,
   openDatabase,
   openKeyring,
-  pendingMigrations,
   Refusal,
+  requireSchemas,
   route,
   systemClock,
   watchEpoch,
@@ -55,7 +55,7 @@ export interface Running extends AsyncDisposable {
 
 /**
  * Starts a server on a migrated database. Throws `invalid-request` without a database's URL, `not-ready` when migrations
- * are pending, PostgreSQL is too old or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
+ * are pending or too new, PostgreSQL is too old or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
  * as the database's owner or a superuser. Whatever it opened before it throws is closed again.
  */
 export async function serve({ configuration: given, log, around = {} }: ServeOptions): Promise<Running> {
@@ -67,7 +67,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const opened = stack.use(openDatabase({ url: configuration.databaseUrl, log }))
   const database = around.database?.(opened) ?? opened
   await requireVersion(database)
-  await refusePending(database)
+  await requireSchemas(database, allMigrations)
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
   const fileSigner = await openLogKey(configuration)
   const signer = around.signer?.(fileSigner) ?? fileSigner
@@ -118,12 +118,6 @@ export function allRoutes(rooms: Rooms, database: Database): readonly ApiRoute[]
 function noDatabase(): Refusal {
   const what = "There is no database: set DATABASE_URL to PostgreSQL 15 or newer, as the server's own role."
   return new Refusal("invalid-request", `${what} "safeconduct dev" starts one of its own.`)
-}
-
-async function refusePending(database: Database): Promise<void> {
-  const pending = await pendingMigrations(database, allMigrations)
-  if (pending.length === 0) return
-  throw new Refusal("not-ready", `The database lacks ${pending.length} migrations; run "safeconduct migrate" first.`)
 }
 
 function keysRoute(database: Database): ApiRoute {
