@@ -3,6 +3,7 @@ import type { Http2Bindings, HttpBindings } from "@hono/node-server"
 import { type Context, Hono } from "hono"
 import { mayCall, type Principal } from "#agents"
 import { type Listener, type Log, Refusal, type Route } from "#kernel"
+import { answerJson } from "./answer.ts"
 import { readFormBody, readJsonBody, readNoBody, readQuery } from "./body.ts"
 import type { Limiter } from "./limiter.ts"
 import { honoPath, mostSpecificFirst, refuseOddPath } from "./path.ts"
@@ -57,7 +58,7 @@ async function answer(parts: ApplicationParts, route: ApiRoute, context: Context
   try {
     takeTurn(parts, route, context)
     await callerOf(parts, route, context)
-    const query = readQuery(new URL(request.url), route.query)
+    const query = readQuery(request.url, route.query)
     const body = await readBody(route, request)
     // Again: a body may take half a minute to arrive, and whoever sends it may have been stopped meanwhile.
     const caller = await callerOf(parts, route, context)
@@ -65,11 +66,7 @@ async function answer(parts: ApplicationParts, route: ApiRoute, context: Context
     if (caller !== null) await checkToken(parts, { request, caller, isForm, named: { path: route.path, params, body } })
     const result = await route.handle({ caller, params, query, body: body as never, headers: request.headers })
     if (result instanceof Response) return result
-    return new Response(JSON.stringify(result), {
-      status: route.status ?? 200,
-      // RFC 6749 §5.1 asks it of token answers; nothing of ours may rest in a cache unless its route says so itself.
-      headers: { "content-type": "application/json", "cache-control": "no-store" },
-    })
+    return answerJson(context.env, route.status ?? 200, result)
   } catch (error) {
     return isForm ? oauthErrorResponse(error, parts.log, request.headers) : problemResponse(error, parts.log)
   }

@@ -16,8 +16,8 @@ export function mostSpecificFirst<T>(byPath: ReadonlyMap<string, T>): [string, T
  * that are not UTF-8, an encoded slash, a control character (RFC 3986 §2.1, §7.3). No name of ours needs one of these.
  */
 export function refuseOddPath(url: string): void {
+  if (!url.includes("%")) return
   const { pathname } = new URL(url)
-  if (!pathname.includes("%")) return
   for (const segment of pathname.split("/")) {
     const decoded = decode(segment)
     if (decoded === null || /[/\\\p{Cc}]/u.test(decoded)) {
