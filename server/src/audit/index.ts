@@ -20,7 +20,7 @@ export * from "./open.ts"
 export * from "./read.ts"
 export * from "./routes.ts"
 export type { LogSigner, SignedHead } from "./signer.ts"
-export { takeIntent } from "./store.ts"
+export { findEntry, takeIntent } from "./store.ts"
 
 /** Tables of the log. */
 export const migrations: Migrations = { room: "audit", folder: new URL("./migrations/", import.meta.url) }

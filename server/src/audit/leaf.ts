@@ -36,7 +36,7 @@ const MAX_LEAF_BYTES = 65_535
 
 /** Writes a draft as a leaf. Throws `entry-too-large`; TypeError for a value that is not plain JSON, such as a Secret. */
 export function writeLeaf(draft: Draft, nowMs: number): Written {
-  const id = newId("entry")
+  const id = draft.id ?? newId("entry")
   const at = new Date(nowMs).toISOString()
   requirePlain(draft.data, "data")
   requirePlain(draft.personal, "personal")

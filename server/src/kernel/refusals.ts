@@ -36,6 +36,8 @@ export const refusals = {
   overloaded: later,
   "store-unavailable": later,
   "not-ready": later,
+  "not-recorded": later,
+  "clock-skewed": later,
   "key-unusable": { ...bug, exit: 1 },
   internal: bug,
   // audit
