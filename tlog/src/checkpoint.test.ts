@@ -69,3 +69,38 @@ test("a checkpoint opens with the key of its log only", async () => {
   const stranger = await newNoteKey("log.example/1")
   await assert.rejects(openCheckpoint(own, parseNoteVerifier(stranger.vkey)), { code: "unknown-signer" })
 })
+
+test("while one key takes over from another, whoever knows either of them opens the checkpoint", async () => {
+  const name = "example.org/log/1"
+  const [older, newer, stranger] = await Promise.all([newNoteKey(name), newNoteKey(name), newNoteKey(name)])
+  const signers = await Promise.all([older, newer].map(({ skey }) => parseNoteSigner(skey)))
+  const text = formatCheckpoint({ origin: name, size: 1, root: new Uint8Array(32) })
+  const note = await signNote(text, signers)
+  const open = (...keys: { vkey: string }[]) =>
+    openCheckpoint(
+      note,
+      keys.map(({ vkey }) => parseNoteVerifier(vkey)),
+    )
+  for (const keys of [[older], [newer], [older, newer], [stranger, newer]]) assert.equal((await open(...keys)).size, 1)
+  await assert.rejects(open(stranger), { code: "unknown-signer" })
+  // One of two good signatures replaced: a known key that did not sign this refuses the whole.
+  const other = await signNote(formatCheckpoint({ origin: name, size: 2, root: new Uint8Array(32) }), [signers[0]!])
+  const lines = note.split("\n")
+  lines[4] = other.split("\n")[4]!
+  await assert.rejects(
+    openCheckpoint(lines.join("\n"), [parseNoteVerifier(older.vkey), parseNoteVerifier(newer.vkey)]),
+    {
+      code: "bad-signature",
+    },
+  )
+})
+
+test("a key of another log that signed as well makes it nobody's checkpoint", async () => {
+  const keys = await Promise.all([newNoteKey("example.org/log/1"), newNoteKey("example.org/log/2")])
+  const signers = await Promise.all(keys.map(({ skey }) => parseNoteSigner(skey)))
+  const text = formatCheckpoint({ origin: "example.org/log/1", size: 1, root: new Uint8Array(32) })
+  const note = await signNote(text, signers)
+  const verifiers = keys.map(({ vkey }) => parseNoteVerifier(vkey))
+  await assert.rejects(openCheckpoint(note, verifiers), { code: "wrong-origin" })
+  await openCheckpoint(note, verifiers[0]!)
+})

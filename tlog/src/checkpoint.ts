@@ -33,13 +33,19 @@ export function parseCheckpoint(text: string): Checkpoint {
 }
 
 /**
- * Opens a signed checkpoint of the log whose key this is; its origin must be the key's name. Throws what `openNote` and
- * `parseCheckpoint` throw, and `wrong-origin`.
+ * Opens a signed checkpoint of the log whose key this is, or whose keys: one takes over from another, and one signature
+ * is enough. Its origin must be the name of each key that signed. Throws what `openNote` and `parseCheckpoint` throw, and
+ * `wrong-origin`.
  */
-export async function openCheckpoint(note: string | Uint8Array, verifier: NoteVerifier): Promise<Checkpoint> {
-  const checkpoint = parseCheckpoint((await openNote(note, [verifier])).text)
-  if (checkpoint.origin !== verifier.name) {
-    throw new LogError("wrong-origin", `The checkpoint is of ${checkpoint.origin}, the key is of ${verifier.name}.`)
+export async function openCheckpoint(
+  note: string | Uint8Array,
+  verifier: NoteVerifier | readonly NoteVerifier[],
+): Promise<Checkpoint> {
+  const { text, signers } = await openNote(note, [verifier].flat())
+  const checkpoint = parseCheckpoint(text)
+  const other = signers.find(({ name }) => name !== checkpoint.origin)
+  if (other !== undefined) {
+    throw new LogError("wrong-origin", `The checkpoint is of ${checkpoint.origin}, the key is of ${other.name}.`)
   }
   return checkpoint
 }

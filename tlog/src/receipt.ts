@@ -46,13 +46,13 @@ export function parseProof(text: string): Proof {
 }
 
 /**
- * Verifies that the log with this key holds this leaf hash, offline; returns where. Throws `malformed-proof`,
- * `not-included`, and what `openCheckpoint` throws.
+ * Verifies that the log with this key, or one of these, holds this leaf hash, offline; returns where. Throws
+ * `malformed-proof`, `not-included`, and what `openCheckpoint` throws.
  */
 export async function verifyProof(
   text: string,
   leaf: Uint8Array,
-  verifier: NoteVerifier,
+  verifier: NoteVerifier | readonly NoteVerifier[],
 ): Promise<{ index: number; checkpoint: Checkpoint }> {
   const { index, hashes, checkpoint: note } = parseProof(text)
   const checkpoint = await openCheckpoint(note, verifier)

@@ -15,12 +15,16 @@ export type VerifyLogOptions = { older?: string; onProgress?: (done: number, siz
 const maxDifferences = 100
 
 /**
- * Verifies a whole log with nothing but its public key: reads every entry, rebuilds the tree from their bytes, compares it
- * with every hash tile, with the signed checkpoint and with an older one. Throws `malformed-key` and what the reader throws;
- * everything that is wrong with the log is in the report.
+ * Verifies a whole log with nothing but its public key, or several of which one is enough: reads every entry, rebuilds the
+ * tree from their bytes, compares it with every hash tile, with the signed checkpoint and with an older one. Throws
+ * `malformed-key` and what the reader throws; everything that is wrong with the log is in the report.
  */
-export async function verifyLog(reader: LogReader, vkey: string, options: VerifyLogOptions = {}): Promise<LogReport> {
-  const verifier = parseNoteVerifier(vkey)
+export async function verifyLog(
+  reader: LogReader,
+  vkey: string | readonly string[],
+  options: VerifyLogOptions = {},
+): Promise<LogReport> {
+  const verifier = [vkey].flat().map(parseNoteVerifier)
   const note = await reader.read("checkpoint")
   if (note === null) return failed("checkpoint-missing", "The log has no checkpoint.")
   const checkpoint = await attempt(() => openCheckpoint(note, verifier))
@@ -41,8 +45,12 @@ export async function verifyLog(reader: LogReader, vkey: string, options: Verify
 }
 
 /** Verifies a receipt (C2SP tlog-proof) for these entry bytes, offline. Throws `malformed-key` only. */
-export async function verifyReceipt(text: string, entry: Uint8Array, vkey: string): Promise<ReceiptReport> {
-  const verifier = parseNoteVerifier(vkey)
+export async function verifyReceipt(
+  text: string,
+  entry: Uint8Array,
+  vkey: string | readonly string[],
+): Promise<ReceiptReport> {
+  const verifier = [vkey].flat().map(parseNoteVerifier)
   const verified = await attempt(() => verifyProof(text, leafHash(entry), verifier))
   if (verified instanceof LogError) {
     return { ok: false, problems: [{ code: verified.code, message: verified.message }] }
