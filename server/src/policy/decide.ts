@@ -1,10 +1,8 @@
-import { type Response, statefulIsAuthorized } from "@cedar-policy/cedar-wasm/nodejs"
 import { canonical, type Json, sha256 } from "#kernel"
+import { authorize } from "./authorize.ts"
 import { denied, failed, forbidden } from "./explain.ts"
-import { SCHEMA } from "./parse.ts"
-import { type Policy, type PolicySet, slice } from "./policy-set.ts"
+import type { Policy, PolicySet } from "./policy-set.ts"
 import { type Asked, contextOf, type Question } from "./question.ts"
-import { createSlots } from "./slots.ts"
 
 /** What policy says. Only `allow` allows. */
 export type Decision = {
@@ -23,7 +21,6 @@ type Judgement = Omit<Decision, "version">
 
 const MAX_REMEMBERED = 8_192
 const remembered = new WeakMap<PolicySet, Map<string, Decision>>()
-const slots = createSlots()
 
 /**
  * Asks the set once per principal; all must allow. Pure: the same set and question give the same decision, so decisions
@@ -57,52 +54,21 @@ function judge(set: PolicySet, question: Question): Judgement {
   }
 }
 
-/**
- * Cedar's diagnostics for an `@ask` forbid are the same with and without a permit behind it, so a second set without such
- * forbids tells a denial that an approval would lift from one that it would not.
- */
 function judgeOne(set: PolicySet, question: Question, principal: Asked): Judgement {
-  const { all, withoutAsk } = slice(set, question.purpose)
-  const full = ask(all, question, principal)
-  if ("errors" in full) return deny([], [failed(full.policies)], full.errors)
-  if (full.isAllowed) return { verdict: "allow", policies: named(full.reason), reasons: [], errors: [] }
-  const rest = all === withoutAsk ? full : ask(withoutAsk, question, principal)
-  if ("errors" in rest) return deny([], [failed(rest.policies)], rest.errors)
-  if (rest.isAllowed) {
-    const reasons = full.reason.map((policy) => forbidden(policy, principal, question))
-    return { verdict: "ask", policies: named(full.reason), reasons, errors: [] }
-  }
-  return deny(named(rest.reason), denied(rest.reason, principal, question))
-}
-
-type Answer = { isAllowed: boolean; reason: Policy[] } | { errors: string[]; policies: string[] }
-
-function ask(policies: readonly Policy[], question: Question, principal: Asked): Answer {
   const { action } = question
-  const answer = statefulIsAuthorized({
+  const answer = authorize(set, question.purpose, {
     principal: { type: principal.kind === "agent" ? "agents::Agent" : "sessions::User", id: principal.id },
     action: { type: "policy::Action", id: action.type },
     resource: { type: action.type === "delegate" ? "agents::Agent" : "credentials::Resource", id: action.resource },
     context: contextOf(question),
     entities: [],
-    preparsedPolicySetId: slots.nameOf(policies),
-    preparsedSchemaName: SCHEMA,
-    validateRequest: true,
   })
-  if (answer.type !== "success") return { errors: answer.errors.map((error) => error.message), policies: [] }
-  return readAnswer(policies, answer.response)
-}
-
-/** Cedar skips a policy that fails, a forbid too (fail open): one failure makes the whole answer a failure. */
-function readAnswer(policies: readonly Policy[], { decision, diagnostics }: Response): Answer {
-  if (diagnostics.errors.length > 0) {
-    return {
-      errors: diagnostics.errors.map(({ policyId, error }) => `${policyId}: ${error.message}`),
-      policies: diagnostics.errors.map(({ policyId }) => policyId),
-    }
-  }
-  const reason = policies.filter((policy) => diagnostics.reason.includes(policy.id))
-  return { isAllowed: decision === "allow", reason }
+  if (answer.verdict === "failed") return deny([], [failed(answer.policyIds)], answer.errors)
+  const { verdict, policies } = answer
+  if (verdict === "allow") return { verdict, policies: named(policies), reasons: [], errors: [] }
+  if (verdict === "deny") return deny(named(policies), denied(policies, principal, question))
+  const reasons = policies.map((policy) => forbidden(policy, principal, question))
+  return { verdict, policies: named(policies), reasons, errors: [] }
 }
 
 function deny(policies: Decision["policies"], reasons: string[], errors: string[] = []): Judgement {

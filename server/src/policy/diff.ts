@@ -1,4 +1,4 @@
-import { canonical, type Json } from "#kernel"
+import { canonical, fingerprint, type Json } from "#kernel"
 import { parse } from "./parse.ts"
 import type { PolicyFile } from "./policy-set.ts"
 
@@ -8,6 +8,9 @@ export type Document = {
   resources?: { [name: string]: Json }
   agents?: { [name: string]: Json }
   policies: PolicyFile[]
+  /** Cedar schemas and entities that other enforcement points ask about; absent where there are none. */
+  schemas?: PolicyFile[]
+  entities?: PolicyFile[]
 }
 
 type Named = { [name: string]: Json }
@@ -21,7 +24,9 @@ export function diff(before: Document | null, after: Document): string[] {
     ...section("purpose", before?.purposes, after.purposes),
     ...section("resource", before?.resources, after.resources),
     ...section("agent", before?.agents, after.agents),
-    ...section("policy", policiesById(before?.policies), policiesById(after.policies)),
+    ...section("policy", before === null ? {} : policiesById(before), policiesById(after)),
+    ...section("schema", byFile(before?.schemas), byFile(after.schemas)),
+    ...section("entities", byFile(before?.entities), byFile(after.entities)),
   ]
 }
 
@@ -58,12 +63,17 @@ function compareLists(path: string, before: Json[], after: Json[]): string[] {
 }
 
 /** Policies by `@id`, whatever file they stand in; by file when the text is broken, which only `parse` reports. */
-function policiesById(files: readonly PolicyFile[] = []): Named {
+function policiesById(document: Document): Named {
   try {
-    return Object.fromEntries(parse(files).policies.map(({ id, text }) => [id, { text }]))
+    return Object.fromEntries(parse(document.policies, null, document).policies.map(({ id, text }) => [id, { text }]))
   } catch {
-    return Object.fromEntries(files.map(({ file, text }) => [`file ${file}`, { text }]))
+    return Object.fromEntries(document.policies.map(({ file, text }) => [`file ${file}`, { text }]))
   }
+}
+
+/** A file's whole text would bury everything else that changes: its digest says that it does. */
+function byFile(files: readonly PolicyFile[] = []): Named {
+  return Object.fromEntries(files.map(({ file, text }) => [file, { digest: fingerprint(text).slice(0, 12) }]))
 }
 
 function words(value: Json): string {

@@ -112,7 +112,7 @@ test("a stored version that this server cannot parse allows nothing, also when i
     policies: [{ file: "new.cedar", text: '@id("new") @fromTheFuture("1") permit(principal, action, resource);' }],
   }
   // As another version of the product would have stored it.
-  const set = { files: newer.policies, policies: [], version: null }
+  const set = { ...parse([]), files: newer.policies }
   await room.audit.commit(policy.replace(newer, set, olga))
   await epoch.refresh()
   assert.throws(() => policy.decide(readKb), refusesWith("policy-broken"))

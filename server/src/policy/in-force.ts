@@ -3,7 +3,7 @@ import { bumpEpoch, canonical, type Database, type Epoch, type Json, type Log, R
 import { type Decision, decide } from "./decide.ts"
 import type { Document } from "./diff.ts"
 import { parse } from "./parse.ts"
-import type { PolicySet } from "./policy-set.ts"
+import type { PolicyFile, PolicySet } from "./policy-set.ts"
 import type { Question } from "./question.ts"
 import { lockInForce, readDigestInForce, readInForce, type Version, writeVersion } from "./store.ts"
 
@@ -16,7 +16,7 @@ export interface Policy {
   /** The whole document in force; null before the first. Throws `policy-broken`. */
   version(): Version | null
   /**
-   * Puts a document in force. `set` is what parse() made of `document.policies`: nothing unparsed can be applied.
+   * Puts a document in force. `set` is what parse() made of the document: nothing unparsed can be applied.
    * `by` is the SPIFFE ID of who does. With `expected`, the digest that has to be in force until then (null: none), its
    * work throws `idempotency-conflict` when another one is. One at a time: what is joined after it waits its turn too.
    */
@@ -52,7 +52,7 @@ export async function openPolicy({ database, epoch, log }: PolicyParts): Promise
     inForce: () => loaded().set,
     version: () => loaded().version,
     replace(document, set, by, expected) {
-      if (canonical(document.policies as Json) !== canonical(set.files as unknown as Json)) {
+      if (!isMadeOf(set, document)) {
         throw new TypeError("the policy set was not made of this document's policies")
       }
       return {
@@ -71,6 +71,16 @@ export async function openPolicy({ database, epoch, log }: PolicyParts): Promise
   }
 }
 
+function isMadeOf({ files, vocabulary, entities }: PolicySet, document: Document): boolean {
+  const same = (given: readonly PolicyFile[] = [], parsed: readonly PolicyFile[]) =>
+    canonical(given as unknown as Json) === canonical(parsed as unknown as Json)
+  return (
+    same(document.policies, files) &&
+    same(document.schemas, vocabulary.files) &&
+    same(document.entities, entities.files)
+  )
+}
+
 function changed(): Refusal {
   const what = "Another version was applied since the difference was shown. Look again."
   return new Refusal("idempotency-conflict", what)
@@ -80,7 +90,7 @@ function changed(): Refusal {
 async function load(database: Database, log: Log): Promise<Loaded | Refusal> {
   try {
     const version = await readInForce(database)
-    return { version, set: parse(version?.document.policies ?? [], version?.digest ?? null) }
+    return { version, set: parse(version?.document.policies ?? [], version?.digest ?? null, version?.document) }
   } catch (cause) {
     if (cause instanceof Refusal && cause.code === "store-unavailable") throw cause
     log.error("the policy in force does not load; nothing is allowed", { error: cause })

@@ -47,6 +47,7 @@ test("policies keep their names, words and places, in the order of the text", ()
     purpose: null,
     reason: "A person must agree.",
     ask: "user",
+    mentions: [],
   })
   assert.equal(policies[13]!.purpose, "answer-questions")
 })

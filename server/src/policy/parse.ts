@@ -1,36 +1,33 @@
-import { readFileSync } from "node:fs"
-import {
-  type DetailedError,
-  type PolicyJson,
-  policySetTextToParts,
-  policyToJson,
-  preparseSchema,
-  validate,
-} from "@cedar-policy/cedar-wasm/nodejs"
+import { type PolicyJson, policySetTextToParts, policyToJson, validate } from "@cedar-policy/cedar-wasm/nodejs"
 import { Refusal } from "#kernel"
+import { parseEntities, refsIn } from "./entities.ts"
+import { cedarMistake, mistake, position } from "./mistakes.ts"
 import type { Policy, PolicyFile, PolicySet } from "./policy-set.ts"
-
-/** The Cedar schema in its human form. */
-export const schemaText = readFileSync(new URL("./schema.cedarschema", import.meta.url), "utf8")
-
-/** Name of the prepared schema; prepared once for the process. */
-export const SCHEMA = "safeconduct"
-prepareSchema()
+import { parseSchemas, type Vocabulary } from "./vocabulary.ts"
 
 const ANNOTATIONS = ["id", "purpose", "reason", "ask"]
 const NAME = /^[a-z0-9][a-z0-9-]{0,63}$/
 const MAX_POLICIES = 5_000
 
+/** What other enforcement points' questions speak of: Cedar schemas, and entities as JSON. */
+export type QuestionFiles = { schemas?: readonly PolicyFile[]; entities?: readonly PolicyFile[] }
+
 /**
- * Policies of all files. Throws `policy-invalid` with `detail: { file, line, column }` (1-based; columns count UTF-16
+ * Policies of all files, with what questions may speak of. Throws `policy-invalid` with `detail: { file, line, column }` (1-based; columns count UTF-16
  * units) at the first mistake: broken text, what the schema does not know, a policy that can never apply, a template, a
  * missing or repeated `@id`, an unknown annotation, `@purpose` or no `@ask("user")` where it would weaken a forbid.
  */
-export function parse(files: readonly PolicyFile[], version: string | null = null): PolicySet {
+export function parse(
+  files: readonly PolicyFile[],
+  version: string | null = null,
+  { schemas, entities: entityFiles }: QuestionFiles = {},
+): PolicySet {
+  const vocabulary = parseSchemas(schemas)
+  const entities = parseEntities(entityFiles, vocabulary)
   const policies: Policy[] = []
   const seen = new Map<string, Policy>()
   for (const file of files) {
-    for (const policy of parseFile(file)) {
+    for (const policy of parseFile(file, vocabulary)) {
       const twin = seen.get(policy.id)
       if (twin !== undefined) {
         throw mistake(`@id("${policy.id}") is taken by ${twin.file}:${twin.line}.`, file, startOf(file, policy))
@@ -43,17 +40,23 @@ export function parse(files: readonly PolicyFile[], version: string | null = nul
     throw new Refusal("policy-invalid", `There are ${policies.length} policies; at most ${MAX_POLICIES} are taken.`)
   }
   const copies = files.map(({ file, text }) => Object.freeze({ file, text }))
-  return Object.freeze({ files: Object.freeze(copies), policies: Object.freeze(policies), version })
+  return Object.freeze({
+    files: Object.freeze(copies),
+    policies: Object.freeze(policies),
+    vocabulary,
+    entities,
+    version,
+  })
 }
 
-function parseFile(file: PolicyFile): Policy[] {
+function parseFile(file: PolicyFile, vocabulary: Vocabulary): Policy[] {
   const parts = policySetTextToParts(file.text)
   if (parts.type === "failure") throw cedarMistake(parts.errors, file)
   if (parts.policy_templates.length > 0) {
     const at = file.text.indexOf(parts.policy_templates[0]!)
     throw mistake("Templates (?principal, ?resource) are not taken; write the policy out.", file, at)
   }
-  const answer = validate({ schema: schemaText, policies: { staticPolicies: file.text } })
+  const answer = validate({ schema: vocabulary.text, policies: { staticPolicies: file.text } })
   if (answer.type === "failure") throw cedarMistake(answer.errors, file)
   // A warning names a policy that can never apply, or text that reads otherwise than it is: a forbid that does nothing.
   const [finding] = [...answer.validationErrors, ...answer.validationWarnings]
@@ -109,37 +112,11 @@ function annotated(json: PolicyJson, text: string, file: PolicyFile, at: number)
     purpose: purpose ?? null,
     reason: reason ?? null,
     ask: ask ?? null,
+    mentions: Object.freeze(refsIn(json)),
   })
 }
 
 function startOf(file: PolicyFile, policy: Policy): number {
   const lines = file.text.split("\n").slice(0, policy.line - 1)
   return lines.reduce((sum, line) => sum + line.length + 1, 0)
-}
-
-/** Cedar counts bytes of UTF-8, and sometimes gives no place at all. */
-function cedarMistake([error]: readonly DetailedError[], file: PolicyFile): Refusal {
-  const place = error?.sourceLocations?.[0]
-  const at = Buffer.from(file.text)
-    .subarray(0, place?.start ?? 0)
-    .toString("utf8").length
-  // Positional ids mean nothing to the author, who has file, line and column.
-  const message = (error?.message ?? "The policy cannot be read").replace(/^for policy `policy\d+`, /, "")
-  const hint = [place?.label, error?.help].filter((text) => text != null).join("; ")
-  return mistake(hint === "" ? `${message}.` : `${message} (${hint}).`, file, at)
-}
-
-function mistake(message: string, { file, text }: PolicyFile, at: number): Refusal {
-  const { line, column } = position(text, at)
-  return new Refusal("policy-invalid", `${file}:${line}:${column}: ${message}`, { detail: { file, line, column } })
-}
-
-function position(text: string, at: number): { line: number; column: number } {
-  const before = text.slice(0, Math.max(at, 0)).split("\n")
-  return { line: before.length, column: before.at(-1)!.length + 1 }
-}
-
-function prepareSchema(): void {
-  const answer = preparseSchema(SCHEMA, schemaText)
-  if (answer.type === "failure") throw new Error(`schema.cedarschema: ${answer.errors[0]?.message}`)
 }

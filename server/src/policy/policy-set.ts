@@ -1,3 +1,6 @@
+import type { Entities, Uid } from "./entities.ts"
+import type { Vocabulary } from "./vocabulary.ts"
+
 /** A Cedar file as it was applied. */
 export type PolicyFile = { file: string; text: string }
 
@@ -17,12 +20,18 @@ export type Policy = {
   reason: string | null
   /** Its `@ask`: who may lift this forbid by approving the action. */
   ask: "user" | null
+  /** Entities that its text names. */
+  mentions: readonly Uid[]
 }
 
 /** What parse() made of all files: every policy is valid against the schema. Immutable. */
 export type PolicySet = {
   files: readonly PolicyFile[]
   policies: readonly Policy[]
+  /** What questions can speak of; our own alone where the configuration has no schema. */
+  vocabulary: Vocabulary
+  /** Entities of the configuration's own schema. */
+  entities: Entities
   /** Digest of the document that these stand in; null for a set that is not in force. */
   version: string | null
 }
