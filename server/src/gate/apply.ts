@@ -8,17 +8,29 @@ import { type ActionDetail, type PurposesPart, parseDetails } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
+const files = z.array(z.strictObject({ file: z.string().max(300), text: z.string() }))
 
 /**
  * The whole configuration as `apply` sends it; each room checks its own part. Every part has to be there: one that was
- * left out by mistake would retire every agent.
+ * left out by mistake would retire every agent. Only what other enforcement points ask about may be absent.
  */
-export const documentSchema = z.strictObject({
-  purposes: named,
-  resources: named,
-  agents: named,
-  policies: z.array(z.strictObject({ file: z.string().max(300), text: z.string() })),
-})
+export const documentSchema = z
+  .strictObject({
+    purposes: named,
+    resources: named,
+    agents: named,
+    policies: files,
+    schemas: files.default([]),
+    entities: files.default([]),
+  })
+  // As it is stored: a part that is empty is not there, so that the digest is that of the same configuration without it.
+  .transform(
+    ({ schemas, entities, ...rest }): Document => ({
+      ...rest,
+      ...(schemas.length > 0 ? { schemas } : {}),
+      ...(entities.length > 0 ? { entities } : {}),
+    }),
+  )
 
 /** A configuration that did not come over HTTP, where the schema stands in front. Throws `policy-invalid`. */
 export function parseDocument(value: unknown): Document {
@@ -76,7 +88,7 @@ function check(rooms: Rooms, document: Document): Parts {
     purposes: rooms.sessions.parse(document.purposes ?? {}),
     resources: rooms.credentials.parse(document.resources ?? {}),
     agents: rooms.agents.parse(document.agents ?? {}),
-    policies: parsePolicies(document.policies),
+    policies: parsePolicies(document.policies, null, document),
   }
   crossCheck(parts)
   return parts

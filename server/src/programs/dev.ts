@@ -56,7 +56,8 @@ export async function dev(options: DevOptions): Promise<Dev> {
 async function applyAndWatch(running: Running, path: string, log: Log): Promise<AsyncDisposable> {
   const applyNow = async () => {
     const document = readDocument(path)
-    const beside = document.policies.map(({ file }) => dirname(resolve(dirname(path), file)))
+    const files = [document.policies, document.schemas ?? [], document.entities ?? []].flat()
+    const beside = files.map(({ file }) => dirname(resolve(dirname(path), file)))
     folders.keep(new Set([dirname(resolve(path)), ...beside]))
     try {
       const parsed = parseDocument(parseJson(JSON.stringify(document)))

@@ -9,15 +9,15 @@ import { purposesSchema } from "#sessions"
  * `apply` checks more, such as names that one part uses and another must have.
  */
 export function documentJsonSchema(): { [name: string]: Json } {
+  const files = (description: string) => z.array(z.string().min(1)).optional().meta({ description })
   const [first, ...others] = engines.map(({ schema }) => schema)
   const schema = z.strictObject({
     purposes: purposesSchema.optional(),
     resources: z.record(z.string(), z.union([first!, ...others])).optional(),
     agents: agentsSchema.optional(),
-    policies: z
-      .array(z.string().min(1))
-      .optional()
-      .meta({ description: "Cedar files beside this one, as patterns; policies/*.cedar when absent" }),
+    policies: files("Cedar files beside this one, as patterns; policies/*.cedar when absent"),
+    schemas: files("Cedar schemas, as patterns: the types that other enforcement points ask about (AuthZEN)"),
+    entities: files("Cedar entities as JSON, as patterns: what is known of them"),
   })
   return {
     ...(z.toJSONSchema(schema, { io: "input", target: "draft-2020-12" }) as { [name: string]: Json }),

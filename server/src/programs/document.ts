@@ -8,29 +8,37 @@ export type PolicyDocument = {
   purposes: Json
   resources: Json
   agents: Json
-  policies: { file: string; text: string }[]
+  policies: TextFile[]
+  /** What other enforcement points ask about; absent where there is none. */
+  schemas?: TextFile[]
+  entities?: TextFile[]
 }
 
-const MEMBERS = new Set(["purposes", "resources", "agents", "policies"])
+type TextFile = { file: string; text: string }
+
+const MEMBERS = ["purposes", "resources", "agents", "policies", "schemas", "entities"]
 
 /**
- * Reads safeconduct.yaml and the Cedar files that it names (glob patterns beside it; `policies/*.cedar` when it names none).
+ * Reads safeconduct.yaml and the files that it names: policies, schemas and entities are glob patterns beside it
+ * (`policies/*.cedar` when it names no policies, nothing for the other two).
  * Throws `policy-invalid` with line and column for what is not YAML, and for a member that nothing reads.
  */
 export function readDocument(path: string): PolicyDocument {
   const file = basename(path)
   const value = toValue(readYaml(path), file)
   if (typeof value !== "object" || value === null || Array.isArray(value))
-    throw invalid(file, "it must be a mapping of purposes, resources, agents and policies.")
+    throw invalid(file, `it must be a mapping of ${MEMBERS.join(", ")}.`)
   for (const name of Object.keys(value)) {
-    if (!MEMBERS.has(name))
-      throw invalid(file, `"${name}" is not known; there are purposes, resources, agents and policies.`)
+    if (!MEMBERS.includes(name)) throw invalid(file, `"${name}" is not known; there are ${MEMBERS.join(", ")}.`)
   }
+  const read = (member: string, patterns: Json) => readFiles(dirname(path), { file, member }, patterns)
   return {
     purposes: value.purposes ?? {},
     resources: value.resources ?? {},
     agents: value.agents ?? {},
-    policies: readPolicies(dirname(path), file, value.policies ?? ["policies/*.cedar"]),
+    policies: read("policies", value.policies ?? ["policies/*.cedar"]),
+    ...(value.schemas === undefined ? {} : { schemas: read("schemas", value.schemas) }),
+    ...(value.entities === undefined ? {} : { entities: read("entities", value.entities) }),
   }
 }
 
@@ -83,18 +91,18 @@ function find(node: unknown, path: string): Node | null {
   return node
 }
 
-function readPolicies(folder: string, file: string, patterns: Json): { file: string; text: string }[] {
+function readFiles(folder: string, { file, member }: { file: string; member: string }, patterns: Json): TextFile[] {
   if (!Array.isArray(patterns) || !patterns.every((pattern) => typeof pattern === "string")) {
-    throw invalid(file, "policies must be a list of file name patterns.")
+    throw invalid(file, `${member} must be a list of file name patterns.`)
   }
   const paths = (patterns as string[]).flatMap((pattern) => {
     const found = globSync(pattern, { cwd: folder }).sort()
-    if (found.length === 0) throw invalid(file, `policies: "${pattern}" matches no file beside it.`)
+    if (found.length === 0) throw invalid(file, `${member}: "${pattern}" matches no file beside it.`)
     return found
   })
   return [...new Set(paths)].map((each) => {
     if (relative(folder, join(folder, each)).startsWith(".."))
-      throw invalid(file, `policies: ${each} is outside the folder.`)
+      throw invalid(file, `${member}: ${each} is outside the folder.`)
     return { file: each.replaceAll("\\", "/"), text: readText(join(folder, each)) }
   })
 }

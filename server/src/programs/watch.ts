@@ -4,7 +4,7 @@ import type { Log } from "#kernel"
 /** Editors write in several steps. */
 const SETTLE_MS = 150
 
-/** Folders in which a change of a YAML or Cedar file calls back, once it has settled. */
+/** Folders in which a change of a YAML, JSON or Cedar file calls back, once it has settled. */
 export interface FolderWatch extends Disposable {
   /** Watches exactly these from now on. */
   keep(folders: ReadonlySet<string>): void
@@ -18,7 +18,7 @@ export function watchFolders(onChange: () => void, log: Log): FolderWatch {
   const watched = new Map<string, FSWatcher>()
   let timer: NodeJS.Timeout | undefined
   const notice = (name: string | null) => {
-    if (name !== null && !/\.(ya?ml|cedar)$/.test(name)) return
+    if (name !== null && !/\.(ya?ml|json|cedar|cedarschema)$/.test(name)) return
     clearTimeout(timer)
     timer = setTimeout(onChange, SETTLE_MS)
   }
