@@ -61,6 +61,32 @@ test("an enrolment leaves a key that only the owner reads, and an identity that 
     assert.equal(JSON.stringify(requests).includes("PRIVATE"), false)
   }))
 
+test("an enrolment whose answer was lost asks again with the same key, also after a restart; another token gets another key", () =>
+  inFolder(async (folder) => {
+    const { requests, answer } = authority()
+    let losing = 6
+    await using listening = await listen(server, [root], (request, response) => {
+      losing -= 1
+      if (losing < 0) return answer(request, response)
+      request.on("end", () => request.socket.destroy()).on("data", (part: Buffer) => sent.push(part.toString()))
+    })
+    const sent: string[] = []
+    const joinToken = tokenFor(root)
+    // Four attempts of one process, and two of the next.
+    await assert.rejects(enrol({ url: listening.url, joinToken, folder }), refuses("unreachable"))
+    assert.equal((await readdir(folder)).length, 1)
+    assert.equal((await stat(join(folder, (await readdir(folder))[0]!))).mode & 0o777, 0o600)
+    const identity = await enrol({ url: listening.url, joinToken, folder })
+    const keys = [...sent.map((text) => JSON.parse(text) as { csr: string }), requests[0]!.body].map(({ csr }) =>
+      keyIn(csr).export({ type: "spki", format: "der" }).toString("hex"),
+    )
+    assert.equal(keys.length, 7)
+    assert.equal(new Set(keys).size, 1)
+    assert.deepEqual((await readdir(folder)).sort(), ["bundle.pem", "identity.json", "key.pem", "svid.pem"])
+    const other = await enrol({ url: listening.url, joinToken: tokenFor(root), folder })
+    assert.equal(other.privateKey.equals(identity.privateKey), false)
+  }))
+
 test("a join token that names another root sends nothing, not even the token", () =>
   inFolder(async (folder) => {
     const { requests, answer } = authority()

@@ -67,6 +67,33 @@ test("of eight enrolments at once with one token, on two servers, one succeeds",
   assert.equal((await s.deployment.entries("agents.instance-enrolled")).length, 1)
 })
 
+test("the same token with the same key is the same instance again, also raced, until the token expires", async () => {
+  await using s = await start()
+  const other = await s.deployment.serve()
+  const { token } = await s.agents.createJoinToken({ kind: "agent", name: "support-bot" }, by)
+  const { privateKey } = generateKey()
+  const ask = (agents = s.agents) => agents.enrol({ token: token.reveal(), csr: newSigningRequest(privateKey) })
+  const raced = await Promise.all([ask(), ask(other.agents), ask(), ask(other.agents)])
+  const again = await ask()
+  assert.equal(new Set([...raced, again].map(({ instance }) => instance)).size, 1)
+  assert.equal((await s.agents.identify(chainOf(again.svid))).instance, raced[0].instance)
+  assert.equal((await s.deployment.entries("agents.instance-enrolled")).length, 1)
+  const issued = (await s.deployment.entries("agents.svid-issued")).filter(({ agent }) => agent !== undefined)
+  assert.equal(issued.length, 5)
+  assert.equal(issued.filter(({ data }) => data?.["token"] !== undefined).length, 4)
+
+  const enrolledToken = { kind: "agent", name: "support-bot" } as const
+  const fresh = (await s.agents.createJoinToken(enrolledToken, by)).token.reveal()
+  const csr = newSigningRequest(privateKey)
+  await assert.rejects(s.agents.enrol({ token: fresh, csr }), { code: "key-already-enrolled" })
+  await s.server.audit.commit(s.agents.suspend("support-bot", "test", by))
+  await assert.rejects(ask(), { code: "agent-suspended" })
+  await s.server.audit.commit(s.agents.resume("support-bot", "test", by))
+  await ask()
+  await s.deployment.store.owner.query("update agents.join_tokens set expires_at = now() where used_at is not null")
+  await assert.rejects(ask(), { code: "join-token-invalid" })
+})
+
 test("an enrolled key is refused a second time, for an operator too, and the token stays usable", async () => {
   await using s = await start()
   const { privateKey } = generateKey()

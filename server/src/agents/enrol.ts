@@ -6,7 +6,7 @@ import { refuseUnlessActive } from "./directory.ts"
 import { readToken, tokenName, tokenRefusal } from "./join.ts"
 import type { Principal } from "./principal.ts"
 import { type PrincipalKind, spiffeIdOf } from "./spiffe-id.ts"
-import { findInstance, findToken, insertInstance, insertSvid, lockOwner, useToken } from "./store.ts"
+import { findEnrolled, findInstance, findToken, insertInstance, insertSvid, lockOwner, useToken } from "./store.ts"
 
 /** What an instance needs to act: its certificate with the intermediate, and the roots to know us by. */
 export type Enrolment = {
@@ -26,38 +26,40 @@ export type EnrolParts = { database: Database; audit: Audit; authority: Authorit
 
 /**
  * A join token and a signing request become an instance with its first SVID, in one committed change; of many at once
- * with one token, one succeeds. Throws `csr-invalid`, `join-token-invalid`, `key-already-enrolled` (the token stays
+ * with one token, one succeeds. The same token with the same key, while the token lives, is the same instance and another
+ * SVID: the answer may have been lost. Throws `csr-invalid`, `join-token-invalid`, `key-already-enrolled` (the token stays
  * usable), `agent-suspended`, `agent-retired`.
  */
 export async function enrol(parts: EnrolParts, request: { token: string; csr: string }): Promise<Enrolment> {
   const { spki, keyThumbprint } = readSigningRequest(request.csr)
   const hash = readToken(request.token, parts.authority.rootDigests)
-  const found = await findToken(parts.database, hash)
+  const found = await findToken(parts.database, hash, keyThumbprint)
   if (found === null) throw tokenRefusal()
   const { kind, owner, name } = found
-  const who: Issuee = { kind, name, instance: newId("instance") }
   const spiffeId = spiffeIdOf(parts.trustDomain, kind, name)
   const leaf = parts.authority.issue({ spki, spiffeId })
-  await parts.audit.commit({
+  const { result } = await parts.audit.commit({
     async work(tx) {
-      if (!(await useToken(tx, hash, keyThumbprint))) throw tokenRefusal()
+      const isFirst = await useToken(tx, hash, keyThumbprint)
+      const instance = isFirst ? newId("instance") : await findEnrolled(tx, hash, keyThumbprint)
+      if (instance === null) throw tokenRefusal()
       refuseUnlessActive(await lockOwner(tx, kind, owner), `The ${kind} ${name}`)
-      if (!(await insertInstance(tx, { id: who.instance, kind, owner, name, keyThumbprint }))) {
+      if (isFirst && !(await insertInstance(tx, { id: instance, kind, owner, name, keyThumbprint }))) {
         throw new Refusal("key-already-enrolled", "This key is enrolled already. Make a new key and ask again.")
       }
-      await insertSvid(tx, { ...leafRow(leaf), instance: who.instance, spiffeId })
+      await insertSvid(tx, { ...leafRow(leaf), instance, spiffeId })
+      return { isFirst, who: { kind, name, instance } satisfies Issuee }
     },
-    entries: () => [
-      {
-        event: "agents.instance-enrolled",
-        ...actor(who, spiffeId, leaf),
-        data: { kind, name, instance: who.instance, keyThumbprint, token: tokenName(hash) },
-      },
-      issuedDraft(who, spiffeId, leaf, {}),
-    ],
+    entries({ isFirst, who }) {
+      const token = tokenName(hash)
+      if (!isFirst) return [issuedDraft(who, spiffeId, leaf, { token })]
+      const data = { kind, name, instance: who.instance, keyThumbprint, token }
+      const enrolled = { event: "agents.instance-enrolled", ...actor(who, spiffeId, leaf), data }
+      return [enrolled, issuedDraft(who, spiffeId, leaf, {})]
+    },
   })
-  // A crash here leaves an instance whose holder never got its SVID; its key is its own, and it needs another token.
-  return answer(parts, who, spiffeId, leaf)
+  // A crash here leaves an instance whose holder never got its SVID; it asks again with the same token and key.
+  return answer(parts, result.who, spiffeId, leaf)
 }
 
 /**
@@ -97,7 +99,7 @@ export function issuedDraft(
   who: Issuee | null,
   spiffeId: string,
   leaf: IssuedLeaf,
-  more: { before?: string; lateSeconds?: number },
+  more: { before?: string; lateSeconds?: number; token?: string },
 ): Draft {
   return {
     event: "agents.svid-issued",

@@ -118,17 +118,31 @@ export async function insertToken(tx: Transaction, token: TokenRow): Promise<Dat
   return row!.expires_at
 }
 
-/** Whose token it is, while it can be used; null for a used, expired or unknown one. Uses nothing up. */
-export async function findToken(database: Queryable, hash: Buffer): Promise<TokenOwner | null> {
+/** Whose token it is, while this key can use it or has; null for one used by another key, expired or unknown. Uses nothing up. */
+export async function findToken(database: Queryable, hash: Buffer, keyThumbprint: string): Promise<TokenOwner | null> {
   const [row] = await database.query<TokenOwner>(
     `select t.kind, t.owner, coalesce(a.name, o.name) as name, coalesce(a.state, o.state) as state
      from agents.join_tokens t
      left join agents.agents a on t.kind = 'agent' and a.id = t.owner
      left join agents.operators o on t.kind = 'operator' and o.id = t.owner
-     where t.hash = $1 and t.used_at is null and t.expires_at > now()`,
-    [hash],
+     where t.hash = $1 and (t.used_at is null or t.used_by_key = $2) and t.expires_at > now()`,
+    [hash, keyThumbprint],
   )
   return row ?? null
+}
+
+/** The instance that this token made of this key, while the token lives; null when there is none. */
+export async function findEnrolled(
+  tx: Transaction,
+  hash: Buffer,
+  keyThumbprint: string,
+): Promise<Id<"instance"> | null> {
+  const [row] = await tx.query<{ id: Id<"instance"> }>(
+    `select i.id from agents.join_tokens t join agents.instances i on i.key_thumbprint = t.used_by_key
+     where t.hash = $1 and t.used_by_key = $2 and t.expires_at > now()`,
+    [hash, keyThumbprint],
+  )
+  return row?.id ?? null
 }
 
 /** Whom a join token makes an instance of. */
