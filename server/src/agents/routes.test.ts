@@ -16,7 +16,8 @@ async function start() {
     const [method, path] = line.split(" ")
     const route = table.find((each) => each.method === method && each.path === path)!
     const parsed = route.body?.parse(body)
-    return (await route.handle({ caller, params, query: {}, body: parsed, headers: new Headers() })) as Answer
+    const request = { caller, params, query: {}, body: parsed, headers: new Headers(), listener: "agents" as const }
+    return (await route.handle(request)) as Answer
   }
   const first = await enrolWith(server.agents, (await server.agents.bootstrap())!.token.reveal())
   await server.epoch.refresh()

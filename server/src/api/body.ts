@@ -1,15 +1,22 @@
 import { z } from "zod"
-import { type Json, parseJson, Refusal } from "#kernel"
+import { type Json, parseJson, Refusal, type Route } from "#kernel"
 
 const MAX_BODY_BYTES = 64 * 1024
 /** Of what a refusal repeats: names in a body are the caller's, and as long as it likes. */
 const MAX_REPEATED = 300
 
+/** What a route says of its body beside the schema. */
+type BodyRules = Pick<Route, "maxBodyBytes" | "isOtherTypeBad">
+
 /** The request's JSON body, parsed and checked. Throws `unsupported-media-type`, `body-too-large`, `malformed-json`, `invalid-request`. */
-export async function readJsonBody<Body>(request: Request, schema: z.ZodType<Body>): Promise<Body> {
-  const text = await readText(request)
+export async function readJsonBody<Body>(
+  request: Request,
+  schema: z.ZodType<Body>,
+  { maxBodyBytes, isOtherTypeBad = false }: BodyRules = {},
+): Promise<Body> {
+  const text = await readText(request, maxBodyBytes)
   if (text === "") return validate(schema, {}, "body")
-  requireType(request, "application/json")
+  requireType(request, "application/json", isOtherTypeBad ? "invalid-request" : "unsupported-media-type")
   return validate(schema, parseJson(text), "body")
 }
 
@@ -68,19 +75,23 @@ function refuseNul(value: Json, where: string): void {
   }
 }
 
-function requireType({ headers }: Request, expected: string): void {
+function requireType(
+  { headers }: Request,
+  expected: string,
+  code: "unsupported-media-type" | "invalid-request" = "unsupported-media-type",
+): void {
   const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";")
   // RFC 8259 §8.1: JSON is UTF-8. Another charset would have been read by somebody else as another text.
   const isUtf8 = parameters.every((each) => !/^\s*charset\s*=/.test(each) || /=\s*"?utf-8"?\s*$/.test(each))
   const isPlain = /^(identity)?$/i.test(headers.get("content-encoding") ?? "")
   if (type?.trim() === expected && isUtf8 && isPlain) return
-  throw new Refusal("unsupported-media-type", `Send the body as ${expected}, in UTF-8 and not compressed.`)
+  throw new Refusal(code, `Send the body as ${expected}, in UTF-8 and not compressed.`)
 }
 
 const utf8 = new TextDecoder("utf-8", { fatal: true })
 
-async function readText(request: Request): Promise<string> {
-  const bytes = await readBytes(request)
+async function readText(request: Request, maxBytes = MAX_BODY_BYTES): Promise<string> {
+  const bytes = await readBytes(request, maxBytes)
   try {
     return utf8.decode(bytes)
   } catch (cause) {
@@ -89,9 +100,11 @@ async function readText(request: Request): Promise<string> {
 }
 
 /** A client that goes away in the middle is no mistake of ours. */
-async function readBytes(request: Request): Promise<Uint8Array> {
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
   try {
-    return await (request.headers.has("content-length") ? readDeclared(request) : readStreamed(request))
+    return await (request.headers.has("content-length")
+      ? readDeclared(request, maxBytes)
+      : readStreamed(request, maxBytes))
   } catch (cause) {
     if (cause instanceof Refusal) throw cause
     throw new Refusal("invalid-request", "The body broke off.", { cause })
@@ -99,26 +112,26 @@ async function readBytes(request: Request): Promise<Uint8Array> {
 }
 
 /** Node reads no more than was declared, so that this needs no stream, which costs as much as all the rest of a request. */
-async function readDeclared(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get("content-length")) > MAX_BODY_BYTES) throw tooLarge()
+async function readDeclared(request: Request, maxBytes: number): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length")) > maxBytes) throw tooLarge(maxBytes)
   const bytes = new Uint8Array(await request.arrayBuffer())
-  if (bytes.byteLength > MAX_BODY_BYTES) throw tooLarge()
+  if (bytes.byteLength > maxBytes) throw tooLarge(maxBytes)
   return bytes
 }
 
-async function readStreamed({ body }: Request): Promise<Uint8Array> {
+async function readStreamed({ body }: Request, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let total = 0
   for await (const part of body ?? []) {
     total += part.byteLength
-    if (total > MAX_BODY_BYTES) throw tooLarge()
+    if (total > maxBytes) throw tooLarge(maxBytes)
     parts.push(part)
   }
   return Buffer.concat(parts)
 }
 
-function tooLarge(): Refusal {
-  return new Refusal("body-too-large", `The body is larger than ${MAX_BODY_BYTES} bytes.`)
+function tooLarge(maxBytes: number): Refusal {
+  return new Refusal("body-too-large", `The body is larger than ${maxBytes} bytes.`)
 }
 
 function clip(text: string): string {

@@ -15,7 +15,7 @@ type Asked = { params?: Record<string, string>; query?: Record<string, string>; 
 async function get(audit: Audit, path: string, { params = {}, query = {}, caller = ann }: Asked = {}) {
   const found = routes(audit).find((each) => each.path === path)!
   const request = { caller, params, query: found.query?.parse(query) ?? {}, body: undefined as never }
-  return await found.handle({ ...request, headers: new Headers() })
+  return await found.handle({ ...request, headers: new Headers(), listener: "agents" })
 }
 
 async function readings(audit: Audit) {

@@ -25,6 +25,7 @@ async function call(credentials: Credentials, key: string, request: object): Pro
     query: {},
     body: undefined,
     headers: new Headers(),
+    listener: "agents",
     caller: null,
     ...request,
   })

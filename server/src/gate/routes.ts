@@ -27,6 +27,8 @@ const outcomeSchema = z.strictObject({
   detail: z.string().max(500).optional(),
 })
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(500).default("no reason given") })
+/** A configuration with all its policies, schemas and entities. */
+const MAX_DOCUMENT_BYTES = 1024 * 1024
 const applySchema = z.strictObject({ document: documentSchema, expected: z.string().max(100).nullable().optional() })
 const diffSchema = z.strictObject({ document: documentSchema })
 
@@ -153,6 +155,7 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       events: null,
       summary: "What a configuration would change, checked as apply would",
       body: diffSchema,
+      maxBodyBytes: MAX_DOCUMENT_BYTES,
       handle: ({ body }) => compare(rooms, body.document),
     }),
     route<Principal | null, z.infer<typeof applySchema>>({
@@ -163,6 +166,7 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       events: ["policy.applied", "sessions.purposes-replaced", "agents.registered", "agents.changed", "agents.retired"],
       summary: "Put a configuration in force: purposes, resources, agents and policies, all or nothing",
       body: applySchema,
+      maxBodyBytes: MAX_DOCUMENT_BYTES,
       handle: ({ caller, body }) => apply(rooms, operatorOf(caller).spiffeId, body.document, body.expected),
     }),
   ]

@@ -32,6 +32,8 @@ export type RouteRequest<Caller, Body> = {
   query: Record<string, string>
   body: Body
   headers: Headers
+  /** The listener that it came in by. */
+  listener: Listener
 }
 
 /** A handler's answer: a value that becomes JSON, or a Response of its own. */
@@ -51,6 +53,10 @@ export type Route<Caller = unknown, Body = unknown> = {
   body?: z.ZodType<Body>
   /** `form` for RFC 6749 endpoints; JSON otherwise. */
   bodyType?: "json" | "form"
+  /** Bytes of the body at the most; 64 KiB unless told. */
+  maxBodyBytes?: number
+  /** True where a body of another media type than JSON is answered 400 and not 415, because a standard says so. */
+  isOtherTypeBad?: boolean
   query?: z.ZodType<Record<string, string>>
   /** Schema of the answer's JSON, for the OpenAPI description. */
   answer?: z.ZodType
