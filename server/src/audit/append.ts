@@ -1,14 +1,12 @@
 import { appendLeaves, type Edge, emptyEdge, encodeTile, leafHash, rootOf } from "@safeconduct/tlog"
-import { equal, type Transaction } from "#kernel"
+import { type Database, equal, type Queryable, type Transaction } from "#kernel"
 import type { Recorded } from "./change.ts"
 import { MISSING } from "./intents.ts"
 import type { Written } from "./leaf.ts"
 import {
+  append,
   deleteIntents,
   insertDisclosures,
-  insertEntries,
-  insertIntents,
-  insertTiles,
   lockHead,
   readEpoch,
   type StoredTile,
@@ -16,10 +14,18 @@ import {
 } from "./store.ts"
 import { forked, readEdge } from "./tree.ts"
 
-/** Appends entries within a transaction and keeps the tree's edge between transactions. One per server. */
+/** What an append gives back: a receipt for each entry, and the epoch that held under the head's lock. */
+export type Appended = { receipts: Recorded[]; epoch: number }
+
+/** Appends entries and keeps the tree's edge between transactions. One per server. */
 export interface Appender {
   /** Numbers, hashes and inserts, under the head's lock. Throws `log-forked` when the database is not what it was. */
-  append(tx: Transaction, entries: Written[]): Promise<{ receipts: Recorded[]; epoch: number }>
+  append(tx: Transaction, entries: Written[]): Promise<Appended>
+  /**
+   * The same as a transaction of its own, in one statement: for entries that come with nothing else. Null, and nothing is
+   * written, when they do, or when the head is not where this server left it.
+   */
+  appendAlone(database: Database, entries: Written[]): Promise<Appended | null>
   /** Told after the commit: these are durable, and a log without them was cut. */
   confirm(recorded: readonly Recorded[]): void
 }
@@ -30,39 +36,47 @@ export interface Appender {
  */
 export function createAppender(found: Edge): Appender {
   /** Seen under a head, hence committed. */
-  let seen = found
+  let seen = tipOf(found, rootOf(found))
   /** Made by our last append, committed or not. */
-  let made = found
+  let made = seen
   /** Entries known to be durable. */
   let durable = found.size
 
-  const edgeOf = async (tx: Transaction, head: TreeHead): Promise<Edge> => {
+  const tipAt = async (tx: Transaction, head: TreeHead): Promise<Tip> => {
     if (head.size < durable) throw forked(`it had ${durable} entries, and now it has ${head.size}`)
-    if (head.size === seen.size && !isAt(seen, head)) throw forked(`its ${head.size} entries are not the ones it had`)
-    seen = isAt(made, head) ? made : isAt(seen, head) ? seen : await readEdge(tx, head)
-    durable = seen.size
+    if (head.size === seen.head.size && !isAt(seen, head)) {
+      throw forked(`its ${head.size} entries are not the ones it had`)
+    }
+    if (isAt(made, head)) seen = made
+    else if (!isAt(seen, head)) seen = { edge: await readEdge(tx, head), head }
+    durable = head.size
     return seen
+  }
+  /** Null when the head is not at the tip. */
+  const appendAt = async (database: Queryable, tip: Tip, entries: Written[]): Promise<Appended | null> => {
+    const hashes = entries.map(({ leaf }) => leafHash(leaf))
+    const { edge, root, tiles } = appendLeaves(tip.edge, hashes)
+    // Before the answer: one that is lost may be of a commit, and the next head says which.
+    made = tipOf(edge, root)
+    const epoch = await append(database, { from: tip.head, to: made.head, entries, tiles: tiles.map(stored) })
+    if (epoch === null) return null
+    return { receipts: entries.map(({ id, at }, nth) => ({ id, index: tip.head.size + nth, at })), epoch }
   }
 
   return {
     async append(tx, entries) {
-      const head = await lockHead(tx)
-      const edge = await edgeOf(tx, head)
+      const tip = await tipAt(tx, await lockHead(tx))
       if (entries.length === 0) return { receipts: [], epoch: await readEpoch(tx) }
-
-      const {
-        edge: next,
-        root,
-        tiles,
-      } = appendLeaves(
-        edge,
-        entries.map(({ leaf }) => leafHash(leaf)),
-      )
-      if (tiles.length > 0) await insertTiles(tx, tiles.map(stored))
-      const epoch = await insertEntries(tx, head.size, entries, { size: next.size, root })
+      const appended = await appendAt(tx, tip, entries)
+      if (appended === null) throw new Error("the head moved while it was locked")
       await insertRest(tx, entries)
-      made = next
-      return { receipts: entries.map(({ id, at }, nth) => ({ id, index: head.size + nth, at })), epoch }
+      return appended
+    },
+    async appendAlone(database, entries) {
+      if (entries.length === 0 || entries.some(hasRest)) return null
+      const appended = await appendAt(database, made, entries)
+      if (appended !== null) seen = made
+      return appended
     },
     confirm(recorded) {
       durable = Math.max(durable, (recorded.at(-1)?.index ?? -1) + 1)
@@ -70,17 +84,27 @@ export function createAppender(found: Edge): Appender {
   }
 }
 
+/** An edge with the head that it belongs to. */
+type Tip = { edge: Edge; head: TreeHead }
+
+function tipOf(edge: Edge, root: Uint8Array): Tip {
+  return { edge, head: { size: edge.size, root: Buffer.from(root) } }
+}
+
+/** An entry with rows of its own beside it. */
+function hasRest({ disclosures, of }: Written): boolean {
+  return disclosures.length > 0 || of !== null
+}
+
 async function insertRest(tx: Transaction, entries: Written[]): Promise<void> {
-  const intents = entries.filter(({ deadlineSeconds }) => deadlineSeconds !== null)
   const disclosing = entries.filter(({ disclosures }) => disclosures.length > 0)
   const finished = entries.flatMap(({ event, of }) => (event === MISSING ? [] : (of ?? [])))
-  if (intents.length > 0) await insertIntents(tx, intents)
   if (disclosing.length > 0) await insertDisclosures(tx, disclosing)
   if (finished.length > 0) await deleteIntents(tx, finished)
 }
 
-function isAt(edge: Edge, head: TreeHead): boolean {
-  return edge.size === head.size && equal(rootOf(edge), head.root)
+function isAt(tip: Tip, head: TreeHead): boolean {
+  return tip.head.size === head.size && equal(tip.head.root, head.root)
 }
 
 function stored({ level, index, hashes }: { level: number; index: number; hashes: Uint8Array[] }): StoredTile {

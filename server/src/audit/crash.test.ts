@@ -12,6 +12,7 @@ import {
   migrate,
   openDatabase,
   prepareOwnDatabase,
+  Refusal,
   refusalCode,
   removePostgres,
   SERVER_ROLE,
@@ -85,6 +86,28 @@ test("a connection cut in the middle of a commit refuses it, and the next one su
   })
   await assert.rejects(cut, { code: "store-unavailable" })
   assert.equal((await t.audit.commit(happened())).entries[0]!.index, 5)
+})
+
+test("an append whose answer was lost is found in the log, and the next goes on behind it", async () => {
+  await using t = await openTestAudit()
+  const losing = { isLost: false }
+  const lossy = await t.another({
+    database: {
+      ...t.store.database,
+      async query<Row extends object>(text: string, values?: unknown[]) {
+        const rows = await t.store.database.query<Row>(text, values)
+        if (losing.isLost && text.includes("audit.append")) throw new Refusal("store-unavailable", "Cut.")
+        return rows
+      },
+    },
+  })
+  await lossy.commit(happened(5))
+  losing.isLost = true
+  await assert.rejects(lossy.commit(happened(2)), { code: "store-unavailable" })
+  losing.isLost = false
+  assert.equal((await lossy.commit(happened())).entries[0]!.index, 7)
+  assert.equal(lossy.fork, null)
+  assert.equal((await recompute(t.store.database)).size, 8)
 })
 
 /** Indexes that the server said were durable before it was killed in the middle of its work. */

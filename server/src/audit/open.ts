@@ -108,6 +108,10 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
       refuseWhenForked()
       return await watching(appender.append(tx, entries))
     },
+    appendAlone: async (alone, entries) => {
+      refuseWhenForked()
+      return await watching(appender.appendAlone(alone, entries))
+    },
   })
   const checkpoints = keepCheckpoints({ database, signer, log, onForked, pauseMs: parts.checkpointMs ?? 100 })
 

@@ -22,43 +22,33 @@ export async function readHead(database: Queryable): Promise<TreeHead> {
   return row!
 }
 
+/** What one append writes: entries that go from one head to the next, and tiles that became full with them. */
+export type Append = { from: TreeHead; to: TreeHead; entries: readonly Written[]; tiles: readonly StoredTile[] }
+
 /**
- * Adds entries from index `from` on and moves the head. Returns the revocation epoch: this statement's snapshot is newer
- * than the head's lock, and whatever moves the epoch holds that lock when it commits.
+ * Appends and moves the head, in one statement (migration 0004). Returns the revocation epoch, read under the head's lock;
+ * null, and nothing is written, when the head is not `from`.
  */
-export async function insertEntries(
-  tx: Transaction,
-  from: number,
-  entries: readonly Written[],
-  head: { size: number; root: Uint8Array },
-): Promise<number> {
-  let start = 1
-  const starts = entries.map(({ leaf }) => {
-    const own = start
-    start += leaf.length
-    return own
-  })
-  const [row] = await tx.query<{ epoch: number }>(
-    `with added as (
-       insert into audit.entries (index, id, event, session, at, leaf)
-       select $1::bigint + nth - 1, id, event, session, at, substring($2::bytea from start for length)
-       from unnest($3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::int[], $8::int[])
-         with ordinality as e (id, event, session, at, start, length, nth)
-     ), moved as (
-       update audit.head set size = $9, root = $10
-     )
-     select epoch from kernel.epoch`,
+export async function append(database: Queryable, { from, to, entries, tiles }: Append): Promise<number | null> {
+  const [row] = await database.query<{ epoch: number | null }>(
+    `select audit.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) as epoch
+     /* insert into audit.entries, insert into audit.tiles, insert into audit.intents, update audit.head */`,
     [
-      from,
-      Buffer.concat(entries.map(({ leaf }) => leaf)),
+      from.size,
+      from.root,
+      to.size,
+      to.root,
       entries.map(({ id }) => id),
       entries.map(({ event }) => event),
       entries.map(({ session }) => session),
       entries.map(({ at }) => at),
-      starts,
+      entries.map(({ deadlineSeconds }) => deadlineSeconds),
       entries.map(({ leaf }) => leaf.length),
-      head.size,
-      head.root,
+      Buffer.concat(entries.map(({ leaf }) => leaf)),
+      tiles.map(({ level }) => level),
+      tiles.map(({ index }) => index),
+      Buffer.concat(tiles.map(({ hashes }) => hashes)),
+      Buffer.concat(tiles.map(({ root }) => root)),
     ],
   )
   return row!.epoch
@@ -68,22 +58,6 @@ export async function insertEntries(
 export async function readEpoch(tx: Transaction): Promise<number> {
   const [row] = await tx.query<{ epoch: number }>("select epoch from kernel.epoch")
   return row!.epoch
-}
-
-/** Adds tiles that became full. */
-export async function insertTiles(tx: Transaction, tiles: readonly StoredTile[]): Promise<void> {
-  await tx.query(
-    `insert into audit.tiles (level, index, hashes, root)
-     select level, index, substring($3::bytea from (nth::int - 1) * 8192 + 1 for 8192),
-       substring($4::bytea from (nth::int - 1) * 32 + 1 for 32)
-     from unnest($1::smallint[], $2::bigint[]) with ordinality as t (level, index, nth)`,
-    [
-      tiles.map(({ level }) => level),
-      tiles.map(({ index }) => index),
-      Buffer.concat(tiles.map(({ hashes }) => hashes)),
-      Buffer.concat(tiles.map(({ root }) => root)),
-    ],
-  )
 }
 
 /** Adds the personal values of entries that are in the log already. */
@@ -96,21 +70,6 @@ export async function insertDisclosures(tx: Transaction, entries: readonly Writt
       rows.map(({ name }) => name),
       rows.map(({ salt }) => salt),
       rows.map(({ value }) => value),
-    ],
-  )
-}
-
-/** Adds intents; their deadlines count from now by the database's clock. */
-export async function insertIntents(tx: Transaction, entries: readonly Written[]): Promise<void> {
-  await tx.query(
-    `insert into audit.intents (id, event, session, deadline)
-     select id, event, session, clock_timestamp() + make_interval(secs => seconds)
-     from unnest($1::text[], $2::text[], $3::text[], $4::float8[]) as i (id, event, session, seconds)`,
-    [
-      entries.map(({ id }) => id),
-      entries.map(({ event }) => event),
-      entries.map(({ session }) => session),
-      entries.map(({ deadlineSeconds }) => deadlineSeconds),
     ],
   )
 }

@@ -41,11 +41,11 @@ export async function admit(rooms: Rooms, caller: AgentPrincipal, request: Actio
       const answer: Answer = await ask(rooms, caller, request.session, action)
       const { standing, decision } = answer
       const intent = intentOf(rooms, caller, action, answer, request.idempotencyKey, lease)
-      const committed: { result: Intended | null; entries: Recorded[]; epoch: number } =
+      const committed: { result: Intended | null | undefined; entries: Recorded[]; epoch: number } =
         await rooms.audit.commit(intent)
       // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials'
       // sweep revokes whatever stands under its name at the resource, which is nothing.
-      lease = committed.result
+      lease = committed.result ?? lease
       const entry = committed.entries[0]!.id
       rooms.sessions.touch(standing.session.id)
       if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, action, answer))) {
@@ -95,10 +95,8 @@ function intentOf(
   idempotencyKey: string | null,
   lease: Intended | null,
 ): Change<Intended | null> {
-  const record: Change<Intended | null> = {
-    work: async () => lease,
-    entries: () => [decisionDraft(caller, standing, action, decision)],
-  }
+  // No work unless there is some: a change of nothing but the log costs one round trip, shared with all that wait.
+  const record: Change<Intended | null> = { entries: () => [decisionDraft(caller, standing, action, decision)] }
   if (decision.verdict !== "allow" || action.type !== "credential" || lease !== null) return record
   const { id, purpose, leaseSeconds, hardEndAt } = standing.session
   const reference = actionReference(action)

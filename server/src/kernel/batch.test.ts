@@ -95,6 +95,43 @@ test("a unit without work or items is a question about the epoch", async () => {
   assert.deepEqual(await ledger.batch.commit({ items: () => [] }), { result: undefined, receipts: [], epoch: 7 })
 })
 
+test("units without work are appended alone, all that wait at once; one with work takes them along", async () => {
+  await using ledger = await openLedger()
+  const first = ledger.batch.commit(item("first"))
+  const alone = ["a", "b", "c"].map((name) => ledger.batch.commit(item(name)))
+  assert.deepEqual((await first).receipts, ["alone:first"])
+  const receipts = (await Promise.all(alone)).map((committed) => committed.receipts)
+  assert.deepEqual(receipts, [["alone:a"], ["alone:b"], ["alone:c"]])
+  assert.deepEqual([ledger.appends, ledger.transactions], [2, 0])
+
+  const mixed = await Promise.all([
+    ledger.batch.commit(item("d")),
+    ledger.batch.commit(unit("e")),
+    ledger.batch.commit(item("f")),
+  ])
+  assert.deepEqual(
+    mixed.map((committed) => committed.receipts),
+    [["alone:d"], ["1:e"], ["2:f"]],
+  )
+  assert.deepEqual([ledger.appends, ledger.transactions], [3, 1])
+})
+
+test("what cannot be appended alone is appended in a transaction", async () => {
+  await using ledger = await openLedger()
+  assert.deepEqual((await ledger.batch.commit(item("not alone"))).receipts, ["1:not alone"])
+  assert.equal(ledger.transactions, 1)
+})
+
+test("an item that cannot be appended alone is refused, and its neighbours are not", async () => {
+  await using ledger = await openLedger()
+  const all = ["first", "a", "broken", "b"].map((name) => ledger.batch.commit(item(name)))
+  const answers = await Promise.allSettled(all)
+  assert.deepEqual(
+    answers.map((answer) => (answer.status === "rejected" ? answer.reason.message : answer.value.receipts[0])),
+    ["alone:first", "alone:a", "broken", "alone:b"],
+  )
+})
+
 test("a full queue refuses at once, and takes units again when it has drained", async () => {
   await using ledger = await openLedger({ maxQueued: 3 })
   const accepted = ["running", "a", "b", "c"].map((name) => ledger.batch.commit(unit(name)))
@@ -127,6 +164,10 @@ function unit(name: string, itemCount = 1) {
   }
 }
 
+function item(name: string) {
+  return { items: () => [name] }
+}
+
 /** A batch over a real database, whose items are numbered texts. */
 async function openLedger(options: { maxUnits?: number; maxQueued?: number } = {}) {
   const store = await testDatabase()
@@ -134,6 +175,7 @@ async function openLedger(options: { maxUnits?: number; maxQueued?: number } = {
     create table toy (unit text primary key);
     create table item (number int primary key generated always as identity, text text)`)
   let transactions = 0
+  let appends = 0
   let broken: { times: number; error: Error } | undefined
   const database: Database = {
     ...store.owner,
@@ -157,12 +199,22 @@ async function openLedger(options: { maxUnits?: number; maxQueued?: number } = {
       }
       return { receipts, epoch: 7 }
     },
+    appendAlone: async (_database, items) => {
+      if (items.length === 0 || items.includes("not alone")) return null
+      if (items.includes("broken")) throw new Error("broken")
+      appends++
+      return { receipts: items.map((text) => `alone:${text}`), epoch: 7 }
+    },
   })
   const column = async (query: string) => (await store.owner.query<{ text: string }>(query)).map(({ text }) => text)
   return {
     batch,
     get transactions() {
       return transactions
+    },
+    /** Made alone. */
+    get appends() {
+      return appends
     },
     breakNext(times: number, error: Error) {
       broken = { times, error }

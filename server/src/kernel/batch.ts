@@ -2,8 +2,8 @@ import type { Database, Transaction } from "./database.ts"
 import { Refusal } from "./refusal.ts"
 
 /**
- * One durable unit: what a caller changes, and what is recorded of it, in one transaction. `work` may run twice (alone,
- * when the batch that held it failed), so it does nothing but SQL.
+ * One durable unit: what a caller changes, and what is recorded of it, in one transaction. Both functions may run twice
+ * (alone, when the batch that held it failed), so `work` does nothing but SQL.
  */
 export type Unit<Item, Result> = {
   work?: (tx: Transaction) => Promise<Result>
@@ -24,11 +24,16 @@ export interface Batch<Item, Receipt> {
   readonly queued: number
 }
 
+/** A receipt for each item, and the epoch that was read under the same lock. */
+export type Appended<Receipt> = { receipts: Receipt[]; epoch: number }
+
 /** What a batch is made of; at most 512 units in a transaction and 8,192 waiting, unless told. */
 export type BatchParts<Item, Receipt> = {
   database: Database
-  /** Appends all items in order and returns a receipt for each, with the epoch read under the same lock. */
-  append: (tx: Transaction, items: Item[]) => Promise<{ receipts: Receipt[]; epoch: number }>
+  /** Appends all items in order. */
+  append: (tx: Transaction, items: Item[]) => Promise<Appended<Receipt>>
+  /** The same in a transaction of its own, when no unit has work: one round trip. Null: nothing was done, `append` has to. */
+  appendAlone?: (database: Database, items: Item[]) => Promise<Appended<Receipt> | null>
   maxUnits?: number
   maxQueued?: number
 }
@@ -90,6 +95,24 @@ export function createBatch<Item, Receipt>(parts: BatchParts<Item, Receipt>): Ba
 }
 
 async function attempt<Item, Receipt>(
+  parts: BatchParts<Item, Receipt>,
+  waiting: Waiting<Item, Receipt>[],
+): Promise<Committed<Receipt, unknown>[]> {
+  return (await attemptAlone(parts, waiting)) ?? (await attemptTogether(parts, waiting))
+}
+
+/** Null when there is work to be done in the same transaction. */
+async function attemptAlone<Item, Receipt>(
+  { database, appendAlone }: BatchParts<Item, Receipt>,
+  waiting: Waiting<Item, Receipt>[],
+): Promise<Committed<Receipt, unknown>[] | null> {
+  if (appendAlone === undefined || waiting.some(({ unit }) => unit.work !== undefined)) return null
+  const lists = waiting.map(({ unit }) => unit.items(undefined))
+  const appended = await appendAlone(database, lists.flat())
+  return appended && shared(lists, [], appended)
+}
+
+async function attemptTogether<Item, Receipt>(
   { database, append }: BatchParts<Item, Receipt>,
   waiting: Waiting<Item, Receipt>[],
 ): Promise<Committed<Receipt, unknown>[]> {
@@ -97,12 +120,20 @@ async function attempt<Item, Receipt>(
     const results: unknown[] = []
     for (const { unit } of waiting) results.push(await unit.work?.(tx))
     const lists = waiting.map(({ unit }, at) => unit.items(results[at]))
-    const { receipts, epoch } = await append(tx, lists.flat())
-    let from = 0
-    return lists.map((items, at) => {
-      const own = receipts.slice(from, from + items.length)
-      from += items.length
-      return { result: results[at], receipts: own, epoch }
-    })
+    return shared(lists, results, await append(tx, lists.flat()))
+  })
+}
+
+/** To each unit its own. */
+function shared<Item, Receipt>(
+  lists: Item[][],
+  results: unknown[],
+  { receipts, epoch }: Appended<Receipt>,
+): Committed<Receipt, unknown>[] {
+  let from = 0
+  return lists.map((items, at) => {
+    const own = receipts.slice(from, from + items.length)
+    from += items.length
+    return { result: results[at], receipts: own, epoch }
   })
 }
