@@ -6,6 +6,7 @@ import {
   type Der,
   DerError,
   expectTag,
+  readBitBytes,
   readBoolean,
   readCount,
   readDer,
@@ -33,13 +34,23 @@ export const OID = {
 /** Bits of KeyUsage (RFC 5280 §4.2.1.3). */
 export const KEY_USAGE = { digitalSignature: 0, keyCertSign: 5, cRLSign: 6 } as const
 
-/** A certificate as we judge it: read from its DER by us, while Node holds the same bytes for the signature. */
+/** Digest of each ECDSA algorithm (RFC 5758 §3.2). */
+export const ECDSA_DIGESTS: ReadonlyMap<string, "sha256" | "sha384" | "sha512"> = new Map([
+  [OID.ecdsaWithSha256, "sha256"],
+  ["1.2.840.10045.4.3.3", "sha384"],
+  ["1.2.840.10045.4.3.4", "sha512"],
+])
+
+/** A certificate as we judge it: read from its DER by us, while Node holds the same bytes. */
 export type Certificate = {
   node: X509Certificate
   /** Lower-case hexadecimal without leading zero bytes. */
   serial: string
   /** Object identifier of the signature algorithm. */
   signatureAlgorithm: string
+  /** What is signed, DER, and the signature. */
+  signed: Buffer
+  signature: Buffer
   notBeforeMs: number
   notAfterMs: number
   /** SubjectPublicKeyInfo, DER. */
@@ -70,6 +81,8 @@ export function readCertificate(bytes: Uint8Array): Certificate {
       .toString("hex")
       .replace(/^(00)+(?=..)/, ""),
     signatureAlgorithm: readOid(children(expectTag(algorithm, TAG.sequence))[0]),
+    signed: tbs!.whole,
+    signature: readBitBytes(signature),
     notBeforeMs: readTime(notBefore),
     notAfterMs: readTime(notAfter),
     spki: expectTag(spki, TAG.sequence).whole,

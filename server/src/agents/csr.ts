@@ -1,6 +1,6 @@
-import { createPublicKey, type KeyObject, sign, verify } from "node:crypto"
-import { Refusal } from "#kernel"
-import { keyThumbprint, OID } from "./certificate.ts"
+import { createPublicKey, type KeyObject, sign } from "node:crypto"
+import { isEcdsaSignature, Refusal } from "#kernel"
+import { ECDSA_DIGESTS, keyThumbprint, OID } from "./certificate.ts"
 import { children, contextTag, expectTag, readBitBytes, readCount, readDer, readOid, TAG } from "./der.ts"
 import { bitBytes, context, integer, oid, pem, sequence } from "./der-write.ts"
 
@@ -15,12 +15,6 @@ const MAX_BYTES = 4_096
  */
 const P256_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d030107034200" + "04", "hex")
 const P256_BYTES = 91
-
-const digests = new Map<string, string>([
-  [OID.ecdsaWithSha256, "sha256"],
-  ["1.2.840.10045.4.3.3", "sha384"],
-  ["1.2.840.10045.4.3.4", "sha512"],
-])
 
 /**
  * Reads a PKCS #10 request (RFC 2986) and checks its own signature: proof of possession. Names and extensions that it
@@ -52,11 +46,12 @@ function read(bytes: Buffer): SigningRequest {
   if (spki.length !== P256_BYTES || !spki.subarray(0, P256_PREFIX.length).equals(P256_PREFIX)) {
     throw invalid("its key must be EC P-256, as a named curve and an uncompressed point")
   }
-  const digest = digests.get(readOid(children(expectTag(algorithm, TAG.sequence))[0]))
+  const digest = ECDSA_DIGESTS.get(readOid(children(expectTag(algorithm, TAG.sequence))[0]))
   if (digest === undefined) throw invalid("it must be signed by ECDSA with SHA-256, SHA-384 or SHA-512")
   // Reading the key also checks that the point lies on the curve.
   const publicKey = createPublicKey({ key: spki, format: "der", type: "spki" })
-  if (!verify(digest, body!.whole, publicKey, readBitBytes(signature))) {
+  const claim = { key: publicKey, message: body!.whole, signature: readBitBytes(signature), digest }
+  if (!isEcdsaSignature({ ...claim, form: "der" })) {
     throw invalid("its signature is not by its own key")
   }
   return { spki, keyThumbprint: keyThumbprint(spki) }

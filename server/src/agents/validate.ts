@@ -1,8 +1,9 @@
 import type { KeyObject } from "node:crypto"
-import { Refusal } from "#kernel"
+import { isEcdsaSignature, Refusal } from "#kernel"
 import {
   type Certificate,
   certificateThumbprint,
+  ECDSA_DIGESTS,
   KEY_USAGE,
   keyThumbprint,
   OID,
@@ -43,9 +44,7 @@ const MAX_CHAIN = 5
 
 /** Signatures that count: ECDSA and RSA (PKCS #1, PSS) with SHA-2, and Ed25519. SHA-1 and MD5 do not. */
 const SIGNATURES = new Set<string>([
-  OID.ecdsaWithSha256,
-  "1.2.840.10045.4.3.3",
-  "1.2.840.10045.4.3.4",
+  ...ECDSA_DIGESTS.keys(),
   "1.2.840.113549.1.1.10",
   "1.2.840.113549.1.1.11",
   "1.2.840.113549.1.1.12",
@@ -144,6 +143,9 @@ function isIssuedBy(child: Certificate, authority: Certificate): boolean {
 }
 
 function verifies(child: Certificate, key: KeyObject): boolean {
+  const { signed: message, signature } = child
+  const digest = ECDSA_DIGESTS.get(child.signatureAlgorithm)
+  if (digest !== undefined) return isEcdsaSignature({ key, message, signature, form: "der", digest })
   const isStrong = key.asymmetricKeyType !== "rsa" || (key.asymmetricKeyDetails?.modulusLength ?? 0) >= 2_048
   return isStrong && child.node.verify(key)
 }
