@@ -1,6 +1,7 @@
 import { type Database, Refusal } from "#kernel"
 import type { Change, Recorded } from "./change.ts"
-import { eraseDisclosures, findEntry, findUnfinishedErasures, readDisclosures } from "./store.ts"
+import { locate } from "./logs/closed.ts"
+import { eraseDisclosures, findUnfinishedErasures, readDisclosures } from "./store.ts"
 
 /** A wish to erase the personal values of an entry. `reason` is recorded, so it names nobody. */
 export type Erasure = { entry: string; by: string; reason: string }
@@ -10,7 +11,7 @@ type ErasingParts = { database: Database; commit: (change: Change<unknown>) => P
 /** Records the erasure and does it; the database does none that is not recorded. Throws `not-found`, `invalid-request`. */
 export async function erase({ database, commit }: ErasingParts, { entry, by, reason }: Erasure): Promise<Recorded> {
   if (/\p{Cc}/u.test(reason)) throw new Refusal("invalid-request", "The reason holds a control character.")
-  if ((await findEntry(database, entry)) === null) throw new Refusal("not-found", "The log has no such entry.")
+  await locate(database, entry)
   const names = (await readDisclosures(database, entry)).map(({ name }) => name)
   const { entries } = await commit({
     entries: () => [{ event: "audit.erased", by, data: { entry, names, reason } }],

@@ -1,7 +1,8 @@
-import { link, mkdir, open, readdir, readFile, unlink } from "node:fs/promises"
+import { link, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import {
   formatCheckpoint,
+  type NoteSigner,
   newNoteKey,
   openCheckpoint,
   parseNoteSigner,
@@ -21,38 +22,96 @@ export async function createLogKey(path: string, origin: string): Promise<{ vkey
   return { vkey }
 }
 
+/** Puts a new key below those in the file: of the same log to take over from them, or of the next. Throws `key-unusable`. */
+export async function addLogKey(path: string, origin: string): Promise<{ vkey: string }> {
+  const lines = (await readKeys(path)).map(({ line }) => line)
+  const { skey, vkey } = await newNoteKey(origin)
+  const draft = `${path}.${randomText(8)}`
+  await writeDurably(draft, [...lines, skey, ""].join("\n"))
+  // A crash before here leaves the file as it was, and a draft that nobody reads.
+  await rename(draft, path)
+  await syncFolder(dirname(path))
+  return { vkey }
+}
+
 /**
- * A signer whose key is in a file. What it signed last is in the folder `<path>.signed`, in a file named by the size and
- * holding the root; several processes may share it. Throws `key-unusable` when the file holds no key of that origin.
+ * A signer whose keys are in a file, one to a line; those of other logs are passed over. What it signed last is in a folder
+ * beside it, in a file named by the size and holding the root; several processes may share both. Throws `key-unusable`
+ * when the file holds no key of that origin.
  */
 export async function openFileSigner(path: string, origin: string): Promise<LogSigner> {
-  const signer = await parseNoteSigner((await readFile(path, "utf8")).trim()).catch((cause: unknown) => {
-    throw new Refusal("key-unusable", "The file of the log key holds no key.", { cause })
-  })
-  if (signer.name !== origin) {
-    throw new Refusal("key-unusable", `The log key is of ${signer.name}, and this log is ${origin}.`)
-  }
-  const folder = `${path}.signed`
+  const folder = memoryOf(path, origin)
+  let keys = await readKeysOf(path, origin)
+  let chosen: readonly string[] | null = null
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const lastSigned = () => recall(folder)
+  const signers = () => keys.filter(({ vkey }) => chosen === null || chosen.includes(vkey))
+  const noteOver = (head: TreeHead) => signNote(formatCheckpoint({ origin, ...head }), signers())
 
   return {
     origin,
-    vkey: signer.vkey,
+    held: () => keys.map(({ vkey }) => vkey),
+    signWith(vkeys) {
+      if (!keys.some(({ vkey }) => vkeys.includes(vkey))) throw noneInForce(path, vkeys)
+      chosen = vkeys
+    },
+    async reload() {
+      keys = await readKeysOf(path, origin)
+    },
     lastSigned,
+    async lastCheckpoint() {
+      const head = await lastSigned()
+      return head === null ? null : { ...head, note: await noteOver(head) }
+    },
     async adopt(note) {
-      const checkpoint = await openCheckpoint(note, parseNoteVerifier(signer.vkey)).catch((cause: unknown) => {
+      const verifiers = keys.map(({ vkey }) => parseNoteVerifier(vkey))
+      const checkpoint = await openCheckpoint(note, verifiers).catch((cause: unknown) => {
         throw new Refusal("key-unusable", "The log's newest checkpoint was signed with another key.", { cause })
       })
       await remember(folder, { size: checkpoint.size, root: Buffer.from(checkpoint.root) })
     },
     async sign(tree) {
+      if (signers().length === 0) throw noneInForce(path, chosen ?? [])
       const head = await nextHead(await lastSigned(), tree)
       await remember(folder, head)
       // A crash here leaves a tree that counts as signed and whose checkpoint nobody saw; the next start signs it again.
-      return { ...head, note: await signNote(formatCheckpoint({ origin, ...head }), [signer]) }
+      return { ...head, note: await noteOver(head) }
     },
   }
+}
+
+/** Every key in the file, with the line that it stands in. */
+async function readKeys(path: string): Promise<(NoteSigner & { line: string })[]> {
+  const lines = (await readFile(path, "utf8")).split("\n").map((line) => line.trim())
+  const reading = lines.filter((line) => line !== "").map(async (line) => ({ ...(await parseNoteSigner(line)), line }))
+  return await Promise.all(reading).catch((cause: unknown) => {
+    throw new Refusal("key-unusable", "The file of the log key holds a line that is no key.", { cause })
+  })
+}
+
+async function readKeysOf(path: string, origin: string): Promise<NoteSigner[]> {
+  const all = await readKeys(path)
+  const keys = all.filter(({ name }) => name === origin)
+  if (keys.length > 0) return keys
+  const names = [...new Set(all.map(({ name }) => name))].join(", ") || "no log"
+  throw new Refusal(
+    "key-unusable",
+    `The log key is of ${names}, and this log is ${origin}. Copy the file from the host where its key was made.`,
+  )
+}
+
+/** The first log's is `<path>.signed`, from when there was no other. */
+function memoryOf(path: string, origin: string): string {
+  const number = /\/log\/(\d+)$/.exec(origin)?.[1] ?? "1"
+  return number === "1" ? `${path}.signed` : `${path}.signed-${number}`
+}
+
+function noneInForce(path: string, vkeys: readonly string[]): Refusal {
+  const wanted = vkeys.map((vkey) => vkey.split("+").slice(0, 2).join("+")).join(", ")
+  return new Refusal(
+    "key-unusable",
+    `${path} holds none of the log keys in force (${wanted}). Copy it from another host.`,
+  )
 }
 
 /** The largest tree remembered. A file that vanishes meanwhile was replaced by a larger one. */

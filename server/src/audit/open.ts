@@ -7,6 +7,9 @@ import { type Erasure, erase, finishErasures } from "./erase.ts"
 import { events as ownEvents } from "./events.ts"
 import { missingOutcomes } from "./intents.ts"
 import { writeLeaf } from "./leaf.ts"
+import { findClosed, lastCheckpointOf } from "./logs/closed.ts"
+import { type LogKeys, openLogKeys } from "./logs/keys.ts"
+import { type LogListing, listLogs, numberOf, wasClosed } from "./logs/listing.ts"
 import {
   type EntryPage,
   type EntryQuery,
@@ -32,17 +35,23 @@ export interface Audit extends AsyncDisposable {
   /** One entry, with its personal values unless they were erased. Throws `not-found`. */
   entry(entryId: string): Promise<EntryView>
   /** A hash tile or a bundle of entries by its C2SP path, such as `tile/0/x001/067.p/8`; null when the log does not reach it. */
-  tile(path: string): Promise<ServedTile | null>
-  /** The newest checkpoint of any server, a signed note. Throws `not-ready` before the first. */
-  checkpoint(): Promise<string>
+  tile(path: string, log?: number): Promise<ServedTile | null>
+  /** The newest checkpoint of any server, a signed note. Throws `not-ready` before the first, `not-found` for a log that is not. */
+  checkpoint(log?: number): Promise<string>
+  /** This log and those that were closed before it, the newest first, with the keys of each. */
+  logs(): Promise<LogListing[]>
   /** Records the erasure of an entry's personal values, then erases them. Idempotent. Throws `not-found`. */
   erase(erasure: Erasure): Promise<Recorded>
   /** Records `audit.outcome-missing` for intents past their deadline, once each; returns for how many. Runs by itself each second. */
   sweepIntents(): Promise<number>
   /** Name of the log and of its key. */
   readonly origin: string
-  /** The public key that checkpoints verify with (C2SP signed-note). */
+  /** The log's number. */
+  readonly log: number
+  /** The public key that checkpoints verify with (C2SP signed-note); the newest while one takes over from another. */
   readonly vkey: string
+  /** Keys that checkpoints are signed with. */
+  readonly keys: LogKeys
   /** Why nothing is committed any more: the log in the database is not the one that was signed. Null while all is well. */
   readonly fork: Refusal | null
 }
@@ -71,6 +80,8 @@ export type AuditParts = {
 export async function openAudit(parts: AuditParts): Promise<Audit> {
   const { database, log, signer, origin } = parts
   await refuseOwner(database)
+  const number = numberOf(origin)
+  const keys = await openLogKeys({ database, signer, log: number })
   await prepareSigner(parts)
   const known = new Set([...Object.keys(ownEvents), ...Object.keys(parts.events)])
   let fork: Refusal | null = null
@@ -138,13 +149,18 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     parts.sweepMs ?? 1_000,
     async () => {
       if (fork === null) await Promise.all([sweepIntents(), signLeftOver()])
+      else fork = (await wasClosed(database, number)) ?? fork
     },
     (error) => log.warn("the log's upkeep failed and is tried again", { error }),
   )
 
   return {
     origin,
-    vkey: signer.vkey,
+    log: number,
+    keys,
+    get vkey() {
+      return keys.inForce().at(-1)!
+    },
     get fork() {
       return fork
     },
@@ -153,8 +169,15 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     receipt: (entryId) => watching(prove({ database, checkpoints }, entryId)),
     entries: (query) => readEntries(database, query),
     entry: (entryId) => readEntry(database, entryId),
-    tile: (path) => watching(readTile(database, path)),
-    checkpoint: async () => checkpointOrRefusal(await newestCheckpoint(database)),
+    async tile(path, closed = number) {
+      if (closed === number) return await watching(readTile(database, path))
+      return await readTile(database, path, await findClosed(database, closed))
+    },
+    async checkpoint(closed = number) {
+      if (closed === number) return checkpointOrRefusal(await newestCheckpoint(database))
+      return await lastCheckpointOf(database, await findClosed(database, closed))
+    },
+    logs: () => listLogs(database, origin),
     erase: (erasure) => erase({ database, commit }, erasure),
     async [Symbol.asyncDispose]() {
       await stopSweeping()

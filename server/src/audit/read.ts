@@ -1,11 +1,12 @@
 import { encodeEntries, parseTilePath, tileWidth, widthIn } from "@safeconduct/tlog"
 import { base64url, type Database, type Json, Refusal } from "#kernel"
 import { type Leaf, readLeaf } from "./leaf.ts"
-import { findEntry, listEntries, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
+import { type ClosedPlace, findClosed, locate } from "./logs/closed.ts"
+import { listEntries, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
 import { forked, orForked, tileReader } from "./tree.ts"
 
-/** Which entries: from an index on, at most 256, of one event or session where given. */
-export type EntryQuery = { from?: number; limit?: number; event?: string; session?: string }
+/** Which entries: from an index on, at most 256, of one event or session where given; of a closed log where named. */
+export type EntryQuery = { log?: number; from?: number; limit?: number; event?: string; session?: string }
 
 /** An entry as it is read: its place, what it says, and `text`, the very bytes that were hashed. */
 export type EntryView = {
@@ -33,15 +34,15 @@ export async function readEntries(database: Database, query: EntryQuery): Promis
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_ENTRIES) {
     throw new Refusal("invalid-request", `limit is a number from 1 to ${MAX_ENTRIES}.`)
   }
-  const { size } = await readHead(database)
-  const rows = await listEntries(database, { from, limit, event, session })
+  const closed = query.log === undefined ? null : await findClosed(database, query.log)
+  const { size } = closed ?? (await readHead(database))
+  const rows = await listEntries(database, { from, limit, event, session }, closed?.tables)
   return { entries: rows.map(view), next: rows.length === limit ? rows.at(-1)!.index + 1 : null, size }
 }
 
 /** Reads one entry and what of its personal values is left. Throws `not-found`. */
 export async function readEntry(database: Database, entryId: string): Promise<EntryView> {
-  const row = await findEntry(database, entryId)
-  if (row === null) throw new Refusal("not-found", "The log has no such entry.")
+  const { entry: row } = await locate(database, entryId)
   const found = (await readDisclosures(database, entryId)).map(({ name, salt, value }) => [
     name,
     { salt: base64url(salt), value: JSON.parse(value) as Json },
@@ -50,15 +51,20 @@ export async function readEntry(database: Database, entryId: string): Promise<En
 }
 
 /** Reads a tile or bundle that the log reaches; null for any other path. Throws `log-forked` when the database lacks it. */
-export async function readTile(database: Database, path: string): Promise<ServedTile | null> {
+export async function readTile(
+  database: Database,
+  path: string,
+  closed: ClosedPlace | null = null,
+): Promise<ServedTile | null> {
   const name = parseTilePath(path)
   if (name === null) return null
   const { level, index, width } = name
-  const { size } = await readHead(database)
+  const { size } = closed ?? (await readHead(database))
+  const tables = closed?.tables
   if (widthIn(size, level, index) < width) return null
   const isFull = width === tileWidth
-  if (level !== "entries") return { bytes: await orForked(tileReader(database)(level, index, width)), isFull }
-  const leaves = await readLeaves(database, index * tileWidth, width)
+  if (level !== "entries") return { bytes: await orForked(tileReader(database, tables)(level, index, width)), isFull }
+  const leaves = await readLeaves(database, index * tileWidth, width, tables)
   if (leaves.length < width) throw forked(`entries from ${index * tileWidth} on are missing`)
   return { bytes: encodeEntries(leaves), isFull }
 }

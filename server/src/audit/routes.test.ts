@@ -60,7 +60,13 @@ test("only hashes, the checkpoint and the key are public, and entries need read-
   const open = routes(t.audit).filter(({ right }) => right === "public")
   assert.deepEqual(
     open.map(({ path }) => path),
-    ["/v1/audit/key", "/log/checkpoint", "/log/tile/{L}/{N...}"],
+    [
+      "/v1/audit/key",
+      "/log/checkpoint",
+      "/log/tile/{L}/{N...}",
+      "/log/{log}/checkpoint",
+      "/log/{log}/tile/{L}/{N...}",
+    ],
   )
   for (const { right, path } of routes(t.audit)) assert.ok(right === "public" || right === "read-audit", path)
   await t.audit.commit(happened(1))
@@ -71,12 +77,18 @@ test("only hashes, the checkpoint and the key are public, and entries need read-
   ]) {
     await assert.rejects(get(t.audit, "/log/tile/{L}/{N...}", { params }), { code: "not-found" })
   }
+  for (const log of ["0", "2", "01", "1x", "99999999999", "tile"]) {
+    await assert.rejects(get(t.audit, "/log/{log}/checkpoint", { params: { log } }), { code: "not-found" }, log)
+  }
+  await get(t.audit, "/log/{log}/tile/{L}/{N...}", { params: { log: "1", L: "0", N: "000.p/1" } })
 })
 
 test("the tiles' routes stand so that a bundle of entries is never taken for a tile of hashes", async () => {
   await using t = await openTestAudit()
   const paths = routes(t.audit).map(({ path }) => path)
-  assert.ok(paths.indexOf("/log/tile/entries/{N...}") < paths.indexOf("/log/tile/{L}/{N...}"))
+  for (const prefix of ["/log", "/log/{log}"]) {
+    assert.ok(paths.indexOf(`${prefix}/tile/entries/{N...}`) < paths.indexOf(`${prefix}/tile/{L}/{N...}`))
+  }
 })
 
 test("full tiles may be kept for good, partial ones and the checkpoint may not", async () => {

@@ -9,6 +9,7 @@ type Caller = { spiffeId: string } | null
 const index = z.string().regex(/^\d{1,15}$/, "must be a whole number")
 const text = z.string().min(1).max(200)
 const entriesQuery = z.strictObject({
+  log: index.optional(),
   from: index.optional(),
   limit: index.optional(),
   event: text.optional(),
@@ -21,6 +22,14 @@ const entryAnswer = z.object({
   leaf: z.record(z.string(), z.unknown()),
   text: z.string(),
   disclosures: z.record(z.string(), z.object({ salt: z.string(), value: z.unknown() })).optional(),
+})
+const key = z.object({ vkey: z.string(), addedAt: z.string(), retiredAt: z.string().nullable() })
+const closed = z.object({ at: z.string(), size: z.number().int(), root: z.string() })
+const keyAnswer = z.object({
+  origin: z.string(),
+  vkey: z.string(),
+  vkeys: z.array(z.string()),
+  logs: z.array(z.object({ log: z.number().int(), origin: z.string(), keys: z.array(key), closed: closed.nullable() })),
 })
 const entriesAnswer = z.object({
   entries: z.array(entryAnswer),
@@ -76,58 +85,77 @@ export function routes(audit: Audit): Route<Caller, never>[] {
       listeners: ["agents", "web"],
       right: "public",
       events: null,
-      summary: "The log's name and the public key of its checkpoints (C2SP signed-note)",
-      answer: z.object({ origin: z.string(), vkey: z.string() }),
-      handle: () => ({ origin: audit.origin, vkey: audit.vkey }),
+      summary: "The log's name and the public keys of its checkpoints (C2SP signed-note), with those of closed logs",
+      answer: keyAnswer,
+      handle: async () => ({
+        origin: audit.origin,
+        vkey: audit.vkey,
+        vkeys: audit.keys.inForce(),
+        logs: await audit.logs(),
+      }),
     }),
-    ...tileRoutes(audit),
+    ...tileRoutes(audit, "/log", () => undefined),
+    // C2SP tlog-tiles: a prefix for each log. That of the log that goes on has its number too.
+    ...tileRoutes(audit, "/log/{log}", logOf),
   ]
 }
 
-/** C2SP tlog-tiles, with the prefix `/log`. Hashes give nothing away (each leaf is salted); entries need a right. */
-function tileRoutes(audit: Audit): Route<Caller, never>[] {
+function logOf({ log }: Record<string, string>): number {
+  if (log !== undefined && /^[1-9]\d{0,8}$/.test(log)) return Number(log)
+  throw new Refusal("not-found", "A log has a number, such as /log/1/checkpoint.")
+}
+
+type WhichLog = (params: Record<string, string>) => number | undefined
+
+/** C2SP tlog-tiles under a prefix. Hashes give nothing away (each leaf is salted); entries need a right. */
+function tileRoutes(audit: Audit, prefix: "/log" | "/log/{log}", logOf: WhichLog): Route<Caller, never>[] {
+  const whose = prefix === "/log" ? "The log's" : "A log's, also a closed one's,"
   return [
     route({
       method: "GET",
-      path: "/log/checkpoint",
+      path: `${prefix}/checkpoint`,
       listeners: ["agents", "web"],
       right: "public",
       events: null,
-      summary: "The log's newest signed tree head (C2SP tlog-checkpoint)",
-      handle: async () => plain(await audit.checkpoint(), "no-cache"),
+      summary: `${whose} newest signed tree head (C2SP tlog-checkpoint)`,
+      handle: async ({ params }: RouteRequest<Caller, never>) =>
+        plain(await audit.checkpoint(logOf(params)), "no-cache"),
     }),
     // Before the next one, whose path it matches as well.
     route({
       method: "GET",
-      path: "/log/tile/entries/{N...}",
+      path: `${prefix}/tile/entries/{N...}`,
       listeners: ["agents"],
       right: "read-audit",
       events: ["audit.read"],
-      summary: "A bundle of entries (C2SP tlog-tiles)",
+      summary: `${whose} bundle of entries (C2SP tlog-tiles)`,
       handle: async ({ caller, params }: RouteRequest<Caller, never>) => {
         const path = `tile/entries/${params["N"]}`
-        const answer = await tileAnswer(audit, path, "private")
-        await recordReading(audit, caller, { path })
+        const log = logOf(params)
+        const answer = await tileAnswer(audit, path, { visibility: "private", log })
+        await recordReading(audit, caller, { path, ...(log === undefined ? {} : { log }) })
         return answer
       },
     }),
     route({
       method: "GET",
-      path: "/log/tile/{L}/{N...}",
+      path: `${prefix}/tile/{L}/{N...}`,
       listeners: ["agents", "web"],
       right: "public",
       events: null,
-      summary: "A tile of hashes (C2SP tlog-tiles)",
+      summary: `${whose} tile of hashes (C2SP tlog-tiles)`,
       handle: ({ params }: RouteRequest<Caller, never>) => {
         if (!/^\d+$/.test(params["L"]!)) throw new Refusal("not-found", "There is no such tile.")
-        return tileAnswer(audit, `tile/${params["L"]}/${params["N"]}`, "public")
+        return tileAnswer(audit, `tile/${params["L"]}/${params["N"]}`, { visibility: "public", log: logOf(params) })
       },
     }),
   ]
 }
 
-async function tileAnswer(audit: Audit, path: string, visibility: "public" | "private"): Promise<Response> {
-  const tile = await audit.tile(path)
+type Serving = { visibility: "public" | "private"; log: number | undefined }
+
+async function tileAnswer(audit: Audit, path: string, { visibility, log }: Serving): Promise<Response> {
+  const tile = await audit.tile(path, log)
   if (tile === null) throw new Refusal("not-found", "The log does not reach this tile, or its path is not one.")
   return new Response(new Uint8Array(tile.bytes), {
     headers: {
@@ -149,8 +177,9 @@ async function recordReading(audit: Audit, caller: Caller, data: { [name: string
   await audit.commit({ entries: () => [{ event: "audit.read", by: caller.spiffeId, data }] })
 }
 
-function toEntryQuery({ from, limit, event, session }: Record<string, string>): EntryQuery {
+function toEntryQuery({ log, from, limit, event, session }: Record<string, string>): EntryQuery {
   return {
+    ...(log === undefined ? {} : { log: Number(log) }),
     ...(from === undefined ? {} : { from: Number(from) }),
     ...(limit === undefined ? {} : { limit: Number(limit) }),
     ...(event === undefined ? {} : { event }),

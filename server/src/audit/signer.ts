@@ -8,16 +8,23 @@ export type SignedHead = TreeHead & { note: string }
 
 /**
  * Who signs the log's checkpoints. It remembers the last tree it signed where the database has no say, and never signs
- * one that does not contain it. Safe to call from several servers at once.
+ * one that does not contain it. Safe to call from several servers at once. It may hold two keys of one log, while one
+ * takes over from the other; a checkpoint then carries a signature by each.
  */
 export interface LogSigner {
-  /** Name of the log and of its key: `<trust domain>/log/<n>`. */
+  /** Name of the log and of its keys: `<trust domain>/log/<n>`. */
   readonly origin: string
-  /** The public key, as C2SP signed-note writes it: `name+hex id+base64`. */
-  readonly vkey: string
+  /** Public keys of all that it holds, as C2SP signed-note writes them (`name+hex id+base64`), in the order of the file. */
+  held(): readonly string[]
+  /** Signs with these from now on; with all that it holds until told. Throws `key-unusable` when it holds none of them. */
+  signWith(vkeys: readonly string[]): void
+  /** Reads its keys again. */
+  reload(): Promise<void>
   /** The tree that was last signed; null when nothing is remembered. */
   lastSigned(): Promise<TreeHead | null>
-  /** Remembers a checkpoint as signed. Throws `key-unusable` when this key did not sign it. */
+  /** The checkpoint over the tree that was last signed, signed again: the same text. Null when nothing is remembered. */
+  lastCheckpoint(): Promise<SignedHead | null>
+  /** Remembers a checkpoint as signed. Throws `key-unusable` when no key held here signed it. */
   adopt(note: string): Promise<void>
   /**
    * Signs the tree as it stands. Durable: what was signed is remembered before this resolves. Throws `log-forked` when

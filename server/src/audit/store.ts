@@ -10,6 +10,16 @@ export type StoredTile = { level: number; index: number; hashes: Uint8Array; roo
 /** An entry as it is stored. */
 export type StoredEntry = { index: number; id: string; leaf: Buffer }
 
+/** Names of the tables that a log rests in. */
+export type LogTables = { entries: string; tiles: string; checkpoints: string }
+
+/** Where the log that goes on rests. */
+export const currentTables: LogTables = {
+  entries: "audit.entries",
+  tiles: "audit.tiles",
+  checkpoints: "audit.checkpoints",
+}
+
 /** The head, locked until the transaction ends: whoever holds it is the only one to append. */
 export async function lockHead(tx: Transaction): Promise<TreeHead> {
   const [row] = await tx.query<TreeHead>("select size, root from audit.head for update")
@@ -126,40 +136,54 @@ export async function missOverdueIntents(
 }
 
 /** Hashes of a full tile; null when the database has none. */
-export async function readFullTile(database: Queryable, level: number, index: number): Promise<Buffer | null> {
+export async function readFullTile(
+  database: Queryable,
+  level: number,
+  index: number,
+  { tiles } = currentTables,
+): Promise<Buffer | null> {
   const [row] = await database.query<{ hashes: Buffer }>(
-    "select hashes from audit.tiles where level = $1 and index = $2",
+    `select hashes from ${tiles} where level = $1 and index = $2`,
     [level, index],
   )
   return row?.hashes ?? null
 }
 
-/** Hashes of whole tiles of a level, `count` from tile `from` on; fewer when there are fewer. */
+/** Hashes of whole tiles of a level, those from tile `from` to before `to`; fewer when there are fewer. */
 export async function readTileRoots(
   database: Queryable,
   level: number,
-  from: number,
-  count: number,
+  [from, to]: readonly [from: number, to: number],
+  { tiles } = currentTables,
 ): Promise<Buffer[]> {
   const rows = await database.query<{ root: Buffer }>(
-    "select root from audit.tiles where level = $1 and index >= $2 and index < $3 order by index",
-    [level, from, from + count],
+    `select root from ${tiles} where level = $1 and index >= $2 and index < $3 order by index`,
+    [level, from, to],
   )
   return rows.map(({ root }) => root)
 }
 
 /** Leaves in order, `count` from index `from` on; fewer when there are fewer. */
-export async function readLeaves(database: Queryable, from: number, count: number): Promise<Buffer[]> {
+export async function readLeaves(
+  database: Queryable,
+  from: number,
+  count: number,
+  { entries } = currentTables,
+): Promise<Buffer[]> {
   const rows = await database.query<{ leaf: Buffer }>(
-    "select leaf from audit.entries where index >= $1 and index < $2 order by index",
+    `select leaf from ${entries} where index >= $1 and index < $2 order by index`,
     [from, from + count],
   )
   return rows.map(({ leaf }) => leaf)
 }
 
 /** The entry of that id, or null. */
-export async function findEntry(database: Queryable, id: string): Promise<StoredEntry | null> {
-  const [row] = await database.query<StoredEntry>("select index, id, leaf from audit.entries where id = $1", [id])
+export async function findEntry(
+  database: Queryable,
+  id: string,
+  { entries } = currentTables,
+): Promise<StoredEntry | null> {
+  const [row] = await database.query<StoredEntry>(`select index, id, leaf from ${entries} where id = $1`, [id])
   return row ?? null
 }
 
@@ -167,9 +191,10 @@ export async function findEntry(database: Queryable, id: string): Promise<Stored
 export async function listEntries(
   database: Queryable,
   query: { from: number; limit: number; event?: string | undefined; session?: string | undefined },
+  { entries } = currentTables,
 ): Promise<StoredEntry[]> {
   return await database.query<StoredEntry>(
-    `select index, id, leaf from audit.entries
+    `select index, id, leaf from ${entries}
      where index >= $1 and ($3::text is null or event = $3) and ($4::text is null or session = $4)
      order by index limit $2`,
     [query.from, query.limit, query.event ?? null, query.session ?? null],
@@ -208,8 +233,8 @@ export async function insertCheckpoint(database: Queryable, head: TreeHead, note
 }
 
 /** The signed note of the largest tree, whoever signed it; null before the first. */
-export async function newestCheckpoint(database: Queryable): Promise<string | null> {
-  const [row] = await database.query<{ note: string }>("select note from audit.checkpoints order by size desc limit 1")
+export async function newestCheckpoint(database: Queryable, { checkpoints } = currentTables): Promise<string | null> {
+  const [row] = await database.query<{ note: string }>(`select note from ${checkpoints} order by size desc limit 1`)
   return row?.note ?? null
 }
 
@@ -218,7 +243,7 @@ export async function readPowers(database: Queryable): Promise<{ isOwner: boolea
   const [row] = await database.query<{ isOwner: boolean; canRewrite: boolean }>(
     `select bool_or(pg_has_role(current_user, relowner, 'member')) as "isOwner",
        bool_or(has_table_privilege(oid, 'update') or has_table_privilege(oid, 'delete')
-         or has_table_privilege(oid, 'truncate')) filter (where relname in ('entries', 'tiles', 'checkpoints'))
+         or has_table_privilege(oid, 'truncate')) filter (where relname ~ '^(entries|tiles|checkpoints)(_[0-9]+)?$')
          as "canRewrite"
      from pg_class where relnamespace = 'audit'::regnamespace and relkind = 'r'`,
   )

@@ -10,28 +10,35 @@ import {
   tileWidth,
 } from "@safeconduct/tlog"
 import { equal, type Queryable, Refusal } from "#kernel"
-import { readFullTile, readHead, readLeaves, readTileRoots, type TreeHead } from "./store.ts"
+import {
+  currentTables,
+  type LogTables,
+  readFullTile,
+  readHead,
+  readLeaves,
+  readTileRoots,
+  type TreeHead,
+} from "./store.ts"
 
 /**
  * Reads tiles as the log's tables have them now. A partial tile of the lowest level is hashed from the leaves themselves,
  * so that a leaf changed there shows. Rejects with tlog's `missing-tile`.
  */
-export function tileReader(database: Queryable): ReadTile {
+export function tileReader(database: Queryable, tables: LogTables = currentTables): ReadTile {
+  const read = async (level: number, index: number, width: number) => {
+    if (width === tileWidth) return await readFullTile(database, level, index, tables)
+    const first = index * tileWidth
+    const hashes =
+      level === 0
+        ? (await readLeaves(database, first, width, tables)).map(leafHash)
+        : await readTileRoots(database, level - 1, [first, first + width], tables)
+    return hashes.length === width ? encodeTile(hashes) : null
+  }
   return async (level, index, width) => {
-    const hashes = await readHashes(database, level, index, width)
+    const hashes = await read(level, index, width)
     if (hashes === null) throw new LogError("missing-tile", `The database lacks tile ${level}/${index} of ${width}.`)
     return hashes
   }
-}
-
-async function readHashes(database: Queryable, level: number, index: number, width: number) {
-  if (width === tileWidth) return await readFullTile(database, level, index)
-  const first = index * tileWidth
-  const hashes =
-    level === 0
-      ? (await readLeaves(database, first, width)).map(leafHash)
-      : await readTileRoots(database, level - 1, first, width)
-  return hashes.length === width ? encodeTile(hashes) : null
 }
 
 /** The edge of the tree under a head. Throws `log-forked` when entries and tiles do not add up to it. */
@@ -63,9 +70,8 @@ export function treeIn(database: Queryable): Tree {
 
 /** The log in the database is not the one that was signed. `how` completes "The log was altered: …". */
 export function forked(how: string, cause?: unknown): Refusal {
-  return new Refusal("log-forked", `The log was altered: ${how}. Nothing is granted until an operator has looked.`, {
-    cause,
-  })
+  const what = `The log was altered: ${how}. Nothing is granted until an operator has looked, and begun the next log`
+  return new Refusal("log-forked", `${what} ("safeconduct audit rotate" on a server's host).`, { cause })
 }
 
 /** What tlog cannot read is not a log any more; an unreachable database stays what it is. */

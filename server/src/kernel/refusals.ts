@@ -39,9 +39,12 @@ export const refusals = {
   "not-recorded": later,
   "clock-skewed": later,
   "key-unusable": { ...bug, exit: 1 },
+  "no-next-key": conflict,
+  "key-not-everywhere": conflict,
   internal: bug,
   // audit
   "log-forked": { ...later, isRetryable: false },
+  "log-not-forked": conflict,
   "entry-too-large": { ...bad, status: 413 },
   "not-verified": { ...bad, status: 422, exit: 8 },
   // agents

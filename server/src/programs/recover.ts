@@ -1,5 +1,5 @@
 import { type JoinToken, openAgents } from "#agents"
-import { openAudit } from "#audit"
+import { openAudit, readLogNumber } from "#audit"
 import { type Log, openDatabase, openKeyring, systemClock, watchEpoch } from "#kernel"
 import type { Configuration } from "./configuration.ts"
 import { readKeyEncryptionKey } from "./files.ts"
@@ -15,7 +15,7 @@ export async function recoverOperator(configuration: Configuration, name: string
   await using stack = new AsyncDisposableStack()
   const database = stack.use(openDatabase({ url: configuration.databaseUrl, maxConnections: 3, log }))
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
-  const signer = await openLogKey(configuration)
+  const signer = await openLogKey(configuration, await readLogNumber(database))
   const epoch = stack.use(await watchEpoch({ database, log }))
   const common = { database, epoch, keyring, clock: systemClock, log }
   const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))

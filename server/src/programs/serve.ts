@@ -1,6 +1,6 @@
 import { routes as agentsRoutes, openAgents, type Principal } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
-import { routes as auditRoutes, type LogSigner, openAudit } from "#audit"
+import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials } from "#credentials"
 import { routes as gateRoutes, type Rooms, startSweep } from "#gate"
 import {
@@ -69,7 +69,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   await requireVersion(database)
   await requireSchemas(database, allMigrations)
   const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
-  const fileSigner = await openLogKey(configuration)
+  const fileSigner = await openLogKey(configuration, await readLogNumber(database))
   const signer = around.signer?.(fileSigner) ?? fileSigner
   const clock = around.clock ?? systemClock
   const kinds = engines.map((kind) => around.engine?.(kind) ?? kind)
@@ -93,7 +93,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
     webUrl: `http://${configuration.webAddress}`,
     opsUrl: `http://${configuration.opsAddress}`,
     trustDomain,
-    logKey: signer.vkey,
+    logKey: audit.vkey,
     configuration,
     rooms,
     stop: () => owned.disposeAsync(),
