@@ -1,0 +1,158 @@
+import { randomBytes } from "node:crypto"
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { dirname, join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { connect, openTransport, peerOf, type Safeconduct } from "@safeconduct/sdk"
+import {
+  createLogKeyOnce,
+  type EmbeddedPostgres,
+  migrateAll,
+  readConfiguration,
+  removePostgres,
+  silentLog,
+  startPostgres,
+} from "@safeconduct/server/programs"
+import { prepareOwnDatabase } from "../../server/src/kernel/index.ts"
+import { prepareResource } from "../fixtures/resource.ts"
+import { openServers, type Server } from "../fixtures/servers.ts"
+import { documentOf } from "./document.ts"
+
+/** A server that is started again whenever it is gone, at the addresses that it had. */
+export type Kept = {
+  readonly agentsUrl: string
+  readonly webUrl: string
+  readonly opsUrl: string
+  /** Kills it, and resolves when another serves in its place. */
+  kill(): Promise<void>
+  pause(ms: number): Promise<void>
+}
+
+/** Real parts: a PostgreSQL of ours, two to protect, two servers, an operator. Everything syncs to disk as in production. */
+export type Deployment = AsyncDisposable & {
+  folder: string
+  servers: readonly [Kept, Kept]
+  own: EmbeddedPostgres
+  resources: { [name: string]: EmbeddedPostgres }
+  ownerUrls: { [name: string]: string }
+  vkey: string
+  operator: Safeconduct
+  /** As the operator, at one of the servers. */
+  ask<T>(at: Kept, method: "GET" | "POST" | "PUT" | "DELETE", path: string, body?: object): Promise<T>
+  joinToken(path: string, body?: object): Promise<string>
+  /** Resolves when both servers say that they are ready. */
+  ready(withinMs: number): Promise<boolean>
+  /** Servers that ended although nobody killed them, with what they last wrote. */
+  readonly deaths: readonly string[]
+}
+
+/** PostgreSQL's version of each resource. */
+const RESOURCES = { old: 15, new: 18 } as const
+
+/** Prepares and starts all of it in a folder of its own, which goes with it. */
+export async function deploy(): Promise<Deployment> {
+  await using stack = new AsyncDisposableStack()
+  const names = Object.keys(RESOURCES) as (keyof typeof RESOURCES)[]
+  const folder = mkdtempSync(join(tmpdir(), "safeconduct-soak-"))
+  // PostgreSQL may run as another user, who passes through; what is secret lies in folders of mode 0700 below.
+  chmodSync(folder, 0o711)
+  stack.defer(async () => {
+    await Promise.all(["own", ...names].map((name) => removePostgres(join(folder, name))))
+    rmSync(folder, { recursive: true, force: true })
+  })
+  const cluster = async (name: string, version: 15 | 18) =>
+    stack.use(await startPostgres({ folder: join(folder, name), version, log: silentLog }))
+  const own = await cluster("own", 18)
+  const bases = await Promise.all(names.map((name) => cluster(name, RESOURCES[name])))
+  const prepared = await Promise.all(names.map((name, nth) => prepareResource(bases[nth]!, name)))
+  await Promise.all(prepared.map(({ owner }) => owner.end()))
+
+  const running = openServers(await environmentOf(folder, own))
+  stack.use(running)
+  const deaths: string[] = []
+  const standby = async (like?: Server) => await (await running.standby(like)).serve()
+  const first = await standby()
+  const servers = [keep(first, standby, deaths), keep(await standby(), standby, deaths)] as const
+
+  const at = { url: first.agentsUrl, joinToken: first.operatorJoinToken!, folder: join(folder, "operator") }
+  const operator = stack.use(await connect({ ...at, onProblem: () => undefined }))
+  const ask: Deployment["ask"] = async (server, method, path, body) => {
+    using transport = openTransport({ ...peerOf(operator.identity), url: server.agentsUrl })
+    return await transport.json({ method, path, ...(body && { body }), timeoutMs: 30_000, maxAttempts: 2 })
+  }
+  const ports = Object.fromEntries(names.map((name, nth) => [name, bases[nth]!.port]))
+  await ask(servers[0], "PUT", "/v1/policy", { document: documentOf(ports, 0) })
+  for (const [nth, name] of names.entries()) {
+    await ask(servers[0], "PUT", `/v1/credentials/resources/${name}/root`, prepared[nth]!.root)
+  }
+  const owned = stack.move()
+  return {
+    folder,
+    servers,
+    own,
+    resources: Object.fromEntries(names.map((name, nth) => [name, bases[nth]!])),
+    ownerUrls: Object.fromEntries(names.map((name, nth) => [name, prepared[nth]!.ownerUrl])),
+    vkey: first.logKey,
+    operator,
+    ask,
+    joinToken: async (path, body) => (await ask<{ token: string }>(servers[0], "POST", path, body)).token,
+    ready: async (withinMs) => {
+      const isReady = async ({ opsUrl }: Kept) =>
+        (await fetch(`${opsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => null))?.ok === true
+      for (const deadline = Date.now() + withinMs; Date.now() < deadline; await delay(100)) {
+        if ((await Promise.all(servers.map(isReady))).every(Boolean)) return true
+      }
+      return false
+    },
+    deaths,
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+function keep(first: Server, standby: (like: Server) => Promise<Server>, deaths: string[]): Kept {
+  let server = first
+  let killed: Server | undefined
+  const watch = (each: Server) =>
+    void each.child.ended.then((how) => {
+      if (each === killed) return
+      deaths.push(`a server ended by itself: ${JSON.stringify(how)} ${each.child.errors().slice(-2_000)}`)
+      void restart().catch((error: unknown) => deaths.push(String(error)))
+    })
+  const restart = async () => {
+    server = await standby(first)
+    watch(server)
+  }
+  watch(server)
+  return {
+    agentsUrl: first.agentsUrl,
+    webUrl: first.webUrl,
+    opsUrl: first.opsUrl,
+    async kill() {
+      killed = server
+      await server.child.kill("SIGKILL")
+      await restart()
+    },
+    async pause(ms) {
+      process.kill(server.child.pid, "SIGSTOP")
+      await delay(ms)
+      process.kill(server.child.pid, "SIGCONT")
+    },
+  }
+}
+
+/** Keys and schema, and the environment of every server. */
+async function environmentOf(folder: string, own: EmbeddedPostgres): Promise<Record<string, string>> {
+  const { ownerUrl, serverUrl } = await prepareOwnDatabase(own)
+  const environment = {
+    DATABASE_URL: serverUrl,
+    SAFECONDUCT_FOLDER: join(folder, "server"),
+    SAFECONDUCT_TRUST_DOMAIN: "example.org",
+    SAFECONDUCT_ISSUER: "https://safeconduct.example.org",
+  }
+  const configuration = readConfiguration({ ownerUrl }, environment)
+  mkdirSync(dirname(configuration.keyEncryptionKeyFile), { recursive: true, mode: 0o700 })
+  writeFileSync(configuration.keyEncryptionKeyFile, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600 })
+  await createLogKeyOnce(configuration)
+  await migrateAll(configuration)
+  return environment
+}
