@@ -11,11 +11,12 @@ const TRIES = { burst: 50, perSecond: 5 }
 export type ListenersParts = {
   ports: Ports
   rooms: Rooms
-  identity: KeptIdentity
+  /** Null where the server has none, because the log cannot be written: agents are not answered then. */
+  identity: KeptIdentity | null
   routes: readonly ApiRoute[]
 }
 
-/** Begins to answer at all three ports. Connections of agents that are stopped are closed from then on. */
+/** Begins to answer at all three ports, or without an identity at two. Connections of agents that are stopped are closed from then on. */
 export function openListeners({ ports, rooms, identity, routes }: ListenersParts): AsyncDisposable {
   const { agents, epoch, clock, log } = rooms
   const peers = createPeers({ agents, epoch, clock })
@@ -25,9 +26,11 @@ export function openListeners({ ports, rooms, identity, routes }: ListenersParts
   const application = (listener: Listener) =>
     createApplication({ listener, routes, limiter, log, ...(listener === "agents" ? { peers, tokens } : {}) })
   const stack = new AsyncDisposableStack()
-  const tls = { identity: identity.current, roots: agents.roots() }
-  const opened = stack.use(listenTls({ app: application("agents"), at: ports.agents, log, ...tls }))
-  identity.onRenewed((renewed) => opened.setIdentity(renewed))
+  if (identity !== null) {
+    const tls = { identity: identity.current, roots: agents.roots() }
+    const opened = stack.use(listenTls({ app: application("agents"), at: ports.agents, log, ...tls }))
+    identity.onRenewed((renewed) => opened.setIdentity(renewed))
+  }
   stack.use(listenPlain({ app: application("web"), at: ports.web, log }))
   stack.use(listenPlain({ app: application("ops"), at: ports.ops, log }))
   return stack

@@ -12,7 +12,7 @@ const MAX_EPOCH_AGE_MS = 2_000
 const MAX_SKEW_MS = 2_000
 
 /** What the checks look at. */
-export type ReadinessParts = { database: Database; rooms: Rooms; identity: Pick<KeptIdentity, "current"> }
+export type ReadinessParts = { database: Database; rooms: Rooms; identity: Pick<KeptIdentity, "current"> | null }
 
 /** What must hold for new work to succeed. Each check does new work; none reads back an old success. */
 export function readinessChecks({ database, rooms, identity }: ReadinessParts): readonly Check[] {
@@ -61,7 +61,9 @@ function policyProblem({ policy }: Rooms): string | null {
   return errors.length === 0 ? null : "a question could not be evaluated; the log says which policy failed"
 }
 
-function identityProblem({ clock }: Rooms, { current }: Pick<KeptIdentity, "current">): string | null {
-  if (current.notAfterMs > clock.nowMs()) return null
+function identityProblem({ clock }: Rooms, identity: Pick<KeptIdentity, "current"> | null): string | null {
+  if (identity === null)
+    return "this server has no SVID, because the log cannot be written; mend the log, then restart it"
+  if (identity.current.notAfterMs > clock.nowMs()) return null
   return "this server's own SVID expired and could not be renewed; the log says why"
 }

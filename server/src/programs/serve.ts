@@ -56,7 +56,8 @@ export interface Running extends AsyncDisposable {
 /**
  * Starts a server on a migrated database. Throws `invalid-request` without a database's URL, `not-ready` when migrations
  * are pending or too new, PostgreSQL is too old or an address is taken, `key-unusable` for a missing or wrong key, `store-unavailable`; and refuses to run
- * as the database's owner or a superuser. Whatever it opened before it throws is closed again.
+ * as the database's owner or a superuser. Whatever it opened before it throws is closed again. On a log that was altered it
+ * starts, does not answer agents, and takes away what ends.
  */
 export async function serve({ configuration: given, log, around = {} }: ServeOptions): Promise<Running> {
   if (given.databaseUrl === "") throw noDatabase()
@@ -83,7 +84,9 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const credentials = stack.use(await openCredentials({ ...parts, engines: kinds }))
   const rooms: Rooms = { audit, agents, sessions, policy, credentials, epoch, clock, log }
   stack.use(startSweep(rooms))
-  const identity = stack.use(await keepIdentity(agents, configuration, log))
+  // An SVID is given, even to ourselves: on a log that cannot be written this server only takes away, and says so at ops.
+  const identity = audit.fork === null ? stack.use(await keepIdentity(agents, configuration, log)) : null
+  if (identity === null) await ports.agents[Symbol.asyncDispose]()
   const checks = readinessChecks({ database, rooms, identity })
   const routes = [...allRoutes(rooms, database), ...(healthRoutes(checks) as ApiRoute[])]
   stack.use(openListeners({ ports, rooms, identity, routes }))
