@@ -11,6 +11,8 @@ export const events = {
   "credentials.lease-revoked": "The credential was taken away; the resource was read back and nothing of it is left.",
   "credentials.lease-expired": "The credential's time ended; the resource was read back and nothing of it is left.",
   "credentials.lease-stuck": "The credential could not be taken away yet; it keeps being tried.",
+  "credentials.cut-journalled":
+    "A credential was cut while nothing could be recorded; entered afterwards, with the time at which it was.",
   "credentials.late-connection-killed": "A connection appeared after its account was dropped, and was closed.",
   "credentials.orphan-found":
     "An account of this deployment stood at a resource without a lease, and is being removed.",

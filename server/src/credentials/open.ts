@@ -1,5 +1,5 @@
 import type { Audit, Change, Recorded } from "#audit"
-import { type Clock, type Database, deploymentId, type Epoch, type Json, type Keyring, type Log } from "#kernel"
+import { type Clock, type Database, deploymentId, type Epoch, type Keyring, type Log, type Owing } from "#kernel"
 import { createDesks } from "./desks.ts"
 import type { EngineKind, Root } from "./engine.ts"
 import { type Intended, type Intention, intend } from "./intend.ts"
@@ -39,6 +39,8 @@ export interface Credentials extends AsyncDisposable {
   beginHeld(whose: Whose, why: string, by?: string): void
   /** A lease that this server holds in memory, without our database; null for any other. */
   held(leaseId: string): Lease | null
+  /** The leases of a session that this server holds in memory. */
+  heldOf(session: string): Lease[]
   /** The lease in its final state. */
   settled(leaseId: string): Promise<Lease>
   /** Throws `lease-unknown`. */
@@ -68,8 +70,8 @@ export type CredentialsParts = {
   clock: Clock
   log: Log
   engines: readonly EngineKind[]
-  /** Called when a lease is taken away that our database cannot hear of yet. */
-  journal?: (line: { [name: string]: Json }) => Promise<void>
+  /** Takes in writing, durably, what our database cannot be told of a lease that was cut; kept nowhere unless told. */
+  journal?: (owing: Owing) => Promise<unknown>
   sweepMs?: number
   reconcileMs?: number
 }
@@ -138,6 +140,7 @@ export async function openCredentials(parts: CredentialsParts): Promise<Credenti
     marking,
     beginHeld: (whose, why, by) => beginHeld(room, whose, why, by),
     held: (leaseId) => room.memory.get(leaseId) ?? null,
+    heldOf: (session) => room.memory.ofSession(session),
     settled: (leaseId) => settled(room, leaseId),
     lease: (leaseId) => getLease(room, leaseId),
     leases: (filter) => searchLeases(room, filter),

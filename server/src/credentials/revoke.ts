@@ -99,7 +99,7 @@ export function begin(room: Room, lease: Lease, ending: Ending): Revocation {
 
 async function run(room: Room, lease: Lease, ending: Ending, onCut: (cut: Cut) => void): Promise<void> {
   // The cut does not wait for our database.
-  if (!ending.isClaimed) void claimFor(room, lease, ending.why)
+  const claimed = ending.isClaimed ? Promise.resolve(true) : claimFor(room, lease, ending.why)
   // A role that is being made this moment would be missed.
   await room.issuing.get(lease.id)?.catch(() => undefined)
   const told = (evidence: Evidence | null) =>
@@ -110,6 +110,9 @@ async function run(room: Room, lease: Lease, ending: Ending, onCut: (cut: Cut) =
     () => told(null),
     () => takeAway(room, lease),
   )
+  // A crash here leaves a cut that nobody was told of: the ledger has the lease open, and the sweep or the comparison with
+  // the resource ends it.
+  if ((await within(STORE_MS, claimed)) !== true) await journalCut(room, lease, ending, evidence)
   told(evidence)
   // A crash here leaves `revoking` with an account that is gone: the sweep claims it again, and missing is success.
   await persist(
@@ -124,12 +127,23 @@ async function run(room: Room, lease: Lease, ending: Ending, onCut: (cut: Cut) =
 }
 
 /** Other servers' sweeps leave a claimed lease to us for a while, and take it up when we fall silent. */
-async function claimFor(room: Room, lease: Lease, why: string): Promise<void> {
+async function claimFor(room: Room, lease: Lease, why: string): Promise<boolean> {
   try {
     await claim(room.database, lease.id, why)
+    return true
   } catch (error) {
     room.log.warn("a lease is taken away without a record for now", { lease: lease.id, error })
-    await room.journal({ lease: lease.id, resource: lease.resource, role: lease.roleName, why })
+    return false
+  }
+}
+
+/** What our database was not told, a file of this machine is: who had the lease cut, why, when and how. */
+async function journalCut(room: Room, lease: Lease, { why, by }: Ending, evidence: Evidence): Promise<void> {
+  const draft = draftOf(lease, "credentials.cut-journalled", { ...(by && { by }), data: { why, evidence } })
+  try {
+    await room.journal({ draft: draft as unknown as { [name: string]: Json }, command: null })
+  } catch (error) {
+    room.log.error("a lease was cut, and this is written down nowhere yet", { lease: lease.id, why, error })
   }
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Audit } from "#audit"
-import { type Clock, type Database, type Json, type Keyring, type Log, refusalCode } from "#kernel"
+import { type Clock, type Database, type Keyring, type Log, type Owing, refusalCode } from "#kernel"
 import type { Desks } from "./desks.ts"
 import type { EngineKind } from "./engine.ts"
 import type { Memory } from "./memory.ts"
@@ -25,25 +25,30 @@ export type Room = {
   revocations: Revocations
   /** Issues under way on this server, by lease: a revocation waits for the one it would otherwise miss. */
   issuing: Map<string, Promise<unknown>>
-  /** Takes a line where our database cannot: the cut was made, the entry is owed. */
-  journal: (line: { [name: string]: Json }) => Promise<void>
+  /** Takes in writing, durably, what our database cannot be told. */
+  journal: (owing: Owing) => Promise<unknown>
   /** Aborted when the room closes. */
   closing: AbortSignal
 }
 
-/** The promise's value, or undefined when it takes longer or our database cannot be reached: taking away does not wait. */
+/** The promise's value, or undefined when it takes longer or nothing can be recorded now: taking away does not wait. */
 export async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
   const stop = new AbortController()
   const late = sleep(ms, undefined, { signal: stop.signal }).catch(() => undefined)
   try {
     return await Promise.race([promise, late])
   } catch (error) {
-    if (refusalCode(error) === "store-unavailable") return undefined
+    if (cannotRecord(error)) return undefined
     throw error
   } finally {
     stop.abort()
     promise.catch(() => undefined)
   }
+}
+
+/** Our database cannot be reached, or its log was altered: what is given has to wait for it, what is taken away has not. */
+export function cannotRecord(error: unknown): boolean {
+  return ["store-unavailable", "log-forked"].includes(refusalCode(error) ?? "")
 }
 
 /** Waits without keeping the process alive; throws an AbortError when the room closes. */

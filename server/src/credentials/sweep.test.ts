@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { type Json, newId } from "#kernel"
+import { newId, type Owing } from "#kernel"
 import { plugged, testDeployment, until } from "./fixture.ts"
 
 /** Milliseconds from the lease's end to the end of its connection. */
@@ -48,8 +48,8 @@ test("a lease whose server never comes back is cut by another", async () => {
 test("without our database leases end on time and on command, and the log hears of it later", async () => {
   await using at = await testDeployment()
   const database = plugged(at.store.database)
-  const lines: { [name: string]: Json }[] = []
-  const server = await at.serve({ database, journal: async (line) => void lines.push(line) })
+  const owed: Owing["draft"][] = []
+  const server = await at.serve({ database, journal: async ({ draft }) => void owed.push(draft) })
   const session = newId("session")
   const expiring = await server.lease({ leaseSeconds: 1 })
   const commanded = await server.lease({ session })
@@ -59,11 +59,17 @@ test("without our database leases end on time and on command, and the log hears 
   const started = performance.now()
   const [cut] = await server.credentials.revokeSession(session, "session-ended")
   assert.equal(cut?.isCut, true)
+  assert.deepEqual(
+    owed.map(({ event, by, session: of, data }) => [event, by, of, (data as { why: string }).why]),
+    [["credentials.cut-journalled", "server", session, "session-ended"]],
+    "written down before the answer",
+  )
   await two.ended
   assert.ok(performance.now() - started < 250)
   const lateMs = await lateness(one.ended, expiring.lease.expiresAt)
   assert.ok(lateMs >= 0 && lateMs <= 250, `cut ${lateMs} ms after the end`)
-  assert.deepEqual(lines.map(({ lease }) => lease).toSorted(), [expiring.lease.id, commanded.lease.id].toSorted())
+  await until(() => owed.length === 2)
+  assert.equal((owed[1]!["data"] as { lease: string }).lease, expiring.lease.id)
 
   database.isPulled = false
   assert.equal((await server.credentials.settled(expiring.lease.id)).state, "expired")
