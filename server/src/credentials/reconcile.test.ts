@@ -33,6 +33,25 @@ test("an account that came back after its lease ended is an orphan", async () =>
   assert.equal((await dba.query("select 1 from pg_roles where rolname = $1", [lease.roleName])).rowCount, 0)
 })
 
+test("orphans are removed although the log was altered and takes nothing; their removal is owed", async () => {
+  await using at = await testDeployment()
+  const owed: unknown[] = []
+  const server = await at.serve({ journal: async (owing) => void owed.push(owing) })
+  await at.store.owner.query("update audit.head set root = sha256('other')")
+  await assert.rejects(server.audit.commit({ entries: () => [] }), { code: "log-forked" })
+  await using dba = await at.lab.dba()
+  const roles = [1, 2].map(() => `sc_${at.deployment}_${randomText(26)}`)
+  for (const role of roles) {
+    await dba.query(`create role ${role} login; grant ${role} to ${at.lab.spec.account} with admin option`)
+  }
+  await server.credentials.reconcile()
+  assert.equal((await dba.query("select from pg_roles where rolname = any ($1)", [roles])).rowCount, 0)
+  assert.deepEqual(
+    owed.map((each) => (each as { draft: { event: string } }).draft.event),
+    ["credentials.orphan-removed", "credentials.orphan-removed"],
+  )
+})
+
 test("open leases are not orphans", async () => {
   await using at = await testDeployment()
   const [one, two] = [await at.serve(), await at.serve()]

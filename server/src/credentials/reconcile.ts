@@ -1,11 +1,11 @@
 import type { Draft } from "#audit"
-import { refusalCode } from "#kernel"
+import { type Json, refusalCode } from "#kernel"
 import type { Desk } from "./desks.ts"
 import type { Account } from "./engine.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
 import type { Resource } from "./part.ts"
 import { begin } from "./revoke.ts"
-import { type Room, within } from "./room.ts"
+import { cannotRecord, type Room, within } from "./room.ts"
 import { beginRound, noteActivity, readByRoles, readLive } from "./store.ts"
 
 /** How long removing an orphan waits for the log. */
@@ -72,7 +72,13 @@ async function removeOrphan(room: Room, resource: string, desk: Desk, account: A
   // A crash here leaves nothing at the resource, and an intent whose missing outcome audit records.
   const removed = draft("credentials.orphan-removed")
   const of = found === undefined ? {} : { of: found.entries[0]!.id }
-  await room.audit.commit({ entries: () => [{ ...removed, ...of, data: { ...removed.data, connectionsClosed } }] })
+  const told = { ...removed, ...of, data: { ...removed.data, connectionsClosed } }
+  try {
+    await room.audit.commit({ entries: () => [told] })
+  } catch (error) {
+    if (!cannotRecord(error)) throw error
+    await room.journal({ draft: told as unknown as { [name: string]: Json }, command: null })
+  }
 }
 
 async function endWithoutAccount(room: Room, desk: Desk, lease: Lease): Promise<void> {
