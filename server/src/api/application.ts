@@ -36,10 +36,12 @@ export type Application = { fetch(request: Request, node?: object): Response | P
 export function createApplication(parts: ApplicationParts): Application {
   const app = new Hono<Bindings>({ strict: true })
   app.use(async (context, next) => {
-    await next()
     // AuthZEN 1.0 (request identification) asks it of its endpoints; elsewhere it helps to find a request in two logs.
     const requestId = context.req.raw.headers.get("x-request-id")
-    if (requestId !== null) context.res.headers.set("x-request-id", requestId)
+    // Before the answer, which may be written without a Response (answer.ts).
+    if (requestId !== null) context.env.outgoing?.setHeader("x-request-id", requestId)
+    await next()
+    if (requestId !== null && context.env.outgoing === undefined) context.res.headers.set("x-request-id", requestId)
   })
   app.use(async (context, next) => {
     refuseOddPath(context.req.raw.url)
