@@ -3,8 +3,9 @@
  * session, an action and its outcome, a lease, stopping an agent, putting a configuration in force.
  *
  * `admit` asks the questions in order and commits the answer before anything acts; `act` then makes the credential;
- * `complete` takes the outcome. It owns no table and keeps nothing: what it needs it asks the rooms for, and what
- * happened it writes through audit. Enforcement points translate and call; they never decide. Wire formats are api's.
+ * `complete` takes the outcome. `askPolicy` answers other enforcement points, and `rehearse` says what would be decided;
+ * neither releases anything. It owns no table and keeps nothing: what it needs it asks the rooms for, and what happened it
+ * writes through audit. Enforcement points translate and call; they never decide. Wire formats are api's.
  */
 export * from "./act.ts"
 export * from "./action.ts"
@@ -14,6 +15,7 @@ export * from "./end.ts"
 export { events } from "./events.ts"
 export * from "./lease.ts"
 export * from "./open.ts"
+export * from "./rehearse.ts"
 export type { Rooms } from "./rooms.ts"
 export { routes } from "./routes.ts"
 export * from "./stop.ts"

@@ -6,6 +6,7 @@ import { sessionView } from "#sessions"
 import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { apply, compare, documentSchema } from "./apply.ts"
+import { askRoutes } from "./ask-routes.ts"
 import { endOwnSession } from "./end.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
@@ -97,6 +98,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
         return {}
       },
     }),
+    ...askRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
   ]

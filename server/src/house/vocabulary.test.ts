@@ -45,7 +45,7 @@ test("every room that has an events.ts is assembled", () => {
 })
 
 test("Cedar's namespaces are rooms", () => {
-  assert.deepEqual(check.checkNamespaces(tree.filter(({ path }) => path.endsWith(".cedarschema"))), [])
+  assert.deepEqual(check.checkNamespaces(tree.filter(({ path }) => path.endsWith("/schema.cedarschema"))), [])
   const planted = [{ path: "a.cedarschema", text: "namespace sessions {\n}\nnamespace tools {\n}" }]
   assert.match(check.checkNamespaces(planted)[0]!, /says tools/)
 })

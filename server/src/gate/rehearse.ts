@@ -1,0 +1,45 @@
+import { type Asking, type Decision, decide, type PolicySet, question } from "#policy"
+import { type ActionDetail, allows } from "#sessions"
+
+/** What stood against an action, or for it. */
+export type DecidedBy = "agent" | "ceiling" | "mandate" | "policy"
+
+/** What would be decided, and which of the questions decided it. */
+export type Rehearsed = { decision: Decision; by: DecidedBy }
+
+/** A configuration as far as decisions stand on it; null for a name that it does not have. */
+export type Rehearsal = {
+  agent(name: string): { purposes: readonly string[]; ceiling: unknown } | null
+  purpose(name: string): { actions: ActionDetail[] } | null
+  set: PolicySet
+}
+
+/** A question with the action's arguments, which ceilings and mandates may bound. */
+export type RehearsedAsking = Asking & { arguments?: { readonly [name: string]: unknown } }
+
+/**
+ * What the gate would decide under a configuration, for a session that is opened under it now: the same bounds and the same
+ * policies, in the same order (judge.ts). Pure: nothing is recorded, nothing is released.
+ */
+export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAsking): Rehearsed {
+  const { purpose: name, agents, arguments: given = {} } = asking
+  const action = { ...asking.action, arguments: given }
+  const what = `${action.operation} ${action.resource}`
+  const outside = (by: DecidedBy, sentence: string): Rehearsed => ({
+    decision: { verdict: "deny", policies: [], reasons: [sentence], errors: [], version: set.version },
+    by,
+  })
+  for (const each of agents) {
+    const known = agent(each)
+    if (known === null) return outside("agent", `There is no agent ${each} that may act.`)
+    if (!known.purposes.includes(name)) return outside("agent", `The agent ${each} may not serve ${name}.`)
+    if (!allows(known.ceiling, action)) {
+      return outside("ceiling", `The ceiling of agent ${each} does not include to ${what}.`)
+    }
+  }
+  // A mandate is what purpose and ceiling both allow (sessions/mandate.ts); the ceiling was asked above.
+  if (!allows(purpose(name)?.actions, action)) {
+    return outside("mandate", `A mandate for ${name} does not include to ${what}.`)
+  }
+  return { decision: decide(set, question(asking)), by: "policy" }
+}
