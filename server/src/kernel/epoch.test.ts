@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { bumpEpoch, type Database, openDatabase, silentLog, watchEpoch } from "#kernel"
+import { bumpEpoch, type Database, openDatabase, refuseSkewed, silentLog, skewProblem, watchEpoch } from "#kernel"
 import { testDatabase } from "#testing"
 
 test("a bump is seen within a second, by a notice or without one", async () => {
@@ -120,3 +120,37 @@ function nextChange(epoch: Awaited<ReturnType<typeof watchEpoch>>): Promise<numb
 function withoutNotices(database: Database): Database {
   return { ...database, listen: async () => ({ [Symbol.asyncDispose]: async () => undefined }) }
 }
+
+test("a clock that is set shows at once, by how far, and again when it is right", async () => {
+  await using store = await testDatabase()
+  let offMs = 0
+  const clock = { nowMs: () => Date.now() + offMs }
+  await using epoch = await watchEpoch({ database: store.database, log: silentLog, pollMs: 3_600_000, clock })
+  refuseSkewed(epoch)
+  for (const off of [10_000, -10_000]) {
+    offMs = off
+    assert.ok(Math.abs(epoch.skewMs() - off) < 1_900, `${epoch.skewMs()}`)
+    const words = off > 0 ? /1?\d\.\d s ahead of/ : /1?\d\.\d s behind/
+    assert.throws(() => refuseSkewed(epoch), { code: "clock-skewed", message: words })
+    assert.match(skewProblem(epoch)!, words)
+  }
+  offMs = 0
+  refuseSkewed(epoch)
+  assert.equal(skewProblem(epoch), null)
+})
+
+test("the way of a reading counts for neither side", async () => {
+  await using store = await testDatabase()
+  const slow: Database = {
+    ...store.database,
+    async query<Row extends object>(text: string, values?: unknown[]) {
+      const rows = await store.database.query<Row>(text, values)
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      return rows
+    },
+  }
+  const behind = { nowMs: () => Date.now() - 200 }
+  await using epoch = await watchEpoch({ database: slow, log: silentLog, pollMs: 3_600_000, clock: behind })
+  // 200 ms behind, or a request that took 200 ms to arrive: nobody can tell, and it is not held against the clock.
+  assert.ok(Math.abs(epoch.skewMs()) < 150, `${epoch.skewMs()}`)
+})
