@@ -1,7 +1,24 @@
 import { type Database, type Epoch, type Log, Refusal } from "#kernel"
-import type { Agent, AgentPrincipal, AgentsPart, Operator, OperatorPrincipal, Principal } from "./principal.ts"
-import { principalNamed } from "./spiffe-id.ts"
-import { findInstance, type Instance, readAgents, readOperators, readRevision } from "./store.ts"
+import type {
+  Agent,
+  AgentPrincipal,
+  AgentsPart,
+  Confirmation,
+  Operator,
+  OperatorPrincipal,
+  Principal,
+  ProvenKey,
+} from "./principal.ts"
+import { principalNamed, spiffeIdOf } from "./spiffe-id.ts"
+import {
+  findInstance,
+  findLastSvid,
+  type Instance,
+  type LastSvid,
+  readAgents,
+  readOperators,
+  readRevision,
+} from "./store.ts"
 import type { Svid } from "./validate.ts"
 
 /**
@@ -16,6 +33,11 @@ export interface Directory {
   /** Who the SVID stands for. Throws `identity-unknown`, `agent-suspended`, `agent-retired`. */
   principal(svid: Svid): Promise<Principal>
   /**
+   * Whose enrolled key was proven without a certificate. Its newest SVID may have ended `graceMs` ago at the most. Throws
+   * `identity-unknown` also for an operator's key, `svid-expired`, `agent-suspended`, `agent-retired`.
+   */
+  holder(key: ProvenKey, judged: { nowMs: number; graceMs: number }): Promise<AgentPrincipal>
+  /**
    * Called with the names of agents that stopped being active, once for each time that happens; and at once with those
    * that are stopped already, so that whoever ends what they hold finds what a crash left.
    */
@@ -23,7 +45,7 @@ export interface Directory {
 }
 
 /** What the directory reads and follows. */
-export type DirectoryParts = { database: Database; epoch: Epoch; log: Log }
+export type DirectoryParts = { database: Database; epoch: Epoch; log: Log; trustDomain: string }
 
 type Held = {
   revision: number
@@ -33,9 +55,10 @@ type Held = {
 }
 
 /** Reads the registry and follows it. */
-export async function openDirectory({ database, epoch, log }: DirectoryParts): Promise<Directory> {
+export async function openDirectory({ database, epoch, log, trustDomain }: DirectoryParts): Promise<Directory> {
   let held = await read(database)
   const instances = new Map<string, Instance>()
+  const lastSvids = new Map<string, LastSvid>()
   const listeners: ((names: ReadonlySet<string>) => void)[] = []
 
   const reload = async () => {
@@ -54,6 +77,18 @@ export async function openDirectory({ database, epoch, log }: DirectoryParts): P
     if (known !== null) instances.set(keyThumbprint, known)
     return known
   }
+  /** Registered on another server a moment ago: our memory may not have it yet. */
+  const learnOwner = async ({ owner }: Instance) => {
+    if (!held.agents.has(owner) && !held.operators.has(owner)) await reload()
+  }
+  /** Read again when the one that we know has ended: another server may have issued a newer one. */
+  const lastSvidOf = async ({ id }: Instance, nowMs: number): Promise<LastSvid> => {
+    const known = lastSvids.get(id)
+    if (known !== undefined && nowMs <= known.notAfterMs) return known
+    const found = await findLastSvid(database, id)
+    lastSvids.set(id, found)
+    return found
+  }
 
   return {
     agent: (name) => held.byName.get(name) ?? null,
@@ -63,12 +98,24 @@ export async function openDirectory({ database, epoch, log }: DirectoryParts): P
       const instance = named === null ? null : await instanceOf(svid.keyThumbprint)
       // The certificate's name must be the one that this very key was enrolled for.
       if (instance === null || named?.kind !== instance.kind || named.name !== instance.name) throw unknown()
-      // Registered on another server a moment ago: our memory may not have it yet.
-      const isNews = !held.agents.has(instance.owner) && !held.operators.has(instance.owner)
-      if (isNews) await reload()
+      await learnOwner(instance)
+      const proven: Proven = { ...svid, spiffeId: svid.id.text, confirmation: { "x5t#S256": svid.thumbprint } }
       return instance.kind === "agent"
-        ? agentPrincipal(held.agents.get(instance.owner), instance, svid)
-        : operatorPrincipal(held.operators.get(instance.owner), instance, svid)
+        ? agentPrincipal(held.agents.get(instance.owner), instance, proven)
+        : operatorPrincipal(held.operators.get(instance.owner), instance, proven)
+    },
+    async holder({ jkt, keyThumbprint }, { nowMs, graceMs }) {
+      const instance = await instanceOf(keyThumbprint)
+      if (instance?.kind !== "agent") {
+        throw new Refusal("identity-unknown", "This key is no agent's. Enrol it with a join token.")
+      }
+      await learnOwner(instance)
+      const spiffeId = spiffeIdOf(trustDomain, "agent", instance.name)
+      const svid = await lastSvidOf(instance, nowMs)
+      const proven: Proven = { ...svid, spiffeId, confirmation: { jkt } }
+      const principal = agentPrincipal(held.agents.get(instance.owner), instance, proven)
+      if (nowMs > svid.notAfterMs + graceMs) throw ended(svid)
+      return principal
     },
     onStopped(listener) {
       listeners.push(listener)
@@ -92,21 +139,29 @@ export function definitionOf({ owner, description, purposes, ceiling }: Agent): 
   return { owner, description, purposes, ceiling }
 }
 
-function agentPrincipal(agent: Agent | undefined, instance: Instance, svid: Svid): AgentPrincipal {
+/** What a proof of an enrolled key says: with which name, by which SVID, and how. */
+type Proven = LastSvid & { spiffeId: string; confirmation: Confirmation }
+
+function agentPrincipal(agent: Agent | undefined, instance: Instance, proven: Proven): AgentPrincipal {
   if (agent === undefined) throw unknown()
   refuseUnlessActive(agent.state, `The agent ${agent.name}`)
-  return { kind: "agent", agentId: agent.id, name: agent.name, ...common(instance, svid) }
+  return { kind: "agent", agentId: agent.id, name: agent.name, ...common(instance, proven) }
 }
 
-function operatorPrincipal(operator: Operator | undefined, instance: Instance, svid: Svid): OperatorPrincipal {
+function operatorPrincipal(operator: Operator | undefined, instance: Instance, proven: Proven): OperatorPrincipal {
   if (operator === undefined) throw unknown()
   refuseUnlessActive(operator.state, `The operator ${operator.name}`)
   const { id: operatorId, name, roles } = operator
-  return { kind: "operator", operatorId, name, roles: [...roles], ...common(instance, svid) }
+  return { kind: "operator", operatorId, name, roles: [...roles], ...common(instance, proven) }
 }
 
-function common(instance: Instance, { id, serial, thumbprint, notAfterMs }: Svid) {
-  return { spiffeId: id.text, instance: instance.id, serial, thumbprint, notAfterMs }
+function common({ id: instance }: Instance, { spiffeId, serial, confirmation, notAfterMs }: Proven) {
+  return { spiffeId, instance, serial, confirmation, notAfterMs }
+}
+
+function ended({ notAfterMs }: LastSvid): Refusal {
+  const at = new Date(notAfterMs).toISOString()
+  return new Refusal("svid-expired", `The newest SVID of this key expired at ${at}. Renew it, or enrol again.`)
 }
 
 function unknown(): Refusal {

@@ -24,7 +24,7 @@ test("a join token and a signing request become an instance that is identified",
   assert.equal(principal.kind, "agent")
   assert.equal(principal.name, "support-bot")
   assert.equal(principal.instance, holder.instance)
-  assert.equal(principal.thumbprint, sha256(holder.chain[0]!).toString("base64url"))
+  assert.deepEqual(principal.confirmation, { "x5t#S256": sha256(holder.chain[0]!).toString("base64url") })
   assert.equal(new Date(principal.notAfterMs).toISOString(), holder.notAfter)
 })
 

@@ -25,7 +25,7 @@ import { parseAgents } from "./document.ts"
 import { type Enrolment, enrol, renew } from "./enrol.ts"
 import { type JoinRequest, type JoinToken, mintToken, storeFirstToken, storeToken } from "./join.ts"
 import { type AgentListing, listAgents, listOperators, type OperatorListing } from "./listing.ts"
-import type { Agent, AgentsPart, Operator, Principal } from "./principal.ts"
+import type { Agent, AgentPrincipal, AgentsPart, Operator, Principal, ProvenKey } from "./principal.ts"
 import { type AgentStep, changeState, replaceAgents, retireOperator, type StateChange } from "./registry.ts"
 import { issueServerIdentity, type ServerIdentity, type ServerNames } from "./server-identity.ts"
 import { checkTrustDomain } from "./spiffe-id.ts"
@@ -40,6 +40,7 @@ export { events } from "./events.ts"
 export type { JoinRequest, JoinToken } from "./join.ts"
 export type { AgentListing, OperatorListing } from "./listing.ts"
 export type * from "./principal.ts"
+export { proofOf } from "./principal.ts"
 export type { AgentStep, StateChange } from "./registry.ts"
 export { mayCall, roles } from "./roles.ts"
 export { routes } from "./routes.ts"
@@ -85,6 +86,11 @@ export interface Agents extends AsyncDisposable {
    * `agent-retired`. Reads the database only for an instance it never saw.
    */
   identify(chain: readonly Uint8Array[], options?: { forRenewal?: boolean }): Promise<Principal>
+  /**
+   * Whose enrolled key signed a DPoP proof: the same judgement where the connection shows no certificate. The newest SVID
+   * of the key counts as its own would there. Throws the same, but `svid-invalid`; operators act with certificates only.
+   */
+  identifyKey(key: ProvenKey, options?: { forRenewal?: boolean }): Promise<AgentPrincipal>
   /** Makes a join token, committed. Throws `not-found`, `agent-suspended`. */
   createJoinToken(request: JoinRequest, by: string): Promise<JoinToken>
   /** The first admin's token; null when an operator is enrolled or a token for one can still be used. */
@@ -122,7 +128,8 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
   checkTrustDomain(trustDomain)
   await nameDeployment(database, trustDomain)
   const authority = await openAuthority({ ...parts, svidSeconds: lifetimes.svidSeconds })
-  const directory = await openDirectory({ database, epoch, log })
+  const directory = await openDirectory({ database, epoch, log, trustDomain })
+  const graceMs = (forRenewal: boolean) => (forRenewal ? lifetimes.lateRenewalSeconds * 1_000 : 0)
   const enrolParts = { database, audit, authority, trustDomain, clock }
 
   const keepHouse = async () => {
@@ -145,11 +152,11 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
     list: () => listAgents(database),
     operators: () => listOperators(database),
     async identify(chain, { forRenewal = false } = {}) {
-      const graceMs = forRenewal ? lifetimes.lateRenewalSeconds * 1_000 : 0
-      return await directory.principal(
-        validateSvid(chain, { bundles: authority.bundles, nowMs: clock.nowMs(), use: "client", graceMs }),
-      )
+      const judged = { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }
+      return await directory.principal(validateSvid(chain, { ...judged, bundles: authority.bundles, use: "client" }))
     },
+    identifyKey: (key, { forRenewal = false } = {}) =>
+      directory.holder(key, { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }),
     async createJoinToken(request, by) {
       const { hash, text } = mintToken(authority.rootDigests[0]!)
       const { result } = await audit.commit(storeToken(hash, request, lifetimes.joinTokenSeconds, by))

@@ -4,18 +4,29 @@ import type { ActionDetails } from "./details.ts"
 /** What an operator may be; rights stand in roles.ts. */
 export type OperatorRole = "admin" | "operator" | "auditor" | "approver"
 
-/** An agent that proved its key on this connection and is active. */
+/**
+ * What a caller proved its enrolled key with, as access tokens are bound to it (RFC 7800 §3.1): the certificate of the
+ * connection (RFC 8705 §3.1), or the key itself by a DPoP proof (RFC 9449 §6.1). Never both.
+ */
+export type Confirmation = { "x5t#S256": string } | { jkt: string }
+
+/** A key that signed a DPoP proof: its RFC 7638 thumbprint, and the SHA-256 of its SubjectPublicKeyInfo. Both base64url. */
+export type ProvenKey = { jkt: string; keyThumbprint: string }
+
+/** An agent that proved its key on this connection, or with this request, and is active. */
 export type AgentPrincipal = {
   kind: "agent"
   spiffeId: string
   name: string
   agentId: string
   instance: string
-  /** Certificate serial, lower-case hexadecimal. */
+  /** Serial of its SVID, lower-case hexadecimal: the one of the connection, or the newest that was issued for the key. */
   serial: string
-  /** x5t#S256 (RFC 8705 §3.1). */
-  thumbprint: string
+  confirmation: Confirmation
+  /** End of that SVID. */
   notAfterMs: number
+  /** The only session that this request may touch: that of the access token presented with it. Absent without such a token. */
+  onlySession?: string
 }
 
 /** An operator that proved its key on this connection and is active. */
@@ -26,13 +37,18 @@ export type OperatorPrincipal = {
   operatorId: string
   instance: string
   serial: string
-  thumbprint: string
+  confirmation: Confirmation
   notAfterMs: number
   roles: OperatorRole[]
 }
 
 /** Who is acting. */
 export type Principal = AgentPrincipal | OperatorPrincipal
+
+/** How a caller proved its key, in the word that entries have for it. */
+export function proofOf({ confirmation }: Pick<AgentPrincipal, "confirmation">): "mtls" | "dpop" {
+  return "jkt" in confirmation ? "dpop" : "mtls"
+}
 
 /** active → suspended → active; both → retired, which is the end. */
 export type AgentState = "active" | "suspended" | "retired"

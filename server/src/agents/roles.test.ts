@@ -9,7 +9,7 @@ const common = {
   name: "x",
   instance: "i",
   serial: "1",
-  thumbprint: "t",
+  confirmation: { "x5t#S256": "t" },
   notAfterMs: 0,
 }
 const agent: Principal = { ...common, kind: "agent", agentId: "a" }

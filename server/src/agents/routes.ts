@@ -60,8 +60,9 @@ export function routes(agents: Agents): Route<Principal | null, never>[] {
     route({
       method: "POST",
       path: "/v1/agents/renewals",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "identified",
+      tokenOf: "agent",
       events: ["agents.svid-issued"],
       summary: "Renew the caller's SVID for its registered key; one that expired at most 24 hours ago is enough",
       body: z.strictObject({ csr }),

@@ -209,6 +209,19 @@ export async function insertSvid(
   ])
 }
 
+/** The SVID of an instance that ends last. */
+export async function findLastSvid(database: Queryable, instance: string): Promise<LastSvid> {
+  const [row] = await database.query<{ serial: string; not_after: Date }>(
+    "select serial, not_after from agents.svids where instance = $1 order by not_after desc limit 1",
+    [instance],
+  )
+  // Enrolment writes the first one together with the instance, and the last one is kept.
+  return { serial: row!.serial, notAfterMs: row!.not_after.getTime() }
+}
+
+/** Serial, lower-case hexadecimal, and end of an SVID. */
+export type LastSvid = { serial: string; notAfterMs: number }
+
 /** Forgets SVIDs and tokens that ended a week ago; the log remembers them. Keeps each instance's last SVID. */
 export async function prune(database: Queryable): Promise<void> {
   await database.query("delete from agents.join_tokens where expires_at < now() - interval '7 days'")

@@ -7,12 +7,17 @@ const HEADERS = { "content-type": "application/json", "cache-control": "no-store
 
 /**
  * Answers with a value as JSON. Onto a connection it is written at once, head and body in one piece: a Response would be
- * taken apart into a stream and put together again, at the price of all the rest of a decision.
+ * taken apart into a stream and put together again, at the price of all the rest of a decision. `more` are headers.
  */
-export function answerJson({ outgoing }: HttpBindings | Http2Bindings, status: number, value: unknown): Response {
+export function answerJson(
+  { outgoing }: HttpBindings | Http2Bindings,
+  status: number,
+  value: unknown,
+  more?: Readonly<Record<string, string>>,
+): Response {
   const body = JSON.stringify(value)
-  if (!isHttp1(outgoing)) return new Response(body, { status, headers: HEADERS })
-  outgoing.writeHead(status, { ...HEADERS, "content-length": Buffer.byteLength(body) }).end(body)
+  if (!isHttp1(outgoing)) return new Response(body, { status, headers: { ...HEADERS, ...more } })
+  outgoing.writeHead(status, { ...HEADERS, ...more, "content-length": Buffer.byteLength(body) }).end(body)
   return RESPONSE_ALREADY_SENT
 }
 

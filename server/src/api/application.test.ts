@@ -6,13 +6,14 @@ import type { AgentPrincipal, OperatorPrincipal, Principal } from "#agents"
 import { type Log, Refusal, type Right, type RouteRequest, route, silentLog } from "#kernel"
 import { manualClock } from "#testing"
 import { type ApiRoute, createApplication } from "./application.ts"
+import { byCertificate } from "./identify.ts"
 import { createLimiter } from "./limiter.ts"
 
 const common = {
   spiffeId: "spiffe://example.org/x",
   instance: "instance_1",
   serial: "0a",
-  thumbprint: "mine",
+  confirmation: { "x5t#S256": "mine" },
   notAfterMs: 1e15,
 }
 const agent: AgentPrincipal = { kind: "agent", name: "bot", agentId: "agent_1", ...common }
@@ -76,11 +77,14 @@ function serving({ caller = agent, log = silentLog, address = "192.0.2.1", burst
   const app = createApplication({
     listener: "agents",
     routes,
-    peers: { identify: async () => (typeof caller === "function" ? caller() : caller), closeAll: () => undefined },
-    tokens: async (token, thumbprint) => {
-      if (token !== "good" || thumbprint !== "mine") throw new Refusal("token-invalid", "Not valid here.")
-      return { safeconduct_session: "session_1" } as never
-    },
+    identification: byCertificate({
+      peers: { identify: async () => (typeof caller === "function" ? caller() : caller), closeAll: () => undefined },
+      tokens: async (token, confirmation) => {
+        const isMine = "x5t#S256" in confirmation && confirmation["x5t#S256"] === "mine"
+        if (token !== "good" || !isMine) throw new Refusal("token-invalid", "Not valid here.")
+        return { safeconduct_session: "session_1" } as never
+      },
+    }),
     limiter: createLimiter(manualClock(), { burst, perSecond: 1 }),
     log,
   })
@@ -297,7 +301,7 @@ test("an access token that comes along must be good on this connection, and of t
   assert.equal((await ask("Bearer good", "session_2")).json.code, "token-invalid", "another session in the body")
   const renew = (id: string) => send(`POST /v1/sessions/${id}/renewal`, { headers: { authorization: "Bearer good" } })
   assert.deepEqual([(await renew("session_1")).status, (await renew("session_2")).json.code], [200, "token-invalid"])
-  const thief = serving({ caller: { ...agent, thumbprint: "thief's" } })
+  const thief = serving({ caller: { ...agent, confirmation: { "x5t#S256": "thief's" } } })
   const stolen = { headers: { ...json, authorization: "Bearer good" }, body: `{"session":"session_1"}` }
   assert.equal((await thief("POST /v1/actions", stolen)).json.code, "token-invalid", "bound to another certificate")
 })

@@ -5,11 +5,11 @@ import { mayCall, type Principal } from "#agents"
 import { type Listener, type Log, Refusal, type Route } from "#kernel"
 import { answerJson } from "./answer.ts"
 import { readFormBody, readJsonBody, readNoBody, readQuery } from "./body.ts"
+import type { Identification, Presented } from "./identify.ts"
 import type { Limiter } from "./limiter.ts"
 import { honoPath, mostSpecificFirst, refuseOddPath } from "./path.ts"
-import type { Peers } from "./peer.ts"
 import { oauthErrorResponse, problemResponse } from "./problem.ts"
-import { bearerToken, refuseOtherSession, type TokenVerifier } from "./token.ts"
+import { heldTo, refuseOtherUse } from "./token.ts"
 
 /** A route as the interface sees it: the caller is a principal, or nobody. */
 export type ApiRoute = Route<Principal | null, never>
@@ -18,10 +18,8 @@ export type ApiRoute = Route<Principal | null, never>
 export type ApplicationParts = {
   listener: Listener
   routes: readonly ApiRoute[]
-  /** Absent on listeners that know no certificates. */
-  peers?: Peers
-  /** Verifies an access token that comes along; without it every token is refused. */
-  tokens?: TokenVerifier
+  /** How callers say who they are; absent on a listener that knows nobody. */
+  identification?: Identification
   /** Bounds enrolment and token requests by address. */
   limiter: Limiter
   log: Log
@@ -61,17 +59,33 @@ export function createApplication(parts: ApplicationParts): Application {
 }
 
 async function answer(parts: ApplicationParts, route: ApiRoute, context: Context<Bindings>): Promise<Response> {
-  const isForm = route.bodyType === "form"
+  const headers = isOpen(parts, route) ? {} : (parts.identification?.headers?.() ?? {})
+  const result = await handled(parts, route, context)
+  if (!(result instanceof Response)) return answerJson(context.env, route.status ?? 200, result.value, headers)
+  for (const [name, value] of Object.entries(headers)) result.headers.set(name, value)
+  return result
+}
+
+/** What the route answered, or the refusal of whatever came before it. */
+async function handled(
+  parts: ApplicationParts,
+  route: ApiRoute,
+  context: Context<Bindings>,
+): Promise<Response | { value: unknown }> {
   const request = context.req.raw
   try {
     takeTurn(parts, route, context)
-    await callerOf(parts, route, context)
+    const readOnce = once(() => readBody(route, request))
+    const presented = await present(parts, route, context, readOnce)
+    await callerOf(parts, route, presented, request)
     const query = readQuery(request.url, route.query)
-    const body = await readBody(route, request)
+    const body = await readOnce()
     // Again: a body may take half a minute to arrive, and whoever sends it may have been stopped meanwhile.
-    const caller = await callerOf(parts, route, context)
+    const judged = await callerOf(parts, route, presented, request)
     const params = context.req.param() as Record<string, string>
-    if (caller !== null) await checkToken(parts, { request, caller, isForm, named: { path: route.path, params, body } })
+    const claims = judged === null ? null : await presented.claims(judged)
+    if (claims !== null) refuseOtherUse(claims, route, { params, query, body })
+    const caller = judged === null || claims === null ? judged : heldTo(claims, judged)
     const result = await route.handle({
       caller,
       params,
@@ -80,11 +94,16 @@ async function answer(parts: ApplicationParts, route: ApiRoute, context: Context
       headers: request.headers,
       listener: parts.listener,
     })
-    if (result instanceof Response) return result
-    return answerJson(context.env, route.status ?? 200, result)
+    return result instanceof Response ? result : { value: result }
   } catch (error) {
-    return isForm ? oauthErrorResponse(error, parts.log, request.headers) : problemResponse(error, parts.log)
+    if (route.bodyType === "form") return oauthErrorResponse(error, parts.log, request.headers)
+    return problemResponse(error, parts.log, isOpen(parts, route) ? undefined : parts.identification?.scheme)
   }
+}
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
+  return () => (running ??= work())
 }
 
 function takeTurn({ limiter }: ApplicationParts, route: ApiRoute, { env }: Context<Bindings>): void {
@@ -92,20 +111,36 @@ function takeTurn({ limiter }: ApplicationParts, route: ApiRoute, { env }: Conte
   if (route.right === "enrol" || route.bodyType === "form") limiter.take(env.incoming.socket?.remoteAddress ?? "")
 }
 
-/** Who calls, with the right to; throws what the caller lacks. */
-async function callerOf(
+/** A public route never looks at who calls, so that a broken certificate or token cannot close it. */
+function isOpen({ identification }: ApplicationParts, { right }: ApiRoute): boolean {
+  return identification === undefined || right === "public" || right === "enrol"
+}
+
+const nobody: Presented = { judge: async () => null, claims: async () => null }
+
+async function present(
   parts: ApplicationParts,
   route: ApiRoute,
-  context: Context<Bindings>,
+  { env, req }: Context<Bindings>,
+  body: () => Promise<unknown>,
+): Promise<Presented> {
+  if (isOpen(parts, route)) return nobody
+  const socket = env.incoming.socket as TLSSocket
+  return await parts.identification!.present({ request: req.raw, route, socket, body })
+}
+
+/** Who calls, with the right to; throws what the caller lacks. */
+async function callerOf(
+  { identification }: ApplicationParts,
+  route: ApiRoute,
+  presented: Presented,
+  { headers }: Request,
 ): Promise<Principal | null> {
-  // A public route never looks at a certificate, so that a broken one cannot close it.
-  const isOpen = parts.peers === undefined || route.right === "public" || route.right === "enrol"
-  const socket = context.env.incoming.socket as TLSSocket
-  const forRenewal = route.path === "/v1/agents/renewals"
-  const caller = isOpen ? null : await parts.peers!.identify(socket, { forRenewal })
+  const caller = await presented.judge()
   const verdict = mayCall(caller, route.right)
-  if (verdict !== true) throw new Refusal(verdict, refusalSentence(verdict, route))
-  if (caller !== null && route.method !== "GET") refuseWebPage(context.req.raw.headers)
+  if (verdict === "no-identity") throw new Refusal(verdict, identification?.hint ?? "This listener knows nobody.")
+  if (verdict !== true) throw new Refusal(verdict, `This identity does not have the right "${route.right}".`)
+  if (caller !== null && route.method !== "GET") refuseWebPage(headers)
   return caller
 }
 
@@ -122,25 +157,6 @@ async function readBody(route: ApiRoute, request: Request): Promise<unknown> {
     : await readJsonBody(request, route.body, route)
 }
 
-type Presented = {
-  request: Request
-  caller: Principal
-  isForm: boolean
-  named: { path: string; params: Record<string, string>; body: unknown }
-}
-
-/** The certificate says who calls. A token that comes along is not ignored: it must be good here, and of this session. */
-async function checkToken({ tokens }: ApplicationParts, { request, caller, isForm, named }: Presented): Promise<void> {
-  const header = request.headers.get("authorization")
-  if (header === null) return
-  if (isForm) {
-    // RFC 6749 §2.3: not more than one method in each request.
-    throw new Refusal("identity-unknown", "The certificate authenticates the client here; leave Authorization out.")
-  }
-  const claims = await bearerToken(header, caller, tokens)
-  refuseOtherSession(claims, named)
-}
-
 function otherMethod({ log }: ApplicationParts, routes: readonly ApiRoute[]): Response {
   const allowed = routes.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ")
   const refusal = new Refusal("method-not-allowed", `This path takes ${allowed}.`)
@@ -149,9 +165,4 @@ function otherMethod({ log }: ApplicationParts, routes: readonly ApiRoute[]): Re
   // RFC 9110 §15.5.6
   response.headers.set("allow", allowed)
   return response
-}
-
-function refusalSentence(code: string, route: ApiRoute): string {
-  if (code === "no-identity") return "This route needs a client certificate (an SVID). Enrol with a join token first."
-  return `This identity does not have the right "${route.right}".`
 }

@@ -1,10 +1,10 @@
 import { type Route, route } from "#kernel"
 
-type Listed = Pick<Route<never, never>, "method" | "path" | "listeners" | "summary">
+type Listed = Pick<Route<never, never>, "method" | "path" | "listeners" | "right" | "summary">
 
 /** `/` of the web listener: for whoever opens it in a browser, what this is and what is served here. */
 export function frontRoute(routes: readonly Listed[]): Route<unknown, never> {
-  const shown = routes.filter(({ listeners }) => listeners.includes("web"))
+  const shown = routes.filter(({ listeners, right }) => listeners.includes("web") && right === "public")
   const width = Math.max(...shown.map(({ path }) => path.length))
   const lines = shown.map(({ path, summary }) => `  ${path.padEnd(width)}  ${summary}`)
   const text = [
@@ -12,7 +12,7 @@ export function frontRoute(routes: readonly Listed[]): Route<unknown, never> {
     "",
     ...lines,
     "",
-    "Agents and operators connect elsewhere, with certificates: see token_endpoint in the metadata.",
+    "Agents ask here with an access token and DPoP proofs, or elsewhere with certificates, as operators do: see the metadata.",
     "",
   ].join("\n")
   return route({

@@ -8,6 +8,7 @@ import { type Right, route, silentLog, systemClock } from "#kernel"
 import type { ApiRoute } from "./application.ts"
 import { createApplication } from "./application.ts"
 import { dial, type Holder, openTestAgents } from "./fixture.ts"
+import { byCertificate } from "./identify.ts"
 import { createLimiter } from "./limiter.ts"
 import { type Limits, listenPlain, listenTls, reserve } from "./listen.ts"
 import { createPeers } from "./peer.ts"
@@ -35,7 +36,13 @@ async function listening(limits: Partial<Limits> = {}) {
   const { agents, epoch, clock } = test
   const peers = createPeers({ agents, epoch, clock })
   agents.onStopped((names) => peers.closeAll(names))
-  const app = createApplication({ listener: "agents", routes, peers, limiter, log: silentLog })
+  const app = createApplication({
+    listener: "agents",
+    routes,
+    identification: byCertificate({ peers }),
+    limiter,
+    log: silentLog,
+  })
   const names = { dns: ["localhost"], ips: ["127.0.0.1"] }
   const identity = await agents.serverIdentity(names)
   const at = stack.use(await reserve(anywhere))

@@ -17,8 +17,11 @@ const TYPE = "urn:safeconduct:refusal:"
 /** Seconds a client should wait before it repeats a retryable request. */
 const RETRY_AFTER_SECONDS = "1"
 
-/** The one mapping of errors to HTTP. A Refusal tells the caller; anything else is a bug: logged, and "internal" outside. */
-export function problemResponse(error: unknown, log: Log): Response {
+/**
+ * The one mapping of errors to HTTP. A Refusal tells the caller; anything else is a bug: logged, and "internal" outside.
+ * `scheme` is how the listener's callers authenticate.
+ */
+export function problemResponse(error: unknown, log: Log, scheme: "Bearer" | "DPoP" = "Bearer"): Response {
   const refusal = asRefusal(error, log)
   const { status, isRetryable } = refusals[refusal.code]
   const body: Problem = {
@@ -31,9 +34,18 @@ export function problemResponse(error: unknown, log: Log): Response {
     retryable: isRetryable,
   }
   const response = respond(body, status, "application/problem+json", isRetryable)
-  // RFC 6750 §3.1
-  if (refusal.code === "token-invalid") response.headers.set("www-authenticate", 'Bearer error="invalid_token"')
+  const challenge = status === 401 ? challengeOf(refusal.code, scheme) : null
+  if (challenge !== null) response.headers.set("www-authenticate", challenge)
   return response
+}
+
+/** RFC 6750 §3.1; RFC 9449 §7.1, §9. Null where a certificate is what is lacking: there is no scheme for that. */
+function challengeOf(code: RefusalCode, scheme: "Bearer" | "DPoP"): string | null {
+  if (scheme === "Bearer") return code === "token-invalid" ? 'Bearer error="invalid_token"' : null
+  // RFC 6750 §3.1: a request that lacks everything is told the scheme alone.
+  if (code === "no-identity") return 'DPoP algs="ES256"'
+  const { oauth } = refusals[code]
+  return `DPoP error="${oauth === "invalid_client" ? "invalid_token" : oauth}", algs="ES256"`
 }
 
 /** The same for the OAuth endpoints, which speak RFC 6749 §5.2 only. */
@@ -41,7 +53,7 @@ export function oauthErrorResponse(error: unknown, log: Log, request?: Headers):
   const refusal = asRefusal(error, log)
   const { status, oauth, isRetryable } = refusals[refusal.code]
   const body = { error: oauth, error_description: ascii(refusal.message) }
-  const response = respond(body, oauthStatus(status, isRetryable), "application/json", isRetryable)
+  const response = respond(body, oauthStatus(status, oauth, isRetryable), "application/json", isRetryable)
   // RFC 6749 §5.2: a client that tried by the Authorization header is answered in the scheme that it tried.
   const scheme = /^([\w!#$%&'*+.^`|~-]{1,40})(?: |$)/.exec(request?.get("authorization") ?? "")?.[1]
   if (response.status === 401 && scheme !== undefined) {
@@ -50,9 +62,13 @@ export function oauthErrorResponse(error: unknown, log: Log, request?: Headers):
   return response
 }
 
-/** RFC 6749 §5.2: 400 unless the client's authentication failed. What is ours, or is over soon, keeps its status; so does 405. */
-function oauthStatus(status: number, isRetryable: boolean): number {
-  return status === 401 || status === 405 || status >= 500 || isRetryable ? status : 400
+/**
+ * RFC 6749 §5.2: 400 unless the client's authentication failed, which a wrong DPoP proof is not (RFC 9449 §5, §8). What is
+ * ours, or is over soon, keeps its status; so does 405.
+ */
+function oauthStatus(status: number, oauth: string, isRetryable: boolean): number {
+  if (status === 401) return oauth === "invalid_client" ? 401 : 400
+  return status === 405 || status >= 500 || isRetryable ? status : 400
 }
 
 function asRefusal(error: unknown, log: Log): Refusal {

@@ -1,37 +1,59 @@
-import type { Principal } from "#agents"
-import { Refusal } from "#kernel"
+import type { Confirmation, Principal } from "#agents"
+import { Refusal, type Route } from "#kernel"
 import type { TokenClaims } from "#sessions"
 
-/** Claims of a token that is good on a connection with this certificate (x5t#S256). Throws `token-invalid`. */
-export type TokenVerifier = (token: string, thumbprint: string) => Promise<TokenClaims>
+/** Claims of a token that is bound to exactly this. Throws `token-invalid`. */
+export type TokenVerifier = (token: string, confirmation: Confirmation) => Promise<TokenClaims>
 
-/** RFC 6750 §2.1; the scheme's case does not matter (RFC 9110 §11.1). */
-const BEARER = /^bearer ([A-Za-z0-9._~+/-]+=*)$/i
+/** RFC 6750 §2.1 and RFC 9449 §7.1; the scheme's case does not matter (RFC 9110 §11.1). */
+const CREDENTIALS = /^(bearer|dpop) ([A-Za-z0-9._~+/-]+=*)$/i
+
+/** The access token of an Authorization header of that scheme; null for another scheme, and for what is no token. */
+export function tokenOf(header: string, scheme: "Bearer" | "DPoP"): string | null {
+  const [, given, token] = CREDENTIALS.exec(header) ?? []
+  return given?.toLowerCase() === scheme.toLowerCase() ? token! : null
+}
 
 /**
  * Claims of the access token in an Authorization header. Throws `token-invalid` for another scheme, for a token that is
- * not good or is bound to another certificate than the caller's (RFC 8705 §3), and where no token is taken.
+ * not good or is bound to something else than the caller's certificate (RFC 8705 §3), and where no token is taken.
  */
 export async function bearerToken(
   header: string,
   caller: Principal,
   verify: TokenVerifier | undefined,
 ): Promise<TokenClaims> {
-  const token = BEARER.exec(header)?.[1]
-  if (token === undefined || verify === undefined) {
+  const token = tokenOf(header, "Bearer")
+  if (token === null || verify === undefined) {
     throw new Refusal("token-invalid", "Authorization takes a Bearer token that is bound to this connection's SVID.")
   }
-  return await verify(token, caller.thumbprint)
+  return await verify(token, caller.confirmation)
 }
 
-/** Refuses a token of one session on a request about another one, wherever the request names it. */
-export function refuseOtherSession(
+/** The part of a request that may name a session. */
+export type Named = { params: Record<string, string>; query: Record<string, string>; body: unknown }
+
+/** Refuses a token on a route that it is not for, and one of a session where the request names another one. */
+export function refuseOtherUse(
   { safeconduct_session: own }: TokenClaims,
-  { path, params, body }: { path: string; params: Record<string, string>; body: unknown },
+  { path, tokenOf: taken = "session" }: Pick<Route, "path" | "tokenOf">,
+  { params, query, body }: Named,
 ): void {
+  if (own === undefined && taken === "session") {
+    throw new Refusal("token-invalid", "This access token is of no session. Fetch one with safeconduct_session.")
+  }
+  if (own === undefined) return
+  if (taken === "agent") {
+    throw new Refusal("token-invalid", "This takes a token of no session. Fetch one without safeconduct_session.")
+  }
   const inPath = path.startsWith("/v1/sessions/{id}") ? params["id"] : undefined
   const inBody = typeof body === "object" && body !== null && "session" in body ? body.session : undefined
-  const named = [inPath, inBody].filter((each) => each !== undefined)
+  const named = [inPath, query["session"], inBody].filter((each) => each !== undefined)
   if (named.every((each) => each === own)) return
   throw new Refusal("token-invalid", "The access token is of another session than the request is about.")
+}
+
+/** The caller, held to the session of its token in whatever the request turns out to be about. */
+export function heldTo({ safeconduct_session: session }: TokenClaims, caller: Principal): Principal {
+  return caller.kind !== "agent" || session === undefined ? caller : { ...caller, onlySession: session }
 }

@@ -8,7 +8,8 @@ export type Draft = {
   event: string
   /** SPIFFE ID of the acting principal, or "server". */
   by: string
-  agent?: { name: string; instance: string /** Certificate serial, hexadecimal. */; svid: string }
+  /** `svid` is a certificate's serial, hexadecimal; `proof` how the agent proved its key, where it asked for this itself. */
+  agent?: { name: string; instance: string; svid: string; proof?: "mtls" | "dpop" }
   session?: string
   purpose?: string
   action?: {

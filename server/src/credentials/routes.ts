@@ -1,6 +1,7 @@
 import { z } from "zod"
 import type { Principal } from "#agents"
 import { Refusal, type Route, type RouteRequest, route, Secret } from "#kernel"
+import { refuseOtherSession } from "#sessions"
 import type { Lease } from "./lease.ts"
 import type { Credentials } from "./open.ts"
 import { type ResourceView, unknownLease } from "./views.ts"
@@ -50,8 +51,9 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
     route({
       method: "GET",
       path: "/v1/credentials/leases",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "read-credentials",
+      tokenOf: "either",
       events: null,
       summary: "List leases, newest first; an agent sees its own",
       query: leasesQuery,
@@ -64,14 +66,16 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
     route({
       method: "GET",
       path: "/v1/credentials/leases/{id}",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "read-credentials",
+      tokenOf: "either",
       events: null,
       summary: "Read one lease; an agent sees its own",
       answer: leaseAnswer,
       handle: async ({ caller, params }: RouteRequest<Principal, never>) => {
         const lease = await credentials.lease(params["id"]!)
         if (caller.kind === "agent" && lease.instance !== caller.instance) throw unknownLease()
+        refuseOtherSession(caller, lease.session)
         return leaseView(lease)
       },
     }),

@@ -17,8 +17,13 @@ describe("a session", { timeout: 30_000 }, () => {
   test("is opened for a purpose with a token bound to the caller's certificate", async () => {
     const { session, token } = await gate.open(bot, { lifetimeSeconds: 60, hardEndSeconds: 120 })
     assert.equal(session.hardEndAt.getTime() - session.openedAt.getTime(), 120_000)
-    assert.equal((await rooms.sessions.verifyToken(token.accessToken, bot.thumbprint)).safeconduct_session, session.id)
-    await assert.rejects(rooms.sessions.verifyToken(token.accessToken, "other"), { code: "token-invalid" })
+    assert.equal(
+      (await rooms.sessions.verifyToken(token.accessToken, bot.confirmation)).safeconduct_session,
+      session.id,
+    )
+    await assert.rejects(rooms.sessions.verifyToken(token.accessToken, { "x5t#S256": "other" }), {
+      code: "token-invalid",
+    })
   })
 
   test("that is refused leaves an entry with the reason's code", async () => {

@@ -1,4 +1,4 @@
-import type { AgentPrincipal, Agents } from "#agents"
+import { type AgentPrincipal, type Agents, proofOf } from "#agents"
 import type { Audit, Draft } from "#audit"
 import type { Credentials } from "#credentials"
 import { type Clock, type Epoch, type Log, Refusal } from "#kernel"
@@ -21,7 +21,7 @@ export type Rooms = {
 export function actor(caller: AgentPrincipal): Pick<Draft, "by" | "agent"> {
   return {
     by: caller.spiffeId,
-    agent: { name: caller.name, instance: caller.instance, svid: caller.serial },
+    agent: { name: caller.name, instance: caller.instance, svid: caller.serial, proof: proofOf(caller) },
   }
 }
 

@@ -39,8 +39,9 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, z.infer<typeof openSchema>>({
       method: "POST",
       path: "/v1/sessions",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "agent",
+      tokenOf: "agent",
       events: ["sessions.opened", "sessions.token-issued", "gate.session-refused"],
       summary: "Open a session for a purpose",
       body: openSchema,
@@ -50,7 +51,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, undefined>({
       method: "POST",
       path: "/v1/sessions/{id}/renewal",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "agent",
       events: ["sessions.renewed", "sessions.token-issued"],
       summary: "Extend a session that is in use, and get a new token",
@@ -59,8 +60,9 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, undefined>({
       method: "DELETE",
       path: "/v1/sessions/{id}",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "end-sessions",
+      tokenOf: "either",
       events: ["sessions.ended", "credentials.lease-revoked"],
       summary: "End a session: every lease is revoked and its connections are cut before the answer",
       handle: async ({ caller, params }) => {
@@ -71,7 +73,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, z.infer<typeof actSchema>>({
       method: "POST",
       path: "/v1/actions",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "agent",
       events: [
         "gate.action-begun",
@@ -88,7 +90,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, z.infer<typeof outcomeSchema>>({
       method: "POST",
       path: "/v1/actions/{id}/outcome",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "agent",
       events: ["gate.action-succeeded", "gate.action-failed"],
       summary: "Report what became of an allowed action, by the entry that allowed it",
@@ -98,9 +100,9 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
         return {}
       },
     }),
-    ...askRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...askRoutes(rooms),
   ]
 }
 
@@ -109,7 +111,7 @@ function leaseRoutes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, undefined>({
       method: "POST",
       path: "/v1/credentials/leases/{id}/renewal",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "agent",
       events: ["credentials.lease-renewed", "gate.renewal-denied"],
       summary: "Extend a lease within its session; open connections stay",
@@ -118,8 +120,9 @@ function leaseRoutes(rooms: Rooms): Route<Principal | null, never>[] {
     route<Principal | null, undefined>({
       method: "DELETE",
       path: "/v1/credentials/leases/{id}",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "end-sessions",
+      tokenOf: "either",
       events: ["credentials.lease-revoked"],
       summary: "Revoke a lease: its connections are cut before the answer",
       handle: ({ caller, params }) => revokeLease(rooms, caller!, params.id!),

@@ -68,6 +68,9 @@ export const refusals = {
   "session-idle": over,
   "unsupported-grant-type": { ...bad, oauth: "unsupported_grant_type" },
   "token-invalid": { ...unauthenticated, oauth: "invalid_token" },
+  "client-assertion-invalid": unauthenticated,
+  "dpop-proof-invalid": { ...unauthenticated, oauth: "invalid_dpop_proof" },
+  "use-dpop-nonce": { ...unauthenticated, oauth: "use_dpop_nonce" },
   // policy
   "denied-by-policy": denied,
   "outside-mandate": denied,

@@ -49,6 +49,11 @@ export type Route<Caller = unknown, Body = unknown> = {
   /** Audit events it may leave; null for a reading route that leaves none. */
   events: readonly string[] | null
   summary: string
+  /**
+   * Which access token is good here: one of the session that the request is about (unless told), the agent's own, which
+   * is of no session, or either of them.
+   */
+  tokenOf?: "session" | "agent" | "either"
   /** Schema of the JSON body; absent for routes without one. */
   body?: z.ZodType<Body>
   /** `form` for RFC 6749 endpoints; JSON otherwise. */

@@ -1,4 +1,14 @@
-import { type ApiRoute, createApplication, createLimiter, createPeers, listenPlain, listenTls } from "#api"
+import {
+  type ApiRoute,
+  byCertificate,
+  byProof,
+  createApplication,
+  createLimiter,
+  createPeers,
+  type Identification,
+  listenPlain,
+  listenTls,
+} from "#api"
 import type { Rooms } from "#gate"
 import type { Listener } from "#kernel"
 import type { KeptIdentity } from "./identity.ts"
@@ -22,9 +32,14 @@ export function openListeners({ ports, rooms, identity, routes }: ListenersParts
   const peers = createPeers({ agents, epoch, clock })
   agents.onStopped((names) => peers.closeAll(names))
   const limiter = createLimiter(clock, TRIES)
-  const tokens = rooms.sessions.verifyToken
-  const application = (listener: Listener) =>
-    createApplication({ listener, routes, limiter, log, ...(listener === "agents" ? { peers, tokens } : {}) })
+  const identifications: Partial<Record<Listener, Identification>> = {
+    agents: byCertificate({ peers, tokens: rooms.sessions.verifyToken }),
+    web: byProof(rooms),
+  }
+  const application = (listener: Listener) => {
+    const identification = identifications[listener]
+    return createApplication({ listener, routes, limiter, log, ...(identification && { identification }) })
+  }
   const stack = new AsyncDisposableStack()
   if (identity !== null) {
     const tls = { identity: identity.current, roots: agents.roots() }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
+import { roles } from "#agents"
 import { healthRoutes, openApiOf } from "#api"
 import { apply, parseDocument } from "#gate"
 import type { Json, Route } from "#kernel"
@@ -60,15 +61,25 @@ PUT /v1/credentials/resources/{name}/root          401 403 400 403 403 403
 PUT /v1/policy                                     401 403 400 403 403 403
 `
 
-/** Paths of the web listener, which knows nobody. */
+/** Paths of the web listener: what is public, and what agents call, there with DPoP proofs. */
 const onWeb = [
   "/",
   "/.well-known/jwks.json",
   "/.well-known/oauth-authorization-server",
   "/log/checkpoint",
   "/log/tile/{L}/{N...}",
+  "/oauth2/token",
+  "/v1/actions",
+  "/v1/actions/{id}/outcome",
   "/v1/agents/bundle",
+  "/v1/agents/renewals",
   "/v1/audit/key",
+  "/v1/credentials/leases",
+  "/v1/credentials/leases/{id}",
+  "/v1/credentials/leases/{id}/renewal",
+  "/v1/sessions",
+  "/v1/sessions/{id}",
+  "/v1/sessions/{id}/renewal",
 ]
 
 /** Bodies that no route takes, whatever its schema. */
@@ -130,7 +141,7 @@ describe("every route", { timeout: 60_000 }, () => {
     assert.equal(actual, golden, `\n${actual}`)
   })
 
-  test("is on the web and the ops listener only where it needs no identity", async () => {
+  test("is on the web only where it needs no identity or is an agent's, and on ops only where it needs none", async () => {
     const found = async (base: string) => {
       const asked = routes.map(async (route) => {
         const { status, headers } = await fetch(new URL(pathOf(route), base), { method: route.method })
@@ -142,7 +153,19 @@ describe("every route", { timeout: 60_000 }, () => {
     assert.deepEqual(await found(server.webUrl), onWeb)
     assert.deepEqual(await found(server.opsUrl), ["/livez", "/log/tile/{L}/{N...}", "/readyz"])
     for (const { path, listeners, right } of routes) {
-      if (listeners.includes("web") || listeners.includes("ops")) assert.equal(right, "public", path)
+      if (listeners.includes("ops")) assert.equal(right, "public", path)
+      if (!listeners.includes("web") || right === "public") continue
+      assert.ok(right === "identified" || roles.agent.includes(right), path)
+    }
+  })
+
+  test("of an agent, called on the web without a proof, answers 401 and how to prove it", async () => {
+    for (const route of routes.filter(({ listeners, right }) => listeners.includes("web") && right !== "public")) {
+      const { method, bodyType } = route
+      const { status, headers } = await fetch(new URL(pathOf(route), server.webUrl), { method })
+      assert.match(headers.get("dpop-nonce") ?? "", /^[\w-]{22}$/, route.path)
+      if (bodyType === "form") assert.equal(status, 400)
+      else assert.deepEqual([status, headers.get("www-authenticate")], [401, 'DPoP algs="ES256"'], route.path)
     }
   })
 

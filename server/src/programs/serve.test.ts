@@ -118,7 +118,8 @@ describe("serve", { timeout: 60_000 }, () => {
     const metadata = (await (await fetch(`${webUrl}/.well-known/oauth-authorization-server`)).json()) as {
       [name: string]: string
     }
-    assert.deepEqual([metadata.issuer, metadata.token_endpoint], [webUrl, `${agentsUrl}/oauth2/token`])
+    assert.deepEqual([metadata.issuer, metadata.token_endpoint], [webUrl, `${webUrl}/oauth2/token`])
+    assert.deepEqual(metadata.mtls_endpoint_aliases, { token_endpoint: `${agentsUrl}/oauth2/token` })
     assert.equal((await fetch(metadata.jwks_uri!)).status, 200)
     using bot = await caller(server, { kind: "agent", name: "bot" })
     const { json } = await bot.call("POST", "/v1/sessions", { body: `{"purpose":"answer"}` })

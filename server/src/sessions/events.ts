@@ -7,6 +7,7 @@ export const events = {
   "sessions.ended": "A session was ended: by its agent, by an operator, or because the agent was suspended.",
   "sessions.lapsed": "A session was not renewed in time, and ended.",
   "sessions.expired": "A session reached its hard end.",
-  "sessions.token-issued": "An access token of a session was made; it is bound to the caller's certificate.",
+  "sessions.token-issued":
+    "An access token was made; it is bound to the caller's certificate or key, and to a session unless it is to open one.",
   "sessions.token-key-made": "A key that signs tokens and mandates was made; it is published at once.",
 } as const

@@ -55,7 +55,7 @@ export function agent(more: Partial<AgentPrincipal> = {}): AgentPrincipal {
     agentId: "agent_0",
     instance: "instance_1",
     serial: "0a",
-    thumbprint: "thumbprint-1",
+    confirmation: { "x5t#S256": "thumbprint-1" },
     notAfterMs: Date.now() + 3_600_000,
     ...more,
   }

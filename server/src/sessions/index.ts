@@ -6,6 +6,9 @@
  * one that was altered allows nothing. Expiry is judged by the database's clock. A session in use is renewed, never past its
  * hard end; one that is not lapses.
  *
+ * A token is bound to what its holder proved: the certificate of the connection, or the enrolled key by a DPoP proof with
+ * each request. Proofs and client assertions are read here; whose the key is, is agents' judgement.
+ *
  * It returns changes and does not commit them: the gate joins opening, renewing and ending with what other rooms must do.
  * Whether a permitted action may happen is policy's; the keys that a session holds are credentials'. Users and chains have
  * their columns and stay empty until delegation fills them.
@@ -22,6 +25,8 @@ export {
   narrower,
   parseDetails,
 } from "./action-details.ts"
+export type { Assertion } from "./assertion.ts"
+export type { ShownProof } from "./dpop.ts"
 export { events } from "./events.ts"
 export type { Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
@@ -29,7 +34,7 @@ export { openSessions, type Sessions, type SessionsParts } from "./open-sessions
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
 export { type EndReason, type Session, type SessionState, sessionView } from "./session.ts"
-export type { Standing } from "./standings.ts"
+export { refuseOtherSession, type Standing } from "./standings.ts"
 export type { TokenAnswer, TokenForm } from "./token-endpoint.ts"
 export type { IssuedToken, TokenClaims } from "./tokens.ts"
 

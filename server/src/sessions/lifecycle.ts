@@ -1,4 +1,4 @@
-import type { AgentPrincipal } from "#agents"
+import { type AgentPrincipal, proofOf } from "#agents"
 import type { Change, Draft } from "#audit"
 import { base64url, bumpEpoch, type Json, newId, Refusal, sha256 } from "#kernel"
 import { compile, signMandate } from "./mandate.ts"
@@ -47,7 +47,7 @@ export function open(parts: Parts, purpose: Purpose | null, opening: Opening): C
     entries: (session) => [
       draftOf(session, "sessions.opened", {
         by: caller.spiffeId,
-        svid: caller.serial,
+        caller,
         data: {
           mandate: base64url(sha256(session.mandate)),
           authorizationDetails: details as Json,
@@ -81,7 +81,7 @@ export function renew(id: string, caller: AgentPrincipal, unusedSeconds: () => n
     entries: (session) => [
       draftOf(session, "sessions.renewed", {
         by: caller.spiffeId,
-        svid: caller.serial,
+        caller,
         data: { expiresAt: session.expiresAt.toISOString() },
       }),
     ],
@@ -119,16 +119,22 @@ const events: Record<EndReason, string> = {
   expired: "sessions.expired",
 }
 
-/** An entry about a session: whose it is, and what for. */
+/** An entry about a session: whose it is, and what for; where its agent asked for it, also how it proved its key. */
 export function draftOf(
   session: Session,
   event: string,
-  more: { by: string; svid?: string; data?: { [name: string]: Json } },
+  more: { by: string; caller?: AgentPrincipal; data?: { [name: string]: Json } },
 ): Draft {
+  const { by, caller } = more
+  const { agent: name, instance } = session
   return {
     event,
-    by: more.by,
-    agent: { name: session.agent, instance: session.instance, svid: more.svid ?? session.svid },
+    by,
+    agent: {
+      name,
+      instance,
+      ...(caller === undefined ? { svid: session.svid } : { svid: caller.serial, proof: proofOf(caller) }),
+    },
     session: session.id,
     purpose: session.purpose,
     ...(more.data === undefined ? {} : { data: more.data }),

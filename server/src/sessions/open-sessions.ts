@@ -1,13 +1,16 @@
-import type { AgentPrincipal, Principal } from "#agents"
+import type { AgentPrincipal, Confirmation, Principal, ProvenKey } from "#agents"
 import type { Audit, Change } from "#audit"
 import { type Clock, type Database, type Epoch, isId, type Keyring, type Log } from "#kernel"
+import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
 import { createDatabaseClock } from "./database-clock.ts"
+import { openProofs, type ShownProof } from "./dpop.ts"
 import { end, type Opening, open, renew } from "./lifecycle.ts"
+import { openNonces } from "./nonces.ts"
 import { type Purpose, type PurposesPart, parsePurposes } from "./purposes.ts"
 import { openPurposes } from "./purposes-in-force.ts"
 import type { EndReason, Session } from "./session.ts"
 import { isOf, openStandings, type Standing, unknown } from "./standings.ts"
-import { find, findDue, list, openOf } from "./store.ts"
+import { find, findDue, forgetAssertions, list, openOf } from "./store.ts"
 import { clientCredentials, metadata, type TokenAnswer, type TokenForm, withToken } from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
 import { type IssuedToken, openTokens, type TokenClaims } from "./tokens.ts"
@@ -41,8 +44,22 @@ export interface Sessions extends AsyncDisposable {
   openOf(agent: string): Promise<Session[]>
   /** Open sessions that are past their time, each with the reason to end it for, and milliseconds until the next will be. */
   due(limit?: number): Promise<{ due: { session: Session; reason: "lapsed" | "expired" }[]; nextInMs: number | null }>
-  /** Claims of an access token on a connection with this client certificate. Throws `token-invalid`. */
-  verifyToken(token: string, thumbprint: string): Promise<TokenClaims>
+  /** Claims of an access token that is bound to exactly this. Throws `token-invalid`. */
+  verifyToken(token: string, confirmation: Confirmation): Promise<TokenClaims>
+  /**
+   * Claims of an access token presented with a DPoP proof, and the key of both (RFC 9449 §7.1). Uses the proof up. Throws
+   * `token-invalid`, `dpop-proof-invalid`, `use-dpop-nonce`, `overloaded`.
+   */
+  verifyProof(shown: ShownProof, token: string): Promise<{ claims: TokenClaims; key: ProvenKey }>
+  /**
+   * The client assertion of a token request, signed by the key of its DPoP proof; whose key that is, is still to be found
+   * out. Throws `client-assertion-invalid`, `dpop-proof-invalid`, `use-dpop-nonce`.
+   */
+  readAssertion(shown: ShownProof, form: unknown): Assertion
+  /** Uses an assertion and its proof up, for every server. Throws `client-assertion-invalid`, `dpop-proof-invalid`, `overloaded`. */
+  useAssertion(assertion: Assertion): Promise<void>
+  /** The nonce that DPoP proofs to this server take now. */
+  dpopNonce(): string
   /** The token endpoint (RFC 6749 §4.4). The token is recorded before it is returned. */
   clientCredentials(form: TokenForm, caller: AgentPrincipal): Promise<TokenAnswer>
   /** RFC 7517 §5 */
@@ -67,6 +84,9 @@ export type SessionsParts = {
   log: Log
 }
 
+/** How often assertions that have expired are forgotten. */
+const HOUSEKEEPING_MS = 60_000
+
 /** Opens the room: makes the first token key when there is none, loads the purposes, and follows the epoch. */
 export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const { database, audit, epoch, issuer, clock } = parts
@@ -77,6 +97,14 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const purposes = await openPurposes(parts)
   const standings = await openStandings({ ...signing, database, databaseClock })
   const use = noteUse({ database, clock })
+  const nonces = openNonces({ clock })
+  const proofs = openProofs({ issuer, nonces, clock: databaseClock })
+  let running: Promise<void> | undefined
+  const housekeeping = setInterval(() => {
+    running = forgetAssertions(database).catch((error: unknown) =>
+      parts.log.warn("assertions that have expired are not forgotten", { error }),
+    )
+  }, HOUSEKEEPING_MS).unref()
 
   epoch.onChange(async () => {
     await Promise.all([purposes.reload(), keys.reload(), standings.forgetEnded()])
@@ -114,11 +142,27 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       }
     },
     verifyToken: tokens.verify,
+    async verifyProof(shown, token) {
+      const proof = proofs.read(shown)
+      const claims = await tokens.verify(token, { jkt: proof.jkt })
+      proofs.requireToken(proof, token)
+      // Last: whoever has no token of ours takes no room in what is remembered.
+      nonces.use(proof)
+      return { claims, key: proof }
+    },
+    readAssertion: (shown, form) => readAssertion({ issuer, clock: databaseClock }, form, proofs.read(shown)),
+    async useAssertion(assertion) {
+      nonces.use(assertion.proof)
+      await useAssertion(database, assertion)
+    },
+    dpopNonce: nonces.current,
     clientCredentials: (form, caller) => clientCredentials({ audit, standings, tokens }, form, caller),
     jwks: keys.jwks,
     metadata: () => metadata(issuer, parts.mtlsUrl ?? issuer),
     rotateKey: keys.rotate,
     async [Symbol.asyncDispose]() {
+      clearInterval(housekeeping)
+      await running
       // What is lost without the database is when a session was last used: it may lapse a little early.
       await use.flush({ isLast: true }).catch((error: unknown) => parts.log.warn("last uses are not noted", { error }))
     },

@@ -59,7 +59,7 @@ test("the token endpoint gives a recorded token for the caller's own open sessio
     "POST",
     "/oauth2/token",
     {
-      caller: agent({ thumbprint: "renewed" }),
+      caller: agent({ confirmation: { "x5t#S256": "renewed" } }),
       body,
     },
   )
@@ -95,7 +95,9 @@ test("the metadata names what is there", async () => {
   const metadata = sessions.metadata()
   assert.equal(metadata["issuer"], issuer)
   assert.equal(metadata["jwks_uri"], `${issuer}/.well-known/jwks.json`)
-  assert.equal(metadata["token_endpoint"], "https://agents.example:7443/oauth2/token")
+  assert.equal(metadata["token_endpoint"], `${issuer}/oauth2/token`)
+  assert.deepEqual(metadata["mtls_endpoint_aliases"], { token_endpoint: "https://agents.example:7443/oauth2/token" })
+  assert.deepEqual(metadata["dpop_signing_alg_values_supported"], ["ES256"])
   assert.equal(metadata["tls_client_certificate_bound_access_tokens"], true)
   const keys: { keys: unknown[] } = await call(room, "GET", "/.well-known/jwks.json", { caller: null })
   assert.equal(keys.keys.length, 1)

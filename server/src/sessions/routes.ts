@@ -34,8 +34,9 @@ export function routes(sessions: Sessions): Route<never, never>[] {
     route({
       method: "GET",
       path: "/v1/sessions",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "read-sessions",
+      tokenOf: "either",
       events: null,
       summary: "Sessions, newest first; an agent sees its own",
       query: listQuery.partial() as unknown as z.ZodType<Record<string, string>>,
@@ -49,8 +50,9 @@ export function routes(sessions: Sessions): Route<never, never>[] {
     route({
       method: "GET",
       path: "/v1/sessions/{id}",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "read-sessions",
+      tokenOf: "either",
       events: null,
       summary: "One session; somebody else's is unknown to an agent",
       answer: sessionAnswer,
@@ -60,13 +62,14 @@ export function routes(sessions: Sessions): Route<never, never>[] {
     route({
       method: "POST",
       path: "/oauth2/token",
-      listeners: ["agents"],
+      listeners: ["agents", "web"],
       right: "agent",
       events: ["sessions.token-issued"],
-      summary: "An access token for an open session: client credentials over mutual TLS (RFC 6749 §4.4, RFC 8705)",
+      summary:
+        "An access token: client credentials by mutual TLS (RFC 8705), or by private_key_jwt and DPoP (RFC 7523, 9449)",
       body: tokenForm,
       bodyType: "form",
-      answer: z.object({ access_token: z.string(), token_type: z.literal("Bearer"), expires_in: z.int() }),
+      answer: z.object({ access_token: z.string(), token_type: z.enum(["Bearer", "DPoP"]), expires_in: z.int() }),
       handle: ({ caller, body }: { caller: AgentPrincipal; body: z.infer<typeof tokenForm> }) =>
         sessions.clientCredentials(body, caller),
     }),

@@ -1,4 +1,4 @@
-import type { AgentPrincipal } from "#agents"
+import type { AgentPrincipal, Principal } from "#agents"
 import { type Database, isId, Refusal } from "#kernel"
 import type { DatabaseClock } from "./database-clock.ts"
 import { type Mandate, readMandate } from "./mandate.ts"
@@ -14,7 +14,7 @@ export interface Standings {
   /**
    * The open session of this instance. From memory; the database is read on a miss, and before anything is called expired.
    * Throws `session-unknown` (also for another instance's: that it exists is not told), `session-ended`,
-   * `session-expired`, `outside-mandate`.
+   * `session-expired`, `outside-mandate`, `token-invalid` when the request came with another session's token.
    */
   standing(id: string, caller: AgentPrincipal): Promise<Standing>
   /** The same, read now. */
@@ -58,8 +58,12 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
   }
 
   return {
-    fresh: load,
+    async fresh(id, caller) {
+      refuseOtherSession(caller, id)
+      return await load(id, caller)
+    },
     async standing(id, caller) {
+      refuseOtherSession(caller, id)
       const known = held.get(id)
       if (known === undefined || known.session.expiresAt.getTime() <= databaseClock.nowMs()) {
         held.delete(id)
@@ -90,6 +94,15 @@ export function unknown(): Refusal {
 /** True when the session is this very instance's. */
 export function isOf(session: Session, caller: AgentPrincipal): boolean {
   return session.instance === caller.instance && session.agent === caller.name
+}
+
+/**
+ * Refuses with `token-invalid` what belongs to another session than the access token that came with the request: a token
+ * of one session is good for nothing of another, also for the agent that holds both.
+ */
+export function refuseOtherSession(caller: Principal, session: string): void {
+  if (caller.kind !== "agent" || (caller.onlySession ?? session) === session) return
+  throw new Refusal("token-invalid", "The access token is of another session than the request is about.")
 }
 
 /** For an open session that is past its time. */

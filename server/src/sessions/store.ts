@@ -1,4 +1,4 @@
-import type { Id, Json, Queryable, Transaction } from "#kernel"
+import { type Id, type Json, type Queryable, sha256, type Transaction } from "#kernel"
 import type { PurposesPart } from "./purposes.ts"
 import type { EndReason, Session, SessionState } from "./session.ts"
 
@@ -193,6 +193,25 @@ export async function readPurposes(database: Queryable): Promise<{ name: string;
 /** One server at a time makes the first key. Held until the transaction ends. */
 export async function lockTokenKeys(tx: Transaction): Promise<void> {
   await tx.query("select pg_advisory_xact_lock(hashtext('sessions.token-keys'))")
+}
+
+/** Marks an assertion as used. False when it was, or has expired by the database's clock; of many at once, one gets true. */
+export async function spendAssertion(
+  database: Queryable,
+  { jkt, jti, expiresAtMs }: { jkt: string; jti: string; expiresAtMs: number },
+): Promise<boolean> {
+  const rows = await database.query(
+    `insert into sessions.assertions (name, expires_at)
+     select $1, to_timestamp($2::float8 / 1000) where to_timestamp($2::float8 / 1000) > clock_timestamp()
+     on conflict do nothing returning name`,
+    [sha256(`${jkt}.${jti}`), expiresAtMs],
+  )
+  return rows.length === 1
+}
+
+/** Forgets assertions that have expired for a minute, so that no server's idea of the time brings one back. */
+export async function forgetAssertions(database: Queryable): Promise<void> {
+  await database.query("delete from sessions.assertions where expires_at < clock_timestamp() - interval '1 minute'")
 }
 
 /** A timestamp in milliseconds since the Unix epoch. */

@@ -1,5 +1,5 @@
 import { z } from "zod"
-import type { AgentPrincipal } from "#agents"
+import { type AgentPrincipal, proofOf } from "#agents"
 import type { Audit, Change, Draft } from "#audit"
 import { Refusal } from "#kernel"
 import { draftOf } from "./lifecycle.ts"
@@ -12,9 +12,10 @@ import type { IssuedToken, Tokens } from "./tokens.ts"
 /** RFC 6749 §4.4.2 with our one extension parameter. What else is sent is ignored (§3.2), except what would be a promise. */
 export const tokenForm = z.object({
   grant_type: z.string(),
-  /** Id of the session that the token is for. */
+  /** Id of the session that the token is for; without it the token is the agent's own, and opens sessions. */
   safeconduct_session: z.string().optional(),
   client_id: z.string().optional(),
+  client_assertion: z.string().optional(),
   scope: z.string().optional(),
   authorization_details: z.string().optional(),
 })
@@ -23,7 +24,7 @@ export const tokenForm = z.object({
 export type TokenForm = z.infer<typeof tokenForm>
 
 /** RFC 6749 §5.1 */
-export type TokenAnswer = { access_token: string; token_type: "Bearer"; expires_in: number }
+export type TokenAnswer = { access_token: string; token_type: "Bearer" | "DPoP"; expires_in: number }
 
 /** The change, then a token for the session that it results in; both recorded before the token leaves. */
 export function withToken(
@@ -34,16 +35,17 @@ export function withToken(
   return {
     async work(tx) {
       const session = await change.work!(tx)
-      return { session, token: await parts.tokens.sign(session, await readMandate(parts, session), caller) }
+      const mandate = await readMandate(parts, session)
+      return { session, token: await parts.tokens.sign({ session, mandate }, caller) }
     },
     entries: ({ session, token }) => [...change.entries(session), tokenDraft(session, token, caller)],
   }
 }
 
 /**
- * Client credentials over mutual TLS (RFC 8705 §2): the client is who its certificate says, the token is bound to that
- * certificate and recorded before it leaves. Throws `invalid-request`, `unsupported-grant-type`, `no-identity`, and what
- * standing() throws.
+ * Client credentials: the client is who its certificate says (RFC 8705 §2) or who its assertion and DPoP proof say (RFC
+ * 7523, RFC 9449); the token is bound to that certificate or key, and recorded before it leaves. Throws
+ * `invalid-request`, `unsupported-grant-type`, `identity-unknown`, and what standing() throws.
  */
 export async function clientCredentials(
   { audit, standings, tokens }: { audit: Audit; standings: Standings; tokens: Tokens },
@@ -54,7 +56,12 @@ export async function clientCredentials(
     throw new Refusal("unsupported-grant-type", "The only grant type here is client_credentials.")
   }
   if (form.client_id !== undefined && form.client_id !== caller.spiffeId) {
-    throw new Refusal("identity-unknown", "client_id is not the SPIFFE ID of the certificate on this connection.")
+    throw new Refusal("identity-unknown", "client_id is not the SPIFFE ID that was proven.")
+  }
+  const isMutualTls = proofOf(caller) === "mtls"
+  // RFC 6749 §2.3: not more than one method in each request.
+  if (isMutualTls && form.client_assertion !== undefined) {
+    throw new Refusal("identity-unknown", "The certificate authenticates the client here; leave client_assertion out.")
   }
   // To ignore these would be to grant more than was asked for.
   if (form.scope !== undefined || form.authorization_details !== undefined) {
@@ -63,32 +70,44 @@ export async function clientCredentials(
       "A token carries the mandate of its session; leave scope and authorization_details out.",
     )
   }
-  if (form.safeconduct_session === undefined) {
+  if (isMutualTls && form.safeconduct_session === undefined) {
+    // The certificate opens sessions by itself: a token without one would be good for nothing.
     throw new Refusal("invalid-request", "Say in safeconduct_session which of your sessions the token is for.")
   }
   // Read now: memory may hold an expiry that a renewal has moved.
-  const { session, mandate } = await standings.fresh(form.safeconduct_session, caller)
-  const token = await tokens.sign(session, mandate, caller)
-  await audit.commit({ entries: () => [tokenDraft(session, token, caller)] })
+  const of = form.safeconduct_session === undefined ? null : await standings.fresh(form.safeconduct_session, caller)
+  const token = await tokens.sign(of, caller)
+  await audit.commit({ entries: () => [tokenDraft(of?.session ?? null, token, caller)] })
   // A crash here leaves an entry of a token that nobody holds; it expires unused.
   return { access_token: token.accessToken, token_type: token.tokenType, expires_in: token.expiresIn }
 }
 
-function tokenDraft(session: Session, { jti, expiresIn }: IssuedToken, { spiffeId, serial }: AgentPrincipal): Draft {
-  return draftOf(session, "sessions.token-issued", { by: spiffeId, svid: serial, data: { jti, expiresIn } })
+/** `session` is null for an agent's own token. */
+function tokenDraft(session: Session | null, { jti, expiresIn }: IssuedToken, caller: AgentPrincipal): Draft {
+  const event = "sessions.token-issued"
+  const data = { jti, expiresIn }
+  const { spiffeId: by, name, instance, serial: svid } = caller
+  if (session !== null) return draftOf(session, event, { by, caller, data })
+  return { event, by, agent: { name, instance, svid, proof: proofOf(caller) }, data }
 }
 
-/** Authorization server metadata (RFC 8414 §2). `mtlsUrl` is the public URL of the listener that asks for certificates. */
+/**
+ * Authorization server metadata (RFC 8414 §2). The endpoint itself takes assertions with DPoP proofs; its alias under
+ * `mtlsUrl`, the public URL of the listener that asks for certificates, takes those (RFC 8705 §5).
+ */
 export function metadata(issuer: string, mtlsUrl: string): Record<string, unknown> {
   const under = (base: string, path: string) => base.replace(/\/$/, "") + path
   return {
     issuer,
-    token_endpoint: under(mtlsUrl, "/oauth2/token"),
+    token_endpoint: under(issuer, "/oauth2/token"),
     jwks_uri: under(issuer, "/.well-known/jwks.json"),
     // There is no authorization endpoint yet; the member is required all the same.
     response_types_supported: [],
     grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["tls_client_auth"],
+    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
+    token_endpoint_auth_signing_alg_values_supported: ["ES256"],
+    // RFC 9449 §5.1
+    dpop_signing_alg_values_supported: ["ES256"],
     // RFC 8705 §3.3, §5
     tls_client_certificate_bound_access_tokens: true,
     mtls_endpoint_aliases: { token_endpoint: under(mtlsUrl, "/oauth2/token") },

@@ -5,6 +5,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT
 import { refusalCode, silentLog } from "#kernel"
 import { agent, details, issuer, openTestSessions, type TestSessions } from "./fixture.ts"
 
+const certificate = (thumbprint: string) => ({ "x5t#S256": thumbprint })
 const refusesWith = (code: string) => (error: unknown) => refusalCode(error) === code
 
 async function openWithToken(room: TestSessions, more: { lifetimeSeconds?: number } = {}) {
@@ -54,9 +55,18 @@ test("a token does not outlive its session", async () => {
 test("a token is good only on the connection that it is bound to, also when it is remembered", async () => {
   await using room = await openTestSessions()
   const { session, token } = await openWithToken(room)
-  await assert.rejects(room.sessions.verifyToken(token.accessToken, "thumbprint-2"), refusesWith("token-invalid"))
-  assert.equal((await room.sessions.verifyToken(token.accessToken, "thumbprint-1")).safeconduct_session, session.id)
-  await assert.rejects(room.sessions.verifyToken(token.accessToken, "thumbprint-2"), refusesWith("token-invalid"))
+  await assert.rejects(
+    room.sessions.verifyToken(token.accessToken, certificate("thumbprint-2")),
+    refusesWith("token-invalid"),
+  )
+  assert.equal(
+    (await room.sessions.verifyToken(token.accessToken, certificate("thumbprint-1"))).safeconduct_session,
+    session.id,
+  )
+  await assert.rejects(
+    room.sessions.verifyToken(token.accessToken, certificate("thumbprint-2")),
+    refusesWith("token-invalid"),
+  )
 })
 
 test("an expired token is refused, also when it is remembered", async () => {
@@ -64,9 +74,12 @@ test("an expired token is refused, also when it is remembered", async () => {
   const clock = { offsetMs: 0, nowMs: () => Date.now() + clock.offsetMs }
   const { sessions } = await room.another({ clock })
   const { token } = await openWithToken(room)
-  await sessions.verifyToken(token.accessToken, "thumbprint-1")
+  await sessions.verifyToken(token.accessToken, certificate("thumbprint-1"))
   clock.offsetMs = 300_000
-  await assert.rejects(sessions.verifyToken(token.accessToken, "thumbprint-1"), refusesWith("token-invalid"))
+  await assert.rejects(
+    sessions.verifyToken(token.accessToken, certificate("thumbprint-1")),
+    refusesWith("token-invalid"),
+  )
 })
 
 test("whatever else our keys or others sign is no token", async () => {
@@ -89,7 +102,11 @@ test("whatever else our keys or others sign is no token", async () => {
     "a.b.c",
   ]
   for (const value of forged) {
-    await assert.rejects(room.sessions.verifyToken(value, "thumbprint-1"), refusesWith("token-invalid"), value)
+    await assert.rejects(
+      room.sessions.verifyToken(value, certificate("thumbprint-1")),
+      refusesWith("token-invalid"),
+      value,
+    )
   }
 })
 
@@ -103,7 +120,7 @@ test("a token of our own key with another type, issuer, audience or binding is r
     new SignJWT({ ...claims, ...changed })
       .setProtectedHeader({ alg: "ES256", typ: "at+jwt", kid, ...header })
       .sign(privateKey)
-  await room.sessions.verifyToken(await sign({}, {}), "thumbprint-1")
+  await room.sessions.verifyToken(await sign({}, {}), certificate("thumbprint-1"))
   const wrong: [object, object][] = [
     [{ typ: "JWT" }, {}],
     [{ typ: "mandate+jwt" }, {}],
@@ -121,7 +138,7 @@ test("a token of our own key with another type, issuer, audience or binding is r
   for (const [header, changed] of wrong) {
     const value = await sign(header, changed)
     await assert.rejects(
-      room.sessions.verifyToken(value, "thumbprint-1"),
+      room.sessions.verifyToken(value, certificate("thumbprint-1")),
       refusesWith("token-invalid"),
       JSON.stringify(changed),
     )
@@ -157,7 +174,7 @@ test("a rotated key is published at once, signs ten minutes later, and the old o
   const session = (await later.audit.commit(later.sessions.open(opening))).result
   assert.equal(decodeProtectedHeader(session.mandate).kid, result.kid)
   await later.sessions.standing(session.id, agent())
-  await room.sessions.verifyToken(old.accessToken, "thumbprint-1")
+  await room.sessions.verifyToken(old.accessToken, certificate("thumbprint-1"))
 })
 
 function encode(value: unknown): string {

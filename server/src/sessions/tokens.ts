@@ -1,6 +1,6 @@
 import { jwtVerify, SignJWT } from "jose"
 import { z } from "zod"
-import type { AgentPrincipal } from "#agents"
+import type { AgentPrincipal, Confirmation } from "#agents"
 import { type Json, newId, Refusal, sha256 } from "#kernel"
 import { detailsSchema } from "./action-details.ts"
 import type { DatabaseClock } from "./database-clock.ts"
@@ -13,20 +13,30 @@ const MAX_TOKEN_SECONDS = 300
 const MAX_REMEMBERED = 10_000
 
 /** An access token as it leaves for its holder. */
-export type IssuedToken = { accessToken: string; tokenType: "Bearer" /** Seconds. */; expiresIn: number; jti: string }
+export type IssuedToken = {
+  accessToken: string
+  /** RFC 6750, or RFC 9449 §5 for one that takes a proof with each use. */
+  tokenType: "Bearer" | "DPoP"
+  /** Seconds. */
+  expiresIn: number
+  jti: string
+}
+
+/** What a token is for: a session with its mandate, or none yet, and then it carries no rights of its own. */
+export type TokenSubject = { session: Session; mandate: Pick<Mandate, "details"> } | null
 
 /** What a verified token says. */
 export type TokenClaims = z.infer<typeof claimsSchema>
 
-/** Access tokens (RFC 9068), bound to the caller's certificate (RFC 8705 §3). */
+/** Access tokens (RFC 9068), bound to the caller's certificate (RFC 8705 §3) or to its key (RFC 9449 §6), as it proved itself. */
 export interface Tokens {
-  /** A token for the session: at most five minutes, never beyond its expiry. Throws `session-expired` when nothing is left. */
-  sign(session: Session, mandate: Pick<Mandate, "details">, holder: AgentPrincipal): Promise<IssuedToken>
+  /** A token: at most five minutes, never beyond its session's expiry. Throws `session-expired` when nothing is left. */
+  sign(of: TokenSubject, holder: AgentPrincipal): Promise<IssuedToken>
   /**
-   * Claims of a token presented over a connection whose client certificate has this thumbprint (x5t#S256). Throws
-   * `token-invalid`. Whether its session is still open is standing()'s to say.
+   * Claims of a token presented by whoever proved exactly this. Throws `token-invalid`. Whether its session is still open is
+   * standing()'s to say.
    */
-  verify(token: string, thumbprint: string): Promise<TokenClaims>
+  verify(token: string, confirmation: Confirmation): Promise<TokenClaims>
   /** Forgets what was verified. */
   flush(): void
   /** Verified tokens held. */
@@ -44,10 +54,11 @@ const claimsSchema = z.object({
   jti: z.string(),
   iat: z.int(),
   exp: z.int(),
-  safeconduct_session: z.string(),
+  /** Absent from an agent's own token, which is good for opening sessions and looking at them. */
+  safeconduct_session: z.string().optional(),
   authorization_details: detailsSchema,
-  // Exactly one binding: a token that is bound otherwise (RFC 9449 jkt) is not for this connection.
-  cnf: z.strictObject({ "x5t#S256": z.string() }),
+  // Exactly one binding: a token with two would be good wherever the weaker one is looked at.
+  cnf: z.union([z.strictObject({ "x5t#S256": z.string() }), z.strictObject({ jkt: z.string() })]),
 })
 
 /** Opens the tokens of one issuer. */
@@ -83,18 +94,20 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
   }
 
   return {
-    async sign(session, mandate, holder) {
+    async sign(of, holder) {
       const now = Math.floor(databaseClock.nowMs() / 1000)
-      const exp = Math.min(now + MAX_TOKEN_SECONDS, Math.floor(session.expiresAt.getTime() / 1000))
+      const sessionEnd = of === null ? Infinity : Math.floor(of.session.expiresAt.getTime() / 1000)
+      const exp = Math.min(now + MAX_TOKEN_SECONDS, sessionEnd)
       if (exp <= now)
         throw new Refusal("session-expired", "The session is about to end; no token fits into what is left.")
       const { kid, privateKey } = keys.signing()
       const jti = newId("token")
       const accessToken = await new SignJWT({
         client_id: holder.spiffeId,
-        safeconduct_session: session.id,
-        authorization_details: mandate.details as Json,
-        cnf: { "x5t#S256": holder.thumbprint },
+        ...(of === null ? {} : { safeconduct_session: of.session.id }),
+        // An empty list allows nothing.
+        authorization_details: (of?.mandate.details ?? []) as Json,
+        cnf: holder.confirmation,
       })
         .setProtectedHeader({ alg: "ES256", typ: "at+jwt", kid })
         .setIssuer(issuer)
@@ -105,18 +118,19 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
         .setIssuedAt(now)
         .setExpirationTime(exp)
         .sign(privateKey)
-      return { accessToken, tokenType: "Bearer", expiresIn: exp - now, jti }
+      const tokenType = "jkt" in holder.confirmation ? "DPoP" : "Bearer"
+      return { accessToken, tokenType, expiresIn: exp - now, jti }
     },
-    async verify(token, thumbprint) {
+    async verify(token, confirmation) {
       try {
         const claims = remembered.get(nameOf(token)) ?? (await read(token))
         if (claims.exp * 1000 <= databaseClock.nowMs()) throw new Error("the token has expired")
-        if (claims.cnf["x5t#S256"] !== thumbprint) throw new Error("the token is bound to another certificate")
+        if (!isSame(claims.cnf, confirmation)) throw new Error("the token is bound to another certificate or key")
         return claims
       } catch (cause) {
-        throw new Refusal("token-invalid", "The access token is not valid on this connection. Fetch a new one.", {
-          cause,
-        })
+        const message =
+          "The access token is not valid, or not with the certificate or key it came with. Fetch a new one."
+        throw new Refusal("token-invalid", message, { cause })
       }
     },
     flush() {
@@ -127,6 +141,12 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
       return remembered.size
     },
   }
+}
+
+/** Of the same kind, and the same: a certificate's hash is nobody's key, whatever it looks like. */
+function isSame(bound: Confirmation, proven: Confirmation): boolean {
+  if ("jkt" in bound) return "jkt" in proven && bound.jkt === proven.jkt
+  return "x5t#S256" in proven && bound["x5t#S256"] === proven["x5t#S256"]
 }
 
 function nameOf(token: string): string {

@@ -1,0 +1,72 @@
+import { base64url, type Clock, Refusal, random, sha256 } from "#kernel"
+import type { Proof } from "./dpop.ts"
+
+/**
+ * The nonces of one server (RFC 9449 §8, §9) and the proofs that were made with them. A nonce is good for one to two
+ * generations; what was used with it is remembered exactly as long, so that no proof is ever good twice and memory is bounded.
+ * They are this process's alone: a proof replayed at another server meets a nonce that it never gave out.
+ */
+export interface Nonces {
+  /** The nonce to make the next proof with. */
+  current(): string
+  /** The nonce, when this server gave it out and it is still good. Throws `use-dpop-nonce`. */
+  requireOwn(nonce: string | undefined): string
+  /** Uses a proof up. Throws `dpop-proof-invalid` for one that was used, `use-dpop-nonce`, `overloaded` when too many are remembered. */
+  use(proof: Pick<Proof, "jkt" | "jti" | "nonce">): void
+}
+
+/** Lengths in milliseconds; `maxProofs` counts one generation's. */
+export type NoncesParts = { clock: Clock; generationMs?: number; maxProofs?: number }
+
+type Generation = { nonce: string; madeAtMs: number; used: Set<string> }
+
+const NONCE_BYTES = 16
+
+/** Starts with a nonce that nobody has seen. */
+export function openNonces({ clock, generationMs = 60_000, maxProofs = 100_000 }: NoncesParts): Nonces {
+  const generation = (): Generation => ({
+    nonce: base64url(random(NONCE_BYTES)),
+    madeAtMs: clock.nowMs(),
+    used: new Set(),
+  })
+  let newest = generation()
+  let before: Generation | null = null
+
+  /** A clock that was set back makes a generation longer, and what it remembers with it. */
+  const turn = () => {
+    if (clock.nowMs() - newest.madeAtMs >= generationMs) {
+      before = newest
+      newest = generation()
+    }
+    if (before !== null && clock.nowMs() - before.madeAtMs >= 2 * generationMs) before = null
+  }
+  const find = (nonce: string | undefined): Generation => {
+    turn()
+    if (nonce === newest.nonce) return newest
+    if (before !== null && nonce === before.nonce) return before
+    throw new Refusal(
+      "use-dpop-nonce",
+      "Make the DPoP proof with the nonce of the DPoP-Nonce header, and send it again.",
+    )
+  }
+
+  return {
+    current() {
+      turn()
+      return newest.nonce
+    },
+    requireOwn: (nonce) => find(nonce).nonce,
+    use({ jkt, jti, nonce }) {
+      const { used } = find(nonce)
+      const name = sha256(`${jkt}.${jti}`).toString("base64")
+      if (used.has(name)) {
+        throw new Refusal("dpop-proof-invalid", "This DPoP proof was used before. Make a new one for each request.")
+      }
+      // To forget one early would let it be used again.
+      if (used.size >= maxProofs) {
+        throw new Refusal("overloaded", "Too many requests came with DPoP proofs lately. Try again in a minute.")
+      }
+      used.add(name)
+    },
+  }
+}
