@@ -8,7 +8,15 @@ import { createInterface } from "node:readline"
 import { connect, type TLSSocket } from "node:tls"
 
 /** A round of load: `bodies` by client, one after another and again from the first. */
-export type Order = { name: string; clients: number; seconds: number; path: string; bodies: string[] }
+export type Order = {
+  name: string
+  clients: number
+  seconds: number
+  path: string
+  bodies: string[]
+  /** Ends after that many requests, if that is sooner. */
+  most?: number
+}
 
 /** What came of it. `waits` are milliseconds per request, ascending; `refused` counts answers other than 2xx. */
 export type Seen = { count: number; seconds: number; p50Ms: number; p99Ms: number; refused: number; cpuMs: number }
@@ -26,15 +34,16 @@ for await (const line of createInterface(process.stdin)) {
   tell(order.name, await play(order))
 }
 
-async function play({ clients: count, seconds, path, bodies }: Order): Promise<Seen> {
+async function play({ clients: count, seconds, path, bodies, most = Infinity }: Order): Promise<Seen> {
   const requests = bodies.map((body) => requestOf(path, body))
   const waits: number[] = []
   const cpu = process.cpuUsage()
   const beganMs = performance.now()
   const endMs = beganMs + seconds * 1_000
   let refused = 0
+  let begun = 0
   const run = async (client: Client, nth: number) => {
-    for (let at = nth, fromMs = performance.now(); fromMs < endMs; at++) {
+    for (let at = nth, fromMs = performance.now(); fromMs < endMs && begun++ < most; at++) {
       const status = await client.ask(requests[at % requests.length]!)
       if (status > 299) refused++
       const nowMs = performance.now()

@@ -29,7 +29,8 @@ export function readProfile(file: string): Part[] {
   const parts = new Map<string, Map<string, number>>()
   for (const [at, id] of samples.entries()) {
     const { functionName, url } = byId.get(id)!.callFrame
-    if (functionName === "(idle)") continue
+    // The inspector's own work is the sampling.
+    if (functionName === "(idle)" || url.startsWith("node:inspector")) continue
     const part = partOf(functionName, url)
     const functions = parts.get(part) ?? new Map<string, number>()
     parts.set(part, functions)

@@ -1,0 +1,111 @@
+import { start } from "../../stories/fixtures/child.ts"
+import type { Aim, Figure } from "../figure.ts"
+import { type BenchGround, type Load, openBenchGround, toolActions } from "../ground.ts"
+import type { Seen } from "../load.ts"
+import { openBenchLog } from "../log.ts"
+import { callersOf, progress, type Round, show, showSpread, spreadOf } from "../measure.ts"
+import { readProfile } from "../profile.ts"
+
+const CLIENTS = [1, 32, 64]
+/** Bytes of an answer that holds a verdict. */
+const ANSWER_BYTES = 700
+const PATH = "/v1/actions"
+
+/** Decisions per second, over mutual TLS. */
+export const decisions: Figure = {
+  name: "decisions",
+  title: "Decisions with durable audit, mutual TLS",
+  what: `POST /v1/actions for a tool under 100 policies: one process of \`serve\` on PostgreSQL that syncs, asked by another process over
+that many connections. Floors: Node's own HTTPS server that parses a body and answers as many bytes, asked in the same way; the
+log's group commit alone, called as often at once in one process.`,
+  async measure(pace) {
+    await using ground = await openBenchGround()
+    await using log = await openBenchLog()
+    const load = await ground.load(CLIENTS.at(-1)!)
+    await using echo = start("../../bench/echo", { ECHO_FOLDER: load.folder, ECHO_BYTES: String(ANSWER_BYTES) })
+    const { url } = await echo.said<{ url: string }>("serving")
+    const floor = await ground.load(1, url)
+    const order = { path: PATH, bodies: toolActions(load.sessions) }
+    progress("decisions: warming up")
+    await load.play({ ...order, clients: 64, seconds: pace.isQuick ? 2 : 6 })
+    const rounds: Rounds[] = []
+    for (const clients of CLIENTS) {
+      progress(`decisions: ${clients} clients`)
+      const seen: Rounds = { clients, ours: [], cpuUs: [], echo: [], log: [] }
+      for (let round = 0; round < pace.rounds; round++) {
+        await measureOne(ground, load, { ...order, clients, seconds: pace.seconds }, seen)
+        seen.echo.push(await floor.play({ ...order, clients, seconds: pace.seconds / 2 }))
+        seen.log.push(await callersOf(clients, pace.seconds / 2, log.commit))
+      }
+      rounds.push(seen)
+    }
+    progress("decisions: profile")
+    const file = await ground.profiled(() => load.play({ ...order, clients: 64, seconds: pace.seconds }))
+    return {
+      columns: [
+        "clients",
+        "decisions/s",
+        "p50 ms",
+        "p99 ms",
+        "server CPU µs",
+        "echo/s",
+        "echo p99",
+        "log/s",
+        "log p99",
+      ],
+      rows: rounds.map(rowOf),
+      aims: aimsOf(rounds.at(-1)!),
+      notes: ["Where the server's time goes at 64 clients, by profile:", ...profileLines(file)],
+    }
+  },
+}
+
+type Rounds = { clients: number; ours: Seen[]; cpuUs: number[]; echo: Seen[]; log: Round[] }
+
+async function measureOne(
+  ground: BenchGround,
+  load: Load,
+  order: Parameters<Load["play"]>[0],
+  { ours, cpuUs }: Rounds,
+): Promise<void> {
+  const before = await ground.usage()
+  const seen = await load.play(order)
+  const after = await ground.usage()
+  if (seen.refused > 0) throw new Error(`${seen.refused} of ${seen.count} requests were refused`)
+  ours.push(seen)
+  cpuUs.push(((after.cpuMs - before.cpuMs) * 1_000) / seen.count)
+}
+
+function rowOf({ clients, ours, cpuUs, echo, log }: Rounds): string[] {
+  const of = <T>(rounds: readonly T[], value: (round: T) => number) => spreadOf(rounds.map(value))
+  return [
+    String(clients),
+    showSpread(of(ours, rate)),
+    show(of(ours, ({ p50Ms }) => p50Ms).median),
+    showSpread(of(ours, ({ p99Ms }) => p99Ms)),
+    showSpread(spreadOf(cpuUs)),
+    showSpread(of(echo, rate)),
+    show(of(echo, ({ p99Ms }) => p99Ms).median),
+    showSpread(of(log, ({ perSecond }) => perSecond)),
+    show(of(log, ({ p99Ms }) => p99Ms).median),
+  ]
+}
+
+function rate({ count, seconds }: Seen): number {
+  return count / seconds
+}
+
+function aimsOf({ ours }: Rounds): Aim[] {
+  const perSecond = spreadOf(ours.map(rate)).median
+  const p99Ms = spreadOf(ours.map((seen) => seen.p99Ms)).median
+  return [
+    { aim: "at least 4,000 decisions/s at 64 clients", value: show(perSecond), isReached: perSecond >= 4_000 },
+    { aim: "p99 of at most 20 ms at 64 clients", value: `${show(p99Ms)} ms`, isReached: p99Ms <= 20 },
+  ]
+}
+
+function profileLines(file: string): string[] {
+  return readProfile(file)
+    .filter(({ share }) => share >= 0.02)
+    .map(({ part, share, top }) => `${(100 * share).toFixed(1)} % ${part} (${top.slice(0, 3).join(", ")})`)
+}
