@@ -31,10 +31,10 @@ export interface Credentials extends AsyncDisposable {
   /** Takes every lease of the session away, also when our database is gone. Resolves as revoke() does. */
   revokeSession(session: string, why: string, by?: string): Promise<Cut[]>
   /**
-   * The change that marks a session's leases as being taken away, to be joined with what ends the session. Whoever commits
-   * it calls revokeSession(); when that never happens, some server's sweep takes them away within seconds.
+   * The change that marks leases as being taken away, to be joined with what ends their session or stops their agent. Whoever
+   * commits it calls revokeSession(); when that never happens, some server's sweep takes them away within seconds.
    */
-  marking(session: string, why: string): Change<void>
+  marking(whose: Whose, why: string): Change<void>
   /** Begins at once to take away what this server holds of a session or an agent; waits for nothing and never throws. */
   beginHeld(whose: Whose, why: string, by?: string): void
   /** A lease that this server holds in memory, without our database; null for any other. */

@@ -3,7 +3,7 @@ import { type Json, Refusal } from "#kernel"
 import type { Account, Evidence } from "./engine.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
 import { pause, type Room, within } from "./room.ts"
-import { claim, claimSession, countFailure, end, lockLedger, readLease } from "./store.ts"
+import { claim, claimAgent, claimSession, countFailure, end, lockLedger, readLease } from "./store.ts"
 
 /** How a revocation stands when its caller goes on: cut, or not yet and still being tried. */
 export type Cut = { lease: string; resource: string; isCut: boolean; evidence: Evidence | null }
@@ -52,12 +52,13 @@ export function beginHeld(room: Room, whose: Whose, why: string, by = "server"):
   }
 }
 
-/** The change that marks a session's leases as being taken away; no intent of the session can slip past it. */
-export function marking(session: string, why: string): Change<void> {
+/** The change that marks a session's or an agent's leases as being taken away: no intent slips past it, none is confirmed. */
+export function marking(whose: Whose, why: string): Change<void> {
   return {
     async work(tx) {
       await lockLedger(tx)
-      await claimSession(tx, session, why)
+      if ("session" in whose) await claimSession(tx, whose.session, why)
+      else await claimAgent(tx, whose.agent, why)
     },
     entries: () => [],
   }

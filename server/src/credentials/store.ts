@@ -154,6 +154,14 @@ export async function claimSession(db: Queryable, session: string, why: string):
   )
 }
 
+/** Marks and claims every open lease of an agent. */
+export async function claimAgent(db: Queryable, agent: string, why: string): Promise<void> {
+  await db.query(
+    `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where agent = $1 and state in ${OPEN}`,
+    [agent, why],
+  )
+}
+
 /** Claims what is due by the database's clock and nobody works on: expired, never confirmed, or left by a silent server. */
 export async function claimDue(db: Queryable, limit: number): Promise<Lease[]> {
   return await db.query<Lease>(

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
+import { act } from "./act.ts"
 import { endOverdue, endOwnSession, endSession } from "./end.ts"
-import { before, openTestGate } from "./fixture.ts"
+import { before, openTestGate, readKb } from "./fixture.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { setAgentState } from "./stop.ts"
 import { startSweep } from "./sweep.ts"
@@ -128,7 +129,7 @@ describe("the gate ends", { timeout: 30_000 }, () => {
     let marked: Promise<void> | undefined
     await database.transaction(async (tx) => {
       await rooms.credentials.intend(wanted).work!(tx)
-      marked = database.transaction((other) => rooms.credentials.marking(id, "session-ended").work!(other))
+      marked = database.transaction((other) => rooms.credentials.marking({ session: id }, "session-ended").work!(other))
       await new Promise((resolve) => setTimeout(resolve, 50))
     })
     await marked
@@ -180,6 +181,31 @@ describe("the gate ends", { timeout: 30_000 }, () => {
     await gate.open()
     const [entry] = (await gate.entries("agents.suspended")).slice(-1)
     assert.equal(JSON.stringify(entry).includes("misbehaved"), false, "a reason may name people")
+  })
+
+  test("a lease that another server makes for an agent while it is suspended, before anybody is given it", async () => {
+    const other = await gate.another()
+    const { session } = await gate.open()
+    const [reached, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    resource.beforeIssue = () => {
+      reached.resolve()
+      return release.promise
+    }
+    const issuedBefore = (await gate.entries("credentials.lease-issued")).length
+    const asked = act(other.rooms, bot, { session: session.id, action: readKb, idempotencyKey: null })
+    const refused = assert.rejects(asked, { code: "lease-ended" })
+    await reached.promise
+    // The server that suspends is killed right after it is recorded.
+    const crash = () => Promise.reject(new Error("crash"))
+    const crashing = { ...rooms, sessions: { ...rooms.sessions, openOf: crash } }
+    await assert.rejects(setAgentState(crashing, operator, "bot", "suspended", "now"), /crash/)
+    resource.beforeIssue = async () => undefined
+    release.resolve()
+    await refused
+    assert.equal((await gate.entries("credentials.lease-issued")).length, issuedBefore)
+    await until(() => resource.accounts.size === 0)
+    await endSession(rooms, session.id, "ended", "server")
+    await setAgentState(rooms, operator, "bot", "active", "test")
   })
 
   test("what a suspended agent holds here, also while the database is gone", async () => {

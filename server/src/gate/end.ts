@@ -48,7 +48,7 @@ export async function endOverdue(rooms: Rooms): Promise<number | null> {
 /** The session's end and the mark on its leases, in one transaction: no crash can come between them. */
 function ending(rooms: Rooms, id: string, reason: EndReason, by: string): Change<Session> {
   const end = rooms.sessions.end(id, reason, by)
-  const mark = rooms.credentials.marking(id, `session-${reason}`)
+  const mark = rooms.credentials.marking({ session: id }, `session-${reason}`)
   return {
     async work(tx) {
       const session = await end.work!(tx)

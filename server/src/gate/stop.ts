@@ -1,4 +1,5 @@
 import type { OperatorPrincipal } from "#agents"
+import { together } from "#audit"
 import { endSessionsOf } from "./end.ts"
 import type { Rooms } from "./rooms.ts"
 
@@ -21,7 +22,9 @@ export async function setAgentState(
     retired: () => agents.retire(name, reason, operator.spiffeId),
   }[to]
   if (to !== "active") credentials.beginHeld({ agent: name }, `agent-${to}`, operator.spiffeId)
-  await rooms.audit.commit(change())
+  // Leases first, as apply() does: whoever locks both in another order would wait for it, and it for them.
+  const commit = () => rooms.audit.commit(together(credentials.marking({ agent: name }, `agent-${to}`), change()))
+  await (to === "active" ? rooms.audit.commit(change()) : commit())
   // A crash here leaves a stopped agent with open sessions: none of its requests is answered, and each server, as it takes
   // in the epoch or starts, ends them.
   await rooms.epoch.refresh()
