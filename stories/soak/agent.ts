@@ -5,10 +5,11 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { connect, type Safeconduct, SafeconductError } from "@safeconduct/sdk"
 import { openNotebook } from "./observations.ts"
+import { readOrder } from "./processes.ts"
 import { chanceFrom } from "./random.ts"
 import { type Desk, tasks } from "./tasks.ts"
 
-/** What an agent's process is told on its command line. */
+/** What an agent's process is told. */
 export type AgentOrder = {
   seed: number
   /** The agents' listeners of both servers; the first is where it connects. */
@@ -24,11 +25,9 @@ export type AgentOrder = {
 
 const TASKS_AT_ONCE = 4
 
-const order = JSON.parse(process.argv[2]!) as AgentOrder
+const order = await readOrder<AgentOrder>()
 const write = openNotebook(order.notebook)
 const chance = chanceFrom(order.seed)
-process.stdin.once("end", () => process.exit())
-process.stdin.resume()
 
 const safeconduct = await start()
 write({ kind: "enrolled", instance: safeconduct.instance })

@@ -4,7 +4,6 @@
  * standard input it waits for what is still owed, verifies the whole log, compares it with what agents were answered, and
  * writes its report as one line of JSON.
  */
-import { createInterface } from "node:readline"
 import { setTimeout as delay } from "node:timers/promises"
 import { connect, openTransport, peerOf, SafeconductError } from "@safeconduct/sdk"
 import { httpReader, type LogReader, verifyLog, verifyReceipt } from "@safeconduct/tlog"
@@ -13,11 +12,12 @@ import { follow } from "./follow.ts"
 import { type Caps, createLogRules } from "./log-rules.ts"
 import { watchResource } from "./look.ts"
 import { readNotebooks } from "./observations.ts"
+import { readOrder } from "./processes.ts"
 import { emptyRecord, parseEntry, type Violation } from "./record.ts"
 import { type Bounds, createResourceRules, type Gone } from "./resource-rules.ts"
 import { noTroubles } from "./trouble.ts"
 
-/** What the checker is told on its command line. */
+/** What the checker is told. */
 export type CheckOrder = {
   servers: { agentsUrl: string; webUrl: string }[]
   vkey: string
@@ -63,10 +63,14 @@ const RECEIPT_MS = 3_000
 const TALLY_MS = 5_000
 /** A loop of ours that comes this much later says that the machine, and not the servers, kept it waiting. */
 const STALL_MS = 1_000
+/** Whatever was killed is back long before this. */
+const BLIND_MS = 120_000
 const OWED_MS = 180_000
 const MOST_TOLD = 500
 
-const order = JSON.parse(process.argv[2]!) as CheckOrder
+const order = await readOrder<CheckOrder>((line) => {
+  if (line === "finish") void conclude()
+})
 const violations: Violation[] = []
 let violationCount = 0
 const tell = (violation: Violation) => {
@@ -88,6 +92,7 @@ const resourceRules = createResourceRules(record, order.bounds, tell)
 const watchers = Object.entries(order.resources).map(([name, url]) => watchResource(name, url))
 /** Entries of late, for receipts. */
 const recent: { id: string; bytes: Uint8Array; index: number }[] = []
+const blind = new Set<string>()
 let logAtMs = 0
 let looks = 0
 let receipts = 0
@@ -243,16 +248,21 @@ const loops = [
       if (!(error instanceof SafeconductError)) throw error
     })
   }),
-  every(TALLY_MS, "the tally", async () => say(report("tally"))),
+  every(TALLY_MS, "the tally", async () => {
+    for (const what of troubles.longerThan(BLIND_MS)) {
+      if (!blind.has(what)) tell({ rule: "unreachable", what: `${what}, for two minutes`, atMs: Date.now() })
+      blind.add(what)
+    }
+    say(report("tally"))
+  }),
 ]
 say({ step: "following" })
-createInterface(process.stdin).on("line", async (line) => {
-  if (line !== "finish") return
+
+async function conclude(): Promise<void> {
   say(await finish())
   await Promise.all([auditor.close(), ...watchers.map((watcher) => watcher[Symbol.asyncDispose]())])
   process.exit()
-})
-process.stdin.once("end", () => process.exit())
+}
 
 function say(line: object): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)

@@ -69,10 +69,13 @@ export async function deploy(): Promise<Deployment> {
 
   const running = openServers(await environmentOf(folder, own))
   stack.use(running)
+  const closing = new AbortController()
   const deaths: string[] = []
   const standby = async (like?: Server) => await (await running.standby(like)).serve()
   const first = await standby()
-  const servers = [keep(first, standby, deaths), keep(await standby(), standby, deaths)] as const
+  const keeping = { standby, deaths, closing: closing.signal }
+  const servers = [keep(first, keeping), keep(await standby(), keeping)] as const
+  stack.defer(() => closing.abort())
 
   const at = { url: first.agentsUrl, joinToken: first.operatorJoinToken!, folder: join(folder, "operator") }
   const operator = stack.use(await connect({ ...at, onProblem: () => undefined }))
@@ -109,12 +112,14 @@ export async function deploy(): Promise<Deployment> {
   }
 }
 
-function keep(first: Server, standby: (like: Server) => Promise<Server>, deaths: string[]): Kept {
+type Keeping = { standby: (like: Server) => Promise<Server>; deaths: string[]; closing: AbortSignal }
+
+function keep(first: Server, { standby, deaths, closing }: Keeping): Kept {
   let server = first
   let killed: Server | undefined
   const watch = (each: Server) =>
     void each.child.ended.then((how) => {
-      if (each === killed) return
+      if (each === killed || closing.aborted) return
       deaths.push(`a server ended by itself: ${JSON.stringify(how)} ${each.child.errors().slice(-2_000)}`)
       void restart().catch((error: unknown) => deaths.push(String(error)))
     })

@@ -95,7 +95,8 @@ export function createLogRules(record: LogRecord, caps: Caps, tell: (violation: 
       Object.assign(session, { endIndex: index, endAtMs: atMs })
       voids.delete(session)
     } else if (event === "sessions.token-issued") {
-      sessionOf(entry)
+      // An agent's own token is of no session.
+      if (entry.session !== undefined) sessionOf(entry)
       // One that came too late may be recorded if it was withheld: answers.ts finds whoever was given it.
       record.tokens.set(String(entry.data["jti"]), index)
     } else if (event === "sessions.renewed") {

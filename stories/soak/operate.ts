@@ -1,13 +1,15 @@
+import { randomUUID } from "node:crypto"
+import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
-import { SafeconductError } from "@safeconduct/sdk"
+import { connect, SafeconductError } from "@safeconduct/sdk"
 import type { Deployment } from "./deployment.ts"
 import { documentOf } from "./document.ts"
 import type { Seen } from "./observations.ts"
 import type { Chance } from "./random.ts"
 
-/** What operators do beside: suspend and resume, put changed configurations in force, end other people's sessions. */
+/** What operators do beside: suspend and resume, put changed configurations in force, end other people's sessions, enrol. */
 export async function operate(
-  { servers, ask, resources }: Deployment,
+  { servers, ask, resources, joinToken, folder }: Deployment,
   chance: Chance,
   write: (seen: Seen) => void,
   stop: AbortSignal,
@@ -44,12 +46,20 @@ export async function operate(
     await ask(server(), "DELETE", `/v1/sessions/${id}`)
     write({ kind: "ended", session: id })
   }
+  const recruit = async () => {
+    const joining = await joinToken("/v1/agents/runner/join-tokens")
+    const at = { url: server().agentsUrl, joinToken: joining, folder: join(folder, `recruit-${randomUUID()}`) }
+    const { instance, close } = await connect({ ...at, onProblem: () => undefined })
+    write({ kind: "enrolled", instance })
+    await close()
+  }
   while (!stop.aborted) {
     await delay(chance.between(2_000, 5_000))
     const [call, work] = chance.pick([
       ["suspend", suspend],
       ["apply", apply],
       ["end", endOne],
+      ["enrol", recruit],
     ] as const)
     try {
       await work()

@@ -15,16 +15,20 @@ export type Program = {
   signal(signal: NodeJS.Signals): void
 }
 
-/** Starts `<name>.ts`; what it writes to standard error is appended to a file. */
+/**
+ * Starts `<name>.ts`. Its order is the first line of its standard input, because it may hold what a list of processes must not
+ * show; what it writes to standard error is appended to a file.
+ */
 export function startProgram(name: string, order: object, errorsTo: string): Program {
   const file = fileURLToPath(new URL(`./${name}.ts`, import.meta.url))
-  const child = spawn(process.execPath, ["--conditions=source", file, JSON.stringify(order)], {
+  const child = spawn(process.execPath, ["--conditions=source", file], {
     env: { PATH: process.env["PATH"] },
     stdio: ["pipe", "pipe", "pipe"],
   })
   const errors = createWriteStream(errorsTo, { flags: "a" })
   child.stderr.pipe(errors)
   child.stdin.on("error", () => undefined)
+  child.stdin.write(`${JSON.stringify(order)}\n`)
   const lines = new Map<string, unknown>()
   const waiting = new Map<string, PromiseWithResolvers<unknown>>()
   createInterface(child.stdout).on("line", (text) => {
@@ -53,4 +57,17 @@ export function startProgram(name: string, order: object, errorsTo: string): Pro
     tell: (line) => void child.stdin.write(`${line}\n`),
     signal: (signal) => void child.kill(signal),
   }
+}
+
+/** What this program was told, and lines that come later. It ends with its standard input: nobody is left who needs it. */
+export async function readOrder<Order>(onLine: (line: string) => void = () => undefined): Promise<Order> {
+  const lines = createInterface(process.stdin)
+  const first = Promise.withResolvers<string>()
+  let tell: (line: string) => void = first.resolve
+  lines.on("line", (line) => {
+    tell(line)
+    tell = onLine
+  })
+  lines.once("close", () => process.exit())
+  return JSON.parse(await first.promise) as Order
 }

@@ -211,6 +211,13 @@ describe("the checker looks at a resource", () => {
     const open = whole.toSpliced(6, 1)
     assert.deepEqual(seen([look(500), look(5_900)], open, troubles.lateBy).found, [])
     assert.ok(seen([look(500), look(6_100)], open, troubles.lateBy).found.includes("account-after-session"))
+    assert.deepEqual([troubles.totalMs, troubles.longerThan(0)], [4_500, []])
+  })
+
+  test("that does not answer for long, and says that it cannot see", () => {
+    const troubles = noTroubles(1_000)
+    for (const ms of [0, 60_000, 120_001]) troubles.failed("resource", ms)
+    assert.deepEqual([troubles.longerThan(120_000), troubles.longerThan(121_000)], [["resource"], []])
   })
 })
 

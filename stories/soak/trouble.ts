@@ -5,8 +5,10 @@ export type Troubles = {
   succeeded(what: string, nowMs: number): void
   /** Milliseconds by which something due at that time may be late: until the trouble around it was over, and a while more. */
   lateBy(dueMs: number): number
-  /** Milliseconds for which anything was unreachable. */
+  /** Milliseconds for which anything was unreachable; two things at once count twice. */
   readonly totalMs: number
+  /** What has been unreachable for longer than that by now: who cannot look has nothing to say. */
+  longerThan(ms: number): string[]
 }
 
 type Interval = { fromMs: number; toMs: number }
@@ -48,5 +50,6 @@ export function noTroubles(afterMs: number): Troubles {
     get totalMs() {
       return totalMs
     },
+    longerThan: (ms) => [...open].filter(([, { fromMs, toMs }]) => toMs - fromMs > ms).map(([what]) => what),
   }
 }
