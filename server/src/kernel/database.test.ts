@@ -89,10 +89,77 @@ test("a connection that breaks in mid-transaction is store-unavailable", async (
   assert.deepEqual(await numbers(store.owner), [])
 })
 
-test("a statement that takes too long is cancelled", async () => {
+test("a statement that takes too long is cancelled, and refused as what it is", async () => {
   await using store = await withTable()
   await using database = openDatabase({ url: store.ownerUrl, statementTimeoutMs: 50 })
-  await assert.rejects(database.query("select pg_sleep(60)"), { code: "57014" })
+  await assert.rejects(database.query("select pg_sleep(60)"), { ...unavailable, message: /in time/ })
+})
+
+test("a transaction that waits for somebody's lock ends, and its connection is not asked again", async () => {
+  await using store = await withTable()
+  await using database = openDatabase({ url: store.ownerUrl, statementTimeoutMs: 200 })
+  await store.owner.query("insert into toy values (1)")
+  await store.owner.transaction(async (holder) => {
+    await holder.query("update toy set n = 2")
+    await assert.rejects(
+      database.transaction((tx) => tx.query("update toy set n = 3")),
+      { ...unavailable, message: /in time/ },
+    )
+  })
+  assert.deepEqual(await numbers(database), [2])
+})
+
+test("a database that takes connections and never answers is refused within its deadline, and used again", async () => {
+  await using store = await withTable()
+  await using link = await openLink(store.ownerUrl)
+  await using database = openDatabase({ url: link.url, statementTimeoutMs: 100 })
+  assert.deepEqual(await numbers(database), [])
+  link.stall()
+  const work = [database.query("select 1"), database.transaction(async (tx) => tx.query("insert into toy values (1)"))]
+  for (const each of await Promise.allSettled(work)) {
+    assert.equal(each.status === "rejected" && each.reason.code, "store-unavailable")
+  }
+  link.cut()
+  await link.restore()
+  assert.deepEqual(await numbers(database), [])
+})
+
+test("a COMMIT that never answers is refused, whatever became of it", async () => {
+  await using store = await withTable()
+  await using link = await openLink(store.ownerUrl)
+  await using database = openDatabase({ url: link.url, statementTimeoutMs: 100 })
+  await assert.rejects(
+    database.transaction(async (tx) => {
+      await tx.query("insert into toy values (1)")
+      link.stall()
+    }),
+    unavailable,
+  )
+})
+
+test("a database that takes no writes is refused with what to do", async () => {
+  await using store = await withTable()
+  await assert.rejects(
+    store.owner.transaction(async (tx) => {
+      await tx.query("set transaction read only")
+      await tx.query("insert into toy values (1)")
+    }),
+    { ...unavailable, message: /primary/ },
+  )
+})
+
+test("no more than some thousand callers wait for a connection", async () => {
+  await using store = await withTable()
+  await using database = openDatabase({ url: store.ownerUrl, maxConnections: 1 })
+  const release = Promise.withResolvers<void>()
+  const holding = database.transaction(() => release.promise)
+  const asked = Array.from({ length: 1_100 }, () => database.query("select 1"))
+  const first = await Promise.race(asked.map((each) => each.catch((error: { code: string }) => error.code)))
+  assert.equal(first, "overloaded")
+  release.resolve()
+  await holding
+  const codes = (await Promise.allSettled(asked)).map((each) => (each.status === "rejected" ? each.reason.code : "ok"))
+  assert.deepEqual([...new Set(codes)].toSorted(), ["ok", "overloaded"])
 })
 
 test("whole numbers come as numbers, and one beyond the safe integers does not come at all", async () => {
@@ -177,6 +244,7 @@ async function openLink(url: string) {
   const port = Number(target.port)
   const sockets = new Set<Socket>()
   let server: Server | undefined
+  let isStalled = false
   const listen = async (at: number) => {
     const next = createServer((client) => {
       const upstream = connect(port, "127.0.0.1")
@@ -188,7 +256,8 @@ async function openLink(url: string) {
           upstream.destroy()
         })
       }
-      client.pipe(upstream).pipe(client)
+      client.on("data", (part) => isStalled || upstream.write(part))
+      upstream.on("data", (part) => isStalled || client.write(part))
     })
     await new Promise<void>((resolve) => next.listen(at, "127.0.0.1", resolve))
     server = next
@@ -204,7 +273,14 @@ async function openLink(url: string) {
   return {
     url: target.href,
     cut,
-    restore: () => listen(own),
+    /** From now on nothing arrives at either side, and nobody is told. */
+    stall: () => {
+      isStalled = true
+    },
+    restore: () => {
+      isStalled = false
+      return listen(own)
+    },
     async [Symbol.asyncDispose]() {
       cut()
     },

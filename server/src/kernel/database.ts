@@ -25,32 +25,52 @@ export type DatabaseOptions = {
   url: string
   /** Connections held at the most. */
   maxConnections?: number
-  /** Milliseconds until a statement is cancelled by the server. */
+  /** Milliseconds until a statement is cancelled by the server; five seconds unless told. */
   statementTimeoutMs?: number
   applicationName?: string
   log?: Log
 }
 
-/** Opens a pool of connections; nothing connects before the first query. */
+/** Until a connection stands, or one of the pool is free. */
+const CONNECT_MS = 3_000
+const STATEMENT_MS = 5_000
+/** What is cancelled at the far end should have its answer by then; else the far end is gone. COMMIT counts as a statement. */
+const ANSWER_MS = 1_000
+/** A server of ours that stands still in the middle of a transaction holds locks that the others wait for. */
+const IDLE_IN_TRANSACTION_MS = 10_000
+/** Callers that wait for a connection. */
+const MAX_WAITING = 1_024
+
+/** Opens a pool of connections; nothing connects before the first query. Every call has an end, whatever the network does. */
 export function openDatabase(options: DatabaseOptions): Database {
+  const statementMs = options.statementTimeoutMs ?? STATEMENT_MS
   const pool = new pg.Pool({
     connectionString: verifiedUrl(options.url),
     max: options.maxConnections ?? 10,
-    connectionTimeoutMillis: 5_000,
+    connectionTimeoutMillis: CONNECT_MS,
     keepAlive: true,
-    statement_timeout: options.statementTimeoutMs ?? 15_000,
+    statement_timeout: statementMs,
+    query_timeout: statementMs + ANSWER_MS,
+    idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     application_name: options.applicationName ?? "safeconduct",
     types: { getTypeParser },
   })
   // A connection that breaks while idle is dropped by the pool; the next query opens another.
   pool.on("error", (error) => options.log?.warn("database connection lost", { error: error.message }))
 
-  const query = async <Row extends object>(text: string, values?: unknown[]): Promise<Row[]> =>
-    (await reach(() => pool.query<Row & pg.QueryResultRow>(text, values))).rows
+  const refuseCrowd = () => {
+    if (pool.waitingCount < MAX_WAITING) return
+    throw new Refusal("overloaded", "Too many requests are waiting for the database. Try again.")
+  }
+  const query = async <Row extends object>(text: string, values?: unknown[]): Promise<Row[]> => {
+    refuseCrowd()
+    return (await reach(() => pool.query<Row & pg.QueryResultRow>(text, values))).rows
+  }
 
   return {
     query,
     async transaction(work) {
+      refuseCrowd()
       const client = await reach(() => pool.connect())
       // Without a listener a backend that is terminated here would be an uncaught exception.
       const onError = (error: Error) => options.log?.warn("database connection lost", { error: error.message })
@@ -66,10 +86,9 @@ export function openDatabase(options: DatabaseOptions): Database {
         if (end.command !== "COMMIT") throw new Error("rolled back: a statement failed and the work hid it")
         return result
       } catch (error) {
-        broken = await client.query("rollback").then(
-          () => undefined,
-          (rollbackError: Error) => rollbackError,
-        )
+        // A connection that did not answer is closed, which rolls back; asking it to would wait as long once more.
+        const isLost = error instanceof Refusal && error.code === "store-unavailable"
+        broken = isLost ? error : await rollBack(client)
         throw error
       } finally {
         client.off("error", onError)
@@ -98,18 +117,36 @@ export function verifiedUrl(url: string): string {
   return parsed.href
 }
 
-/** Wraps connection failures as `store-unavailable`; errors that PostgreSQL itself reports keep their SQLSTATE. */
+/** What went wrong with the rollback, if anything did: then the connection is of no more use. */
+async function rollBack(client: pg.PoolClient): Promise<Error | undefined> {
+  return await client.query("rollback").then(
+    () => undefined,
+    (error: Error) => error,
+  )
+}
+
+/** Wraps failures to reach it, or to be served in time, as `store-unavailable`; errors of the statement keep their SQLSTATE. */
 async function reach<T>(call: () => Promise<T>): Promise<T> {
   try {
     return await call()
   } catch (error) {
-    if (isUnreachable(error)) {
-      throw new Refusal("store-unavailable", "The database cannot be reached; nothing was decided. Try again.", {
-        cause: error,
-      })
-    }
+    if (isUnreachable(error)) throw new Refusal("store-unavailable", sentenceOf(error), { cause: error })
     throw error
   }
+}
+
+/** What is wrong with the database and who mends it, by SQLSTATE. */
+const SENTENCES: { [state: string]: string } = {
+  "53100": "The database has no room left on its disk, so nothing is given. Make room; service then resumes by itself.",
+  "25006": "The database takes no writes, as a standby does, so nothing is given. Point the server at the primary.",
+  "57014": "The database does not answer in time; nothing was given. Try again.",
+  "57P03": "The database is starting or shutting down; nothing was given. Try again.",
+}
+
+function sentenceOf(error: unknown): string {
+  const isLate = /Query read timeout/.test((error as Error).message ?? "")
+  const state = isLate ? "57014" : (sqlState(error) ?? "")
+  return SENTENCES[state] ?? "The database cannot be reached; nothing was given. Try again."
 }
 
 /** SQLSTATE of an error that PostgreSQL reported, else null. */
@@ -120,12 +157,15 @@ export function sqlState(error: unknown): string | null {
 
 function isUnreachable(error: unknown): boolean {
   const state = sqlState(error)
-  // 08: connection; 53: out of connections, memory or disk; 57P01–57P03: shut down, crashed, starting; 58: system error.
-  if (state !== null) return /^(08|53|57P|58)/.test(state) && state !== "57P04"
+  // 08: connection; 53: out of connections, memory or disk; 57P01–57P03: shut down, crashed, starting; 57014: too slow;
+  // 58: system error; 25006: a standby; 25P03: we stood still; 55P03: a lock that is not given back.
+  if (state !== null) return /^(08|53|57P|57014|58|25006|25P03|55P03)/.test(state) && state !== "57P04"
   const { code, message } = error as { code?: string; message?: string }
   return (
     (typeof code === "string" && /^E(?!RR_)|^ERR_(SSL|TLS|STREAM|SOCKET)/.test(code)) ||
-    /timeout exceeded when trying to connect|Connection terminated|not queryable|Client was closed/i.test(message ?? "")
+    /timeout exceeded when trying to connect|Query read timeout|Connection terminated|not queryable|Client was closed/i.test(
+      message ?? "",
+    )
   )
 }
 
@@ -153,7 +193,8 @@ async function listen(
     const next = new pg.Client({
       connectionString: verifiedUrl(options.url),
       application_name: `${options.applicationName ?? "safeconduct"} listen`,
-      connectionTimeoutMillis: 5_000,
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: STATEMENT_MS,
       keepAlive: true,
     })
     next.on("error", () => undefined)
