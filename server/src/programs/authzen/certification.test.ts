@@ -44,7 +44,7 @@ function decided(one: Decided): boolean {
 const evaluate = async (body: object) => decided((await ask(EVALUATION, body)).json)
 
 /** C-3-3: as many as were asked for, in that order, each with its decision. */
-async function evaluateAll(body: { evaluations: object[] } & object): Promise<boolean[]> {
+async function evaluateAll(body: { evaluations: object[]; [member: string]: unknown }): Promise<boolean[]> {
   const { evaluations } = (await ask(EVALUATIONS, body)).json as { evaluations: Decided[] }
   assert.equal(evaluations.length, body.evaluations.length)
   return evaluations.map(decided)

@@ -1,12 +1,11 @@
-import { readFileSync } from "node:fs"
 import { Agent, request } from "node:https"
 import { fileURLToPath } from "node:url"
 import { type JoinRequest, newSigningRequest } from "#agents"
 import type { Leaf } from "#audit"
-import { generateKey } from "#kernel"
+import { generateKey, silentLog } from "#kernel"
 import { readDocument } from "../document.ts"
 import { caller, type TestDeployment, testDeployment } from "../fixture.ts"
-import type { Running } from "../serve.ts"
+import { type Around, type Running, serve } from "../serve.ts"
 
 /** An answer with its headers; `json` is null for what is no JSON. */
 export type Reply = {
@@ -25,6 +24,8 @@ export interface TestPdp extends AsyncDisposable {
   server: Running
   /** As an enforcement point: an operator who may ask and read, nothing else. */
   post(path: string, sent?: Sent): Promise<Reply>
+  /** Applies the fixture with a part of it replaced. */
+  apply(part: object): Promise<void>
   /** Over connections of somebody else's; null shows no certificate. */
   as(asked: JoinRequest | null, path: string, sent?: Sent): Promise<Reply>
   /** Leaves of what was asked, in order. */
@@ -35,20 +36,22 @@ export interface TestPdp extends AsyncDisposable {
 export const FIXTURE = fileURLToPath(new URL("./safeconduct.yaml", import.meta.url))
 
 /** Starts it. The listener is the one that enforcement points use: TLS 1.3 with client certificates. */
-export async function openTestPdp(): Promise<TestPdp> {
+export async function openTestPdp(around: Around = {}): Promise<TestPdp> {
   await using stack = new AsyncDisposableStack()
   const deployment = stack.use(await testDeployment())
-  const server = await deployment.serve()
-  using admin = await caller(server, { kind: "operator", name: "root", roles: ["admin"] })
-  const applied = await admin.call("PUT", "/v1/policy", { body: JSON.stringify({ document: readDocument(FIXTURE) }) })
-  if (applied.status !== 200) throw new Error(applied.text)
+  const server = stack.use(await serve({ configuration: deployment.configuration(), log: silentLog, around }))
+  const admin = stack.use(await caller(server, { kind: "operator", name: "root", roles: ["admin"] }))
+  const put = async (document: object) => {
+    const { status, text } = await admin.call("PUT", "/v1/policy", { body: JSON.stringify({ document }) })
+    if (status !== 200) throw new Error(text)
+  }
+  await put(readDocument(FIXTURE))
   const connect = async (asked: JoinRequest | null) => {
     const identity = asked === null ? {} : await enrol(server, asked)
-    const agent = new Agent({ keepAlive: true, ca: server.rooms.agents.roots(), ...identity })
-    stack.defer(() => agent.destroy())
-    return agent
+    return new Agent({ keepAlive: true, ca: server.rooms.agents.roots(), ...identity })
   }
   const gateway = await connect({ kind: "operator", name: "gateway", roles: ["auditor"] })
+  stack.defer(() => gateway.destroy())
   const owned = stack.move()
   return {
     deployment,
@@ -62,6 +65,7 @@ export async function openTestPdp(): Promise<TestPdp> {
         agent.destroy()
       }
     },
+    apply: (part) => put({ ...readDocument(FIXTURE), ...part }),
     async asked() {
       const rows = await deployment.store.owner.query<{ leaf: Buffer }>(
         "select leaf from audit.entries where event = 'policy.asked' order by index",
@@ -90,9 +94,6 @@ export function send(url: URL, agent: Agent, { body, headers = {}, method = "POS
     sent.end(text)
   })
 }
-
-/** A file beside the fixture. */
-export const beside = (name: string) => readFileSync(new URL(name, import.meta.url), "utf8")
 
 async function enrol({ rooms: { agents } }: Running, asked: JoinRequest): Promise<{ cert: string; key: string }> {
   const { token } = await agents.createJoinToken(asked, "server")
