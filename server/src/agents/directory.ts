@@ -37,6 +37,8 @@ export interface Directory {
    * `identity-unknown` also for an operator's key, `svid-expired`, `agent-suspended`, `agent-retired`.
    */
   holder(key: ProvenKey, judged: { nowMs: number; graceMs: number }): Promise<AgentPrincipal>
+  /** Stops an agent on this server, from now on and until the returned is disposed of; tells the listeners. */
+  stopHere(name: string, state: "suspended" | "retired"): Disposable
   /**
    * Called with the names of agents that stopped being active, once for each time that happens; and at once with those
    * that are stopped already, so that whoever ends what they hold finds what a crash left.
@@ -60,6 +62,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
   const instances = new Map<string, Instance>()
   const lastSvids = new Map<string, LastSvid>()
   const listeners: ((names: ReadonlySet<string>) => void)[] = []
+  const stoppedHere = new Map<string, "suspended" | "retired">()
 
   const reload = async () => {
     if ((await readRevision(database)) === held.revision) return
@@ -90,14 +93,24 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
     return found
   }
 
+  const refuseStoppedHere = ({ kind, name }: Instance) => {
+    const state = kind === "agent" ? stoppedHere.get(name) : undefined
+    if (state !== undefined) refuseUnlessActive(state, `The agent ${name}`)
+  }
+
   return {
-    agent: (name) => held.byName.get(name) ?? null,
+    agent(name) {
+      const agent = held.byName.get(name) ?? null
+      const state = stoppedHere.get(name)
+      return agent === null || state === undefined ? agent : { ...agent, state }
+    },
     current: () => Object.fromEntries([...held.byName.values()].map((agent) => [agent.name, definitionOf(agent)])),
     async principal(svid) {
       const named = principalNamed(svid.id)
       const instance = named === null ? null : await instanceOf(svid.keyThumbprint)
       // The certificate's name must be the one that this very key was enrolled for.
       if (instance === null || named?.kind !== instance.kind || named.name !== instance.name) throw unknown()
+      refuseStoppedHere(instance)
       await learnOwner(instance)
       const proven: Proven = { ...svid, spiffeId: svid.id.text, confirmation: { "x5t#S256": svid.thumbprint } }
       return instance.kind === "agent"
@@ -109,6 +122,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       if (instance?.kind !== "agent") {
         throw new Refusal("identity-unknown", "This key is no agent's. Enrol it with a join token.")
       }
+      refuseStoppedHere(instance)
       await learnOwner(instance)
       const spiffeId = spiffeIdOf(trustDomain, "agent", instance.name)
       const svid = await lastSvidOf(instance, nowMs)
@@ -116,6 +130,11 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       const principal = agentPrincipal(held.agents.get(instance.owner), instance, proven)
       if (nowMs > svid.notAfterMs + graceMs) throw ended(svid)
       return principal
+    },
+    stopHere(name, state) {
+      stoppedHere.set(name, state)
+      for (const listener of listeners) listener(new Set([name]))
+      return { [Symbol.dispose]: () => void stoppedHere.delete(name) }
     },
     onStopped(listener) {
       listeners.push(listener)

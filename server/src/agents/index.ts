@@ -103,6 +103,8 @@ export interface Agents extends AsyncDisposable {
   retire(name: string, reason: string, by: string): Change<StateChange>
   /** Committed at once. Throws `not-found`, `last-admin`. */
   retireOperator(name: string, reason: string, by: string): Promise<Operator>
+  /** Stops an agent on this server alone, while the database cannot be told, until the returned is disposed of. */
+  stopHere(name: string, state: "suspended" | "retired"): Disposable
   /** Called when agents stopped being active on any server, as the epoch is read; and at once with those that are already. */
   onStopped(listener: (names: ReadonlySet<string>) => void): void
   /** A new SVID for this server, committed. The caller renews it at half its life. */
@@ -178,6 +180,7 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       await epoch.refresh()
       return result
     },
+    stopHere: (name, state) => directory.stopHere(name, state),
     onStopped: (listener) => directory.onStopped(listener),
     serverIdentity: (names) => issueServerIdentity(enrolParts, names),
     async [Symbol.asyncDispose]() {

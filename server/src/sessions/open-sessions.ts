@@ -34,6 +34,8 @@ export interface Sessions extends AsyncDisposable {
   withToken(change: Change<Session>, caller: AgentPrincipal): Change<{ session: Session; token: IssuedToken }>
   /** The caller's open session with its mandate, from memory. Throws `session-unknown`, `session-ended`, `session-expired`. */
   standing(id: string, caller: AgentPrincipal): Promise<Standing>
+  /** Refuses a session as ended on this server, while the database cannot be told, until the returned is disposed of. */
+  endHere(id: string): Disposable
   /** Notes that the session was used now; the idle time counts from here. */
   touch(id: string): void
   /** A session in any state. An agent sees its own instance's only; everything else is `session-unknown`. */
@@ -121,6 +123,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     end,
     withToken: (change, caller) => withToken({ ...signing, tokens }, change, caller),
     standing: standings.standing,
+    endHere: standings.endHere,
     touch: use.touch,
     async find(id, caller) {
       const found = isId("session", id) ? await find(database, id) : null

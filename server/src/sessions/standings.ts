@@ -19,6 +19,8 @@ export interface Standings {
   standing(id: string, caller: AgentPrincipal): Promise<Standing>
   /** The same, read now. */
   fresh(id: string, caller: AgentPrincipal): Promise<Standing>
+  /** Refuses a session as ended, on this server and from now on, until the returned is disposed of. */
+  endHere(id: string): Disposable
   /** Forgets every session that ended since the last call. Awaited before a new epoch counts. */
   forgetEnded(): Promise<void>
   /** Sessions held. */
@@ -38,6 +40,7 @@ export type StandingsParts = {
 export async function openStandings(parts: StandingsParts): Promise<Standings> {
   const { database, databaseClock, maxHeld = 20_000 } = parts
   const held = new Map<string, Standing>()
+  const endedHere = new Set<string>()
   let snapshot = (await endedSince(database, null)).snapshot
   let generation = 0
 
@@ -45,6 +48,7 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     const before = generation
     const found = isId("session", id) ? await find(database, id) : null
     if (found === null || !isOf(found.session, caller)) throw unknown()
+    if (endedHere.has(id)) throw ended("ended")
     databaseClock.learn(found.nowMs)
     if (found.session.state === "ended") throw ended(found.session.endReason!)
     if (found.isDue) throw expired()
@@ -70,7 +74,12 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
         return await load(id, caller)
       }
       if (!isOf(known.session, caller)) throw unknown()
+      if (endedHere.has(id)) throw ended("ended")
       return known
+    },
+    endHere(id) {
+      endedHere.add(id)
+      return { [Symbol.dispose]: () => void endedHere.delete(id) }
     },
     async forgetEnded() {
       generation += 1
