@@ -68,6 +68,23 @@ test("the token endpoint gives a recorded token for the caller's own open sessio
   assert.equal((await room.entries()).at(-1)!.event, "sessions.token-issued")
 })
 
+test("the token endpoint gives no token for a session that ends while it is made", async () => {
+  await using room = await openTestSessions()
+  const session = await room.open()
+  const end = () => room.audit.commit(room.sessions.end(session.id, "ended", "server"))
+  const commit: typeof room.audit.commit = async (change) => {
+    await end()
+    return await room.audit.commit(change)
+  }
+  const { sessions } = await room.another({ audit: { ...room.audit, commit } })
+  const form = { grant_type: "client_credentials", safeconduct_session: session.id }
+  await assert.rejects(sessions.clientCredentials(form, agent()), refusesWith("session-ended"))
+  assert.deepEqual(
+    (await room.entries()).map(({ event }) => event),
+    ["sessions.opened", "sessions.ended"],
+  )
+})
+
 test("the token endpoint refuses everything that is not exactly that", async () => {
   await using room = await openTestSessions()
   const session = await room.open()

@@ -106,6 +106,12 @@ export async function find(database: Queryable, id: string): Promise<Found | nul
   return row === undefined ? null : { session: read(row), isDue: row.is_due, nowMs: row.now_ms }
 }
 
+/** True when the session is open, and then it stays so until this transaction ends: who ends it waits. */
+export async function holdOpen(tx: Transaction, id: string): Promise<boolean> {
+  const rows = await tx.query("select from sessions.sessions where id = $1 and state = 'open' for share", [id])
+  return rows.length > 0
+}
+
 /** Newest first. */
 export async function list(
   database: Queryable,

@@ -5,7 +5,8 @@ import { Refusal } from "#kernel"
 import { draftOf } from "./lifecycle.ts"
 import { readMandate } from "./mandate.ts"
 import type { Session } from "./session.ts"
-import type { Standings } from "./standings.ts"
+import { ended, type Standings } from "./standings.ts"
+import { holdOpen } from "./store.ts"
 import type { TokenKeys } from "./token-keys.ts"
 import type { IssuedToken, Tokens } from "./tokens.ts"
 
@@ -77,7 +78,13 @@ export async function clientCredentials(
   // Read now: memory may hold an expiry that a renewal has moved.
   const of = form.safeconduct_session === undefined ? null : await standings.fresh(form.safeconduct_session, caller)
   const token = await tokens.sign(of, caller)
-  await audit.commit({ entries: () => [tokenDraft(of?.session ?? null, token, caller)] })
+  await audit.commit({
+    async work(tx) {
+      // It may have ended since it was read.
+      if (of !== null && !(await holdOpen(tx, of.session.id))) throw ended("ended")
+    },
+    entries: () => [tokenDraft(of?.session ?? null, token, caller)],
+  })
   // A crash here leaves an entry of a token that nobody holds; it expires unused.
   return { access_token: token.accessToken, token_type: token.tokenType, expires_in: token.expiresIn }
 }
