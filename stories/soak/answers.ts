@@ -33,11 +33,11 @@ function* complaints(
       if (!instances.has(seen.instance)) yield ["unrecorded", `instance ${seen.instance}`]
       return
     case "token": {
-      const index = tokens.get(seen.jti)
+      const token = tokens.get(seen.jti)
       const session = sessions.get(seen.session)
       if (session === undefined) yield ["unrecorded", `session ${seen.session}`]
-      if (index === undefined) yield ["unrecorded", `token ${seen.jti}`]
-      else yield* givenLate(index, seen.session, record, `token ${seen.jti}`)
+      if (token === undefined) yield ["unrecorded", `token ${seen.jti}`]
+      else yield* givenLate(token, seen.session, record, `token ${seen.jti}`)
       return
     }
     case "decided": {
@@ -89,9 +89,12 @@ function* complaints(
   }
 }
 
+/** Until every server has heard of a stop, a token may leave for an agent that none of them answers any more. */
+const STOPPED_MS = 1_000
+
 /** What was recorded after its session's end, or while its agent was stopped, may be recorded and never given. */
 function* givenLate(
-  index: number,
+  { index, atMs }: { index: number; atMs: number },
   sessionId: string,
   record: LogRecord,
   what: string,
@@ -104,5 +107,6 @@ function* givenLate(
     ]
   }
   const stop = (record.stops.get(session?.agent ?? "") ?? []).findLast((each) => each.index < index)
-  if (stop?.isStop) yield ["released-too-late", `${what} was given while ${session!.agent} was stopped`]
+  if (stop?.isStop && atMs > stop.atMs + STOPPED_MS)
+    yield ["released-too-late", `${what} was given while ${session!.agent} was stopped`]
 }

@@ -4,6 +4,7 @@
  * standard input it waits for what is still owed, verifies the whole log, compares it with what agents were answered, and
  * writes its report as one line of JSON.
  */
+import { createWriteStream } from "node:fs"
 import { setTimeout as delay } from "node:timers/promises"
 import { connect, openTransport, peerOf, SafeconductError } from "@safeconduct/sdk"
 import { httpReader, type LogReader, verifyLog, verifyReceipt } from "@safeconduct/tlog"
@@ -25,6 +26,8 @@ export type CheckOrder = {
   folder: string
   resources: { [name: string]: string }
   notebooks: string
+  /** Where every entry goes as it is read, for whoever looks for the cause of a violation. */
+  copy: string
   caps: Caps
   bounds: Bounds
   /** What whoever comes back may need to take up what was left. */
@@ -93,6 +96,7 @@ const watchers = Object.entries(order.resources).map(([name, url]) => watchResou
 /** Entries of late, for receipts. */
 const recent: { id: string; bytes: Uint8Array; index: number }[] = []
 const blind = new Set<string>()
+const copy = createWriteStream(order.copy)
 let logAtMs = 0
 let looks = 0
 let receipts = 0
@@ -103,6 +107,8 @@ const follower = follow(
   (bytes, index) => {
     const entry = parseEntry(bytes, index)
     logRules.take(entry)
+    copy.write(bytes)
+    copy.write("\n")
     logAtMs = Math.max(logAtMs, entry.atMs)
     recent.push({ id: entry.id, bytes, index })
     if (recent.length > 64) recent.shift()

@@ -98,7 +98,7 @@ export function createLogRules(record: LogRecord, caps: Caps, tell: (violation: 
       // An agent's own token is of no session.
       if (entry.session !== undefined) sessionOf(entry)
       // One that came too late may be recorded if it was withheld: answers.ts finds whoever was given it.
-      record.tokens.set(String(entry.data["jti"]), index)
+      record.tokens.set(String(entry.data["jti"]), { index, atMs })
     } else if (event === "sessions.renewed") {
       const session = sessionOf(entry)
       if (session?.endIndex !== undefined) wrong("after-end", entry, barred(session)!)
@@ -215,7 +215,7 @@ export function createLogRules(record: LogRecord, caps: Caps, tell: (violation: 
     if (isStop) suspended.add(agent)
     else suspended.delete(agent)
     const known = record.stops.get(agent) ?? []
-    record.stops.set(agent, [...known, { index: entry.index, isStop }])
+    record.stops.set(agent, [...known, { index: entry.index, atMs: entry.atMs, isStop }])
   }
 
   return {

@@ -65,11 +65,11 @@ export type LogRecord = {
   leases: Map<string, LeaseRecord>
   leaseByRole: Map<string, LeaseRecord>
   decisions: Map<string, DecisionRecord>
-  /** Index by `jti`. */
-  tokens: Map<string, number>
+  /** By `jti`. */
+  tokens: Map<string, { index: number; atMs: number }>
   instances: Set<string>
   /** Index of each stop and each resumption of an agent, in order. */
-  stops: Map<string, { index: number; isStop: boolean }[]>
+  stops: Map<string, { index: number; atMs: number; isStop: boolean }[]>
   versions: Set<string>
 }
 

@@ -54,7 +54,12 @@ const revoked = (lease: string, more: Partial<Written> = {}): Written => ({
 const discarded = (of: string): Written => ({ event: "gate.action-discarded", session: "session_1", of })
 const succeeded = (of: string): Written => ({ event: "gate.action-succeeded", session: "session_1", of })
 const suspended: Written = { event: "agents.suspended", data: { agent: "bot" } }
-const token = (jti: string): Written => ({ event: "sessions.token-issued", session: "session_1", data: { jti } })
+const token = (jti: string, ms = 0): Written => ({
+  event: "sessions.token-issued",
+  session: "session_1",
+  data: { jti },
+  ms,
+})
 
 /** One lease from its intent to its end: what nothing is wrong with. */
 const whole = [
@@ -268,7 +273,7 @@ describe("the checker compares the log with what agents were answered", () => {
     [
       "released-too-late",
       [{ kind: "token", session: "session_1", jti: "token_3" }],
-      [opened(), suspended, token("token_3")],
+      [opened(), suspended, token("token_3", 1_001)],
     ],
     ["seen-wrong", [{ kind: "wrong", what: "a connection is alive" }]],
   ]

@@ -141,6 +141,7 @@ async function startChecker({ servers, vkey, joinToken, ownerUrls }: Deployment)
     folder: join(deployment.folder, "checker"),
     resources: ownerUrls,
     notebooks,
+    copy: join(folder, `log-${seed}.ndjson`),
     caps,
     bounds: { gone: boundMs, readBack: 250, lateConnection: 1_500 },
     afterTroubleMs: 12_000,
