@@ -16,7 +16,9 @@ export const tokenForm = z.object({
   /** Id of the session that the token is for; without it the token is the agent's own, and opens sessions. */
   safeconduct_session: z.string().optional(),
   client_id: z.string().optional(),
+  /** Read by assertion.ts, before anything else of the form is looked at. */
   client_assertion: z.string().optional(),
+  client_assertion_type: z.string().optional(),
   scope: z.string().optional(),
   authorization_details: z.string().optional(),
 })
