@@ -4,11 +4,19 @@ import { type Identity, loadIdentity, peerOf } from "./identity.ts"
 import { isBeyondRenewal, keepIdentity, type OnProblem } from "./renewal.ts"
 import { openSession, type Session, type SessionRequest } from "./session.ts"
 import { openTransport, type Transport } from "./transport.ts"
+import { openWebTransport } from "./web-transport.ts"
 
 /** Where the server is and who we are. What is absent comes from the environment. */
 export type ConnectOptions = {
   /** SAFECONDUCT_URL: the agents' listener. Needed on the first start only; kept with the identity. */
   url?: string
+  /**
+   * SAFECONDUCT_WEB_URL: the server's public URL. With it everything but enrolment goes there, by tokens with DPoP proofs
+   * (RFC 9449): for agents whose connections something in between ends, such as a load balancer.
+   */
+  webUrl?: string
+  /** Roots for that URL, PEM; this machine's own, and those of NODE_EXTRA_CA_CERTS, unless told. */
+  webCa?: string
   /** SAFECONDUCT_IDENTITY: folder of the identity; `.safeconduct/agent` unless told. */
   folder?: string
   /** SAFECONDUCT_JOIN_TOKEN: used when the folder holds no identity that can still be renewed. */
@@ -36,7 +44,7 @@ export interface Safeconduct extends AsyncDisposable {
 export async function connect(options: ConnectOptions = {}): Promise<Safeconduct> {
   const onProblem = options.onProblem ?? warn
   let identity = await findIdentity(options)
-  const transport = openTransport(peerOf(identity))
+  const transport = transportFor(identity, options)
   const sessions = new Set<Session>()
   const renewal = keepIdentity({
     identity,
@@ -66,6 +74,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Safeconduct
     close,
     [Symbol.asyncDispose]: close,
   }
+}
+
+function transportFor(identity: Identity, { webUrl, webCa }: ConnectOptions): Transport {
+  const url = webUrl ?? process.env["SAFECONDUCT_WEB_URL"]
+  if (!url) return openTransport(peerOf(identity))
+  return openWebTransport({ url, identity, ...(webCa !== undefined && { ca: webCa }) })
 }
 
 async function findIdentity(options: ConnectOptions): Promise<Identity> {

@@ -45,6 +45,7 @@ export type LocalCode =
   | "not-configured"
   | "unexpected-answer"
   | "closed"
+  | "token-refused"
 
 /** Codes that mean: decided, and the answer is no. */
 const DENIALS = new Set(["denied-by-policy", "outside-mandate", "approval-required", "purpose-not-allowed"])
@@ -83,6 +84,22 @@ export function errorFromAnswer(status: number, contentType: string | undefined,
   if (!DENIALS.has(String(code))) return new SafeconductError(String(code), message, parts)
   const reasons = stringsOf(detail.reasons)
   return new DeniedError(String(code), reasons.length > 0 ? reasons : [message], parts)
+}
+
+/**
+ * The error that an answer of the token endpoint stands for (RFC 6749 §5.2). Its codes are few: `invalid_grant` is a session
+ * that is over, what may succeed later is `overloaded`, everything else `token-refused` with the code in `detail.error`.
+ */
+export function errorFromTokenAnswer(status: number, contentType: string | undefined, body: string): SafeconductError {
+  const answer = contentType?.startsWith("application/json") ? parseObject(body) : null
+  if (typeof answer?.error !== "string") return errorFromAnswer(status, contentType, body)
+  const { error, error_description: sentence } = answer
+  const message = typeof sentence === "string" ? sentence : error
+  if (error === "invalid_grant") return new SafeconductError("session-ended", message, { status })
+  if (error === "temporarily_unavailable") {
+    return new SafeconductError("overloaded", message, { status, isRetryable: true })
+  }
+  return new SafeconductError("token-refused", message, { status, detail: { error } })
 }
 
 /** The texts among a list's items. */

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from "node:http"
-import { type Agent, request } from "node:https"
+import { type IncomingMessage, type Agent as PlainAgent, request as requestPlain } from "node:http"
+import { type Agent, request as requestTls } from "node:https"
 import { SafeconductError } from "./errors.ts"
 
 /** One request. `path` is absolute, with its query. */
@@ -7,6 +7,8 @@ export type Call = {
   method: "GET" | "POST" | "PUT" | "DELETE"
   path: string
   body?: object
+  /** The session that it is about, where access tokens say who calls: theirs goes with it. */
+  session?: string
   idempotencyKey?: string
   /** True when sending it twice does no more than once. Told by the method and the key where absent. */
   isRepeatable?: boolean
@@ -18,9 +20,13 @@ export type Call = {
 }
 
 /** What came back, whatever its status. */
-type Exchange = {
+export type Exchange = {
   status: number
   contentType: string | undefined
+  /** WWW-Authenticate. */
+  challenge: string | undefined
+  /** DPoP-Nonce (RFC 9449 §8). */
+  nonce: string | undefined
   retryAfter: string | undefined
   /** The server's clock, milliseconds since the Unix epoch, whole seconds; NaN when it did not say. */
   dateMs: number
@@ -31,14 +37,21 @@ const TIMEOUT_MS = 15_000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
 
 /** One request and its whole answer. Throws `unreachable`, `timeout` or `server-not-trusted`; never an error of the platform. */
-export async function exchange(agent: Agent, origin: string, call: Call): Promise<Exchange> {
+export async function exchange(
+  agent: Agent | PlainAgent,
+  origin: string,
+  call: Call & { form?: Record<string, string> },
+  headers: Record<string, string> = {},
+): Promise<Exchange> {
   const timeout = AbortSignal.timeout(call.timeoutMs ?? TIMEOUT_MS)
   const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal])
   try {
-    const response = await respond(agent, new URL(call.path, origin), call, signal)
+    const response = await respond(agent, new URL(call.path, origin), { ...contentOf(call), signal }, headers)
     return {
       status: response.statusCode ?? 0,
       contentType: response.headers["content-type"],
+      challenge: response.headers["www-authenticate"],
+      nonce: one(response.headers["dpop-nonce"]),
       retryAfter: response.headers["retry-after"],
       dateMs: Date.parse(response.headers.date ?? ""),
       bytes: await readAll(response),
@@ -70,18 +83,37 @@ const CERTIFICATE =
   /^(CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_(CA|PURPOSE)|PATH_LENGTH|ERR_TLS_CERT|CRL_|HOSTNAME_)/
 const NEVER_CONNECTED = /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/
 
-function respond(agent: Agent, url: URL, call: Call, signal: AbortSignal): Promise<IncomingMessage> {
-  const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body))
+type Content = { method: string; headers: Record<string, string | number>; body: Buffer | undefined }
+
+function contentOf({ method, body, form, idempotencyKey }: Parameters<typeof exchange>[2]): Content {
+  const type = form === undefined ? "application/json" : "application/x-www-form-urlencoded"
+  const text = form === undefined ? body && JSON.stringify(body) : new URLSearchParams(form).toString()
+  const bytes = text === undefined ? undefined : Buffer.from(text)
   const headers = {
     accept: "application/json, application/problem+json, */*;q=0.1",
-    ...(body && { "content-type": "application/json", "content-length": body.byteLength }),
-    ...(call.idempotencyKey && { "idempotency-key": call.idempotencyKey }),
+    ...(bytes && { "content-type": type, "content-length": bytes.byteLength }),
+    ...(idempotencyKey && { "idempotency-key": idempotencyKey }),
   }
+  return { method, headers, body: bytes }
+}
+
+function respond(
+  agent: Agent | PlainAgent,
+  url: URL,
+  { method, headers, body, signal }: Content & { signal: AbortSignal },
+  more: Record<string, string>,
+): Promise<IncomingMessage> {
+  const request = url.protocol === "http:" ? requestPlain : requestTls
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { agent, method: call.method, headers, signal }, resolve)
+    const outgoing = request(url, { agent, method, headers: { ...headers, ...more }, signal }, resolve)
     outgoing.on("error", reject)
     outgoing.end(body)
   })
+}
+
+/** A header that may come once; twice is none. */
+function one(value: string | string[] | undefined): string | undefined {
+  return typeof value === "string" ? value : undefined
 }
 
 async function readAll(response: IncomingMessage): Promise<Buffer> {

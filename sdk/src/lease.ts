@@ -31,10 +31,12 @@ export function keepLease(parts: {
   credential: PostgresCredential
   transport: Transport
   onProblem: OnProblem
+  /** Id of its session. */
+  session: string
   /** Aborted when the session is over, and the lease with it. */
-  session: AbortSignal
+  over: AbortSignal
 }): Lease {
-  const { transport, onProblem, answer } = parts
+  const { transport, onProblem, answer, session } = parts
   const path = `/v1/credentials/leases/${encodeURIComponent(answer.id)}`
   const over = new AbortController()
   const settings = settingsOf(parts.credential)
@@ -44,13 +46,18 @@ export function keepLease(parts: {
   const finish = () => {
     if (over.signal.aborted) return
     renewal[Symbol.dispose]()
-    parts.session.removeEventListener("abort", finish)
+    parts.over.removeEventListener("abort", finish)
     over.abort(new Error(`The lease of ${answer.resource} is over.`))
   }
   const renewal = keepRenewed({
     nextDelayMs: () => renewalDelayMs({ nowMs: Date.now(), expiresAtMs, hardEndMs }, Math.random()),
     async renew() {
-      const renewed = await transport.json<LeaseAnswer>({ method: "POST", path: `${path}/renewal`, isRepeatable: true })
+      const renewed = await transport.json<LeaseAnswer>({
+        method: "POST",
+        path: `${path}/renewal`,
+        session,
+        isRepeatable: true,
+      })
       ;({ expiresAtMs, hardEndMs } = timesOf(renewed, transport))
     },
     onFailure(error, failures) {
@@ -61,10 +68,10 @@ export function keepLease(parts: {
     expiresAtMs: () => expiresAtMs,
     onExpiry: () => finish(),
   })
-  parts.session.addEventListener("abort", finish)
+  parts.over.addEventListener("abort", finish)
   const revoke = async () => {
     try {
-      await transport.json({ method: "DELETE", path })
+      await transport.json({ method: "DELETE", path, session })
     } catch (error) {
       if (!wasOver(error)) throw error
     } finally {

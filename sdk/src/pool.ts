@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto"
+import type { Agent as PlainAgent } from "node:http"
 import { Agent } from "node:https"
 import { SafeconductError } from "./errors.ts"
 import { spiffeIdOf } from "./spiffe.ts"
@@ -44,11 +45,14 @@ export function openPool(peer: Peer): Pool {
   })
   return {
     agent,
-    retire() {
-      agent.maxFreeSockets = 0
-      for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
-    },
+    retire: () => retireAgent(agent),
   }
+}
+
+/** No new connections are kept; idle ones close now, busy ones with their request. */
+export function retireAgent(agent: Agent | PlainAgent): void {
+  agent.maxFreeSockets = 0
+  for (const sockets of Object.values(agent.freeSockets)) for (const socket of sockets ?? []) socket.destroy()
 }
 
 /** Undefined when the certificate is the server's of that trust domain, else what is wrong with it. */

@@ -39,7 +39,7 @@ export interface Session extends AsyncDisposable {
   act(action: Action, options?: { idempotencyKey?: string }): Promise<Decision>
   /** Tells what became of an allowed action. */
   outcome(decision: Pick<Decision, "entry">, outcome: "succeeded" | "failed"): Promise<void>
-  /** An access token (RFC 9068) for this session, good for at least ten seconds, bound to the SVID by `cnf.x5t#S256`. */
+  /** An access token (RFC 9068) for this session, good for at least ten seconds, bound as `cnf` in it says. */
   token(): Promise<string>
   /** Ends the session, its leases and their connections. Ending twice does nothing. */
   end(): Promise<void>
@@ -61,7 +61,12 @@ export async function openSession(
   const { id, purpose } = first.session
   const path = `/v1/sessions/${encodeURIComponent(id)}`
   const over = new AbortController()
-  let held = heldFrom(first, transport)
+  const take = (answer: SessionAnswer) => {
+    const taken = heldFrom(answer, transport)
+    transport.keepToken(id, taken.token, taken.tokenUntilMs)
+    return taken
+  }
+  let held = take(first)
   let refresh: Promise<void> | undefined
   let ending: Promise<void> | undefined
 
@@ -74,9 +79,9 @@ export async function openSession(
   }
   const renew = () => {
     refresh ??= transport
-      .json<SessionAnswer>({ method: "POST", path: `${path}/renewal`, isRepeatable: true })
+      .json<SessionAnswer>({ method: "POST", path: `${path}/renewal`, session: id, isRepeatable: true })
       .then((answer) => {
-        held = heldFrom(answer, transport)
+        held = take(answer)
       })
       .finally(() => {
         refresh = undefined
@@ -96,7 +101,7 @@ export async function openSession(
   })
   const end = async () => {
     try {
-      await transport.json({ method: "DELETE", path })
+      await transport.json({ method: "DELETE", path, session: id })
     } catch (error) {
       if (!wasOver(error)) throw error
     } finally {
@@ -108,6 +113,7 @@ export async function openSession(
       method: "POST",
       path: "/v1/actions",
       body: { session: id, action: { arguments: {}, ...action } },
+      session: id,
       idempotencyKey,
     })
 
@@ -129,7 +135,7 @@ export async function openSession(
       if (answer === undefined || credential === undefined) {
         throw new SafeconductError("unexpected-answer", "The server allowed the lease and sent no credential.")
       }
-      return keepLease({ answer, credential, transport, onProblem, session: over.signal })
+      return keepLease({ answer, credential, transport, onProblem, session: id, over: over.signal })
     },
     async act(action, options) {
       const { id: actionId, verdict, reasons, entry } = await ask(action, options?.idempotencyKey ?? randomUUID())
@@ -137,11 +143,10 @@ export async function openSession(
     },
     async outcome({ entry }, outcome) {
       const target = `/v1/actions/${encodeURIComponent(entry)}/outcome`
-      await transport.json({ method: "POST", path: target, body: { outcome } })
+      await transport.json({ method: "POST", path: target, body: { outcome }, session: id })
     },
     async token() {
-      // RFC 8705 §3.1: the token carries the certificate's thumbprint; with another SVID it is worth nothing any more.
-      const isOurs = held.svid === transport.peer.credentials?.svid
+      const isOurs = held.binding === transport.binding
       if (!isOurs || held.tokenUntilMs - Date.now() < SHORTEST_TOKEN_MS) await renew()
       return held.token
     },
@@ -160,7 +165,7 @@ function heldFrom(answer: SessionAnswer, transport: Transport) {
   return {
     ...timesOf(answer.session, transport),
     token: answer.accessToken,
-    svid: transport.peer.credentials?.svid,
+    binding: transport.binding,
     tokenUntilMs: Date.now() + answer.expiresIn * 1000,
   }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises"
 import { errorFromAnswer, SafeconductError } from "./errors.ts"
-import { type Call, exchange, unreachable } from "./exchange.ts"
+import { type Call, type Exchange, exchange, unreachable } from "./exchange.ts"
 import { openPool, type Peer, type Pool } from "./pool.ts"
 import { retryDelayMs } from "./schedule.ts"
 
@@ -11,8 +11,8 @@ export type { Peer } from "./pool.ts"
 export type Answer = { status: number; contentType: string | undefined; bytes: Buffer }
 
 /**
- * Requests over mutual TLS 1.3, connections kept. The server is who it says by its SPIFFE ID, not by its host name. What
- * is safe to repeat is repeated, with jitter; every failure is a SafeconductError.
+ * Requests to the server, connections kept. What is safe to repeat is repeated, with jitter; every failure is a
+ * SafeconductError.
  */
 export interface Transport extends Disposable {
   send(call: Call): Promise<Answer>
@@ -21,6 +21,10 @@ export interface Transport extends Disposable {
   /** Uses other credentials and roots for connections to come; those under way end with their requests. */
   setPeer(peer: Peer): void
   readonly peer: Peer
+  /** What access tokens are bound to. One that was fetched before it changed is worth nothing (RFC 8705 §3.1). */
+  readonly binding: string | undefined
+  /** Takes in a session's access token out of an answer, for the calls that name that session. */
+  keepToken(session: string, token: string, untilMs: number): void
   /** How far the server's clock is ahead of ours, in milliseconds; 0 while it is too little to tell. */
   readonly skewMs: number
 }
@@ -28,17 +32,51 @@ export interface Transport extends Disposable {
 /** The Date header (RFC 9110 §6.6.1) has whole seconds and travels; less than this is no skew. */
 const SKEW_NOTICED_MS = 5_000
 
-/** Opens a transport; nothing connects before the first request. Throws `not-configured` for a URL that is not https. */
+/**
+ * Over mutual TLS 1.3. The server is who it says by its SPIFFE ID, not by its host name. Nothing connects before the first
+ * request. Throws `not-configured` for a URL that is not https.
+ */
 export function openTransport(first: Peer): Transport {
   let peer = first
   let pool: Pool = openPool(peer)
+  return sending((call) => exchange(pool.agent, peer.url, call), {
+    setPeer(next) {
+      const old = pool
+      pool = openPool(next)
+      peer = next
+      old.retire()
+    },
+    get peer() {
+      return peer
+    },
+    get binding() {
+      return peer.credentials?.svid
+    },
+    // The connection says who calls.
+    keepToken: () => undefined,
+    retire: () => pool.retire(),
+  })
+}
+
+/** How far ahead of ours the server's clock was as it answered; null when it did not say. */
+export function skewOf({ dateMs }: Exchange): number | null {
+  const aheadMs = dateMs - Date.now()
+  if (Number.isNaN(aheadMs)) return null
+  return Math.abs(aheadMs) < SKEW_NOTICED_MS ? 0 : aheadMs
+}
+
+/** What transports differ in. */
+export type Line = Pick<Transport, "setPeer" | "peer" | "binding" | "keepToken"> & { retire(): void }
+
+/** A transport over whatever makes one exchange: repeats what may be repeated, and turns refusals into errors. */
+export function sending(exchangeOnce: (call: Call) => Promise<Exchange>, line: Line): Transport {
   let isClosed = false
   let skewMs = 0
 
   const sendOnce = async (call: Call): Promise<Answer> => {
-    const { status, contentType, bytes, retryAfter, dateMs } = await exchange(pool.agent, peer.url, call)
-    const aheadMs = dateMs - Date.now()
-    if (!Number.isNaN(aheadMs)) skewMs = Math.abs(aheadMs) < SKEW_NOTICED_MS ? 0 : aheadMs
+    const answer = await exchangeOnce(call)
+    skewMs = skewOf(answer) ?? skewMs
+    const { status, contentType, bytes, retryAfter } = answer
     if (status >= 200 && status < 300) return { status, contentType, bytes }
     const error = errorFromAnswer(status, contentType, bytes.toString("utf8"))
     if (retryAfter !== undefined) retryAfters.set(error, Number(retryAfter) * 1000)
@@ -72,21 +110,20 @@ export function openTransport(first: Peer): Transport {
         throw new SafeconductError("unexpected-answer", "The server's answer is not JSON.", { status, cause })
       }
     },
-    setPeer(next) {
-      const old = pool
-      pool = openPool(next)
-      peer = next
-      old.retire()
-    },
+    setPeer: (next) => line.setPeer(next),
     get peer() {
-      return peer
+      return line.peer
     },
+    get binding() {
+      return line.binding
+    },
+    keepToken: (...token) => line.keepToken(...token),
     get skewMs() {
       return skewMs
     },
     [Symbol.dispose]() {
       isClosed = true
-      pool.retire()
+      line.retire()
     },
   }
 }

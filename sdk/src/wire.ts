@@ -1,6 +1,6 @@
 /** What the server says, in the shapes of its HTTP interface (contract/openapi.json). Times are RFC 3339. */
 
-/** Answer to opening and to renewing a session. The token is an RFC 9068 access token, bound to our SVID. */
+/** Answer to opening and to renewing a session. The token is an RFC 9068 access token, bound to our SVID or our key. */
 export type SessionAnswer = {
   session: { id: string; purpose: string; expiresAt: string; hardEndAt: string }
   accessToken: string

@@ -138,6 +138,7 @@ export function shown(name: SettingName, value: string): string {
 /** Variables that other programs of ours read: the SDK and the CLI. */
 const OTHERS = new Set([
   "SAFECONDUCT_URL",
+  "SAFECONDUCT_WEB_URL",
   "SAFECONDUCT_IDENTITY",
   "SAFECONDUCT_JOIN_TOKEN",
   "SAFECONDUCT_JOIN_TOKEN_FILE",
