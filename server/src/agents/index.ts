@@ -34,7 +34,7 @@ import { validateSvid } from "./validate.ts"
 
 export { newSigningRequest } from "./csr.ts"
 export { type ActionDetails, actionDetails } from "./details.ts"
-export { agentsSchema } from "./document.ts"
+export { agentsSchema, parseAgents } from "./document.ts"
 export type { Enrolment } from "./enrol.ts"
 export { events } from "./events.ts"
 export type { JoinRequest, JoinToken } from "./join.ts"

@@ -81,9 +81,18 @@ export async function apply(
   return { digest: result[0].digest, lines }
 }
 
-type Parts = { purposes: PurposesPart; resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
+/** What checks each room's part: the rooms, or where there is no server, what they parse with. */
+export type Parsers = {
+  sessions: Pick<Rooms["sessions"], "parse">
+  credentials: Pick<Rooms["credentials"], "parse">
+  agents: Pick<Rooms["agents"], "parse">
+}
 
-function check(rooms: Rooms, document: Document): Parts {
+/** A configuration that was checked wholly. */
+export type Parts = { purposes: PurposesPart; resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
+
+/** Checks a document as apply() does, with all that one part says of another. Throws `policy-invalid`. */
+export function check(rooms: Parsers, document: Document): Parts {
   const parts = {
     purposes: rooms.sessions.parse(document.purposes ?? {}),
     resources: rooms.credentials.parse(document.resources ?? {}),

@@ -15,6 +15,14 @@ const page = z.object({ token: z.string().max(500).optional(), limit: z.int().mi
 /** AuthZEN 1.0, access evaluation. What is unknown is ignored, as the standard asks. */
 export const evaluationSchema = z.object({ subject: thing, action, resource: thing, context: named.optional() })
 
+/** The same where a member that nothing reads is a mistake: in files that somebody writes. */
+export const writtenEvaluationSchema = z.strictObject({
+  subject: thing.strict(),
+  action: action.strict(),
+  resource: thing.strict(),
+  context: named.optional(),
+})
+
 /** AuthZEN 1.0, access evaluations: members at the top are defaults; an evaluation that is not whole is denied by itself. */
 export const evaluationsSchema = z.object({
   subject: thing.partial().optional(),

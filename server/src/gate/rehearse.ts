@@ -1,5 +1,6 @@
 import { type Asking, type Decision, decide, type PolicySet, question } from "#policy"
-import { type ActionDetail, allows } from "#sessions"
+import { type ActionDetail, allows, parseDetails } from "#sessions"
+import type { Parts } from "./apply.ts"
 
 /** What stood against an action, or for it. */
 export type DecidedBy = "agent" | "ceiling" | "mandate" | "policy"
@@ -12,6 +13,13 @@ export type Rehearsal = {
   agent(name: string): { purposes: readonly string[]; ceiling: unknown } | null
   purpose(name: string): { actions: ActionDetail[] } | null
   set: PolicySet
+}
+
+/** A configuration as check() returned it, to rehearse under. */
+export function rehearsalOf({ agents, purposes, policies: set }: Parts): Rehearsal {
+  const own = <Value>(named: { [name: string]: Value }, name: string) =>
+    Object.hasOwn(named, name) ? named[name]! : null
+  return { agent: (name) => own(agents, name), purpose: (name) => own(purposes, name), set }
 }
 
 /** A question with the action's arguments, which ceilings and mandates may bound. */
@@ -42,4 +50,15 @@ export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAs
     return outside("mandate", `A mandate for ${name} does not include to ${what}.`)
   }
   return { decision: decide(set, question(asking)), by: "policy" }
+}
+
+/** True when what a ceiling or a mandate says of the action depends on its arguments. */
+export function dependsOnArguments({ agent, purpose }: Rehearsal, { agents, purpose: name, action }: Asking): boolean {
+  const ceilings = agents.flatMap((each) => parseDetails(agent(each)?.ceiling ?? []))
+  return [...ceilings, ...(purpose(name)?.actions ?? [])].some(
+    ({ actions, locations, arguments: rules }) =>
+      rules !== undefined &&
+      actions.includes(`${action.type}:${action.operation}`) &&
+      locations.includes(action.resource),
+  )
 }

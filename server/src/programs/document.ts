@@ -56,7 +56,8 @@ export function placed(error: unknown, path: string): unknown {
   return new Refusal(error.code, `${basename(path)}:${line}:${col}: ${error.message}`, { cause: error.cause, detail })
 }
 
-function readYaml(path: string) {
+/** A YAML file with the places of its lines. Throws `policy-invalid` with line and column for what is none. */
+export function readYaml(path: string) {
   const lines = new LineCounter()
   const yaml = parseDocument(readText(path), { lineCounter: lines, uniqueKeys: true, merge: false })
   // A warning is a tag that nothing here understands: its value would be another one than was meant.
@@ -69,7 +70,8 @@ function readYaml(path: string) {
   })
 }
 
-function toValue({ yaml }: ReturnType<typeof readYaml>, file: string): { [name: string]: Json } {
+/** What a YAML file says, as JSON. */
+export function toValue({ yaml }: ReturnType<typeof readYaml>, file: string): { [name: string]: Json } {
   try {
     return yaml.toJS({ maxAliasCount: 0 }) ?? {}
   } catch (cause) {

@@ -1,0 +1,125 @@
+import { z } from "zod"
+import { type DecidedBy, dependsOnArguments, type Rehearsal, rehearse } from "#gate"
+import type { ActionType, Asking, SinkFinding } from "#policy"
+
+/** What was decided, as its entry tells (gate.action-begun, gate.action-denied). */
+const recordedSchema = z.object({
+  id: z.string(),
+  at: z.string(),
+  agent: z.object({ name: z.string() }),
+  purpose: z.string(),
+  action: z.object({ type: z.string(), resource: z.string(), operation: z.string() }),
+  data: z.object({
+    verdict: z.enum(["allow", "deny", "ask"]),
+    /** What the gate had found out of the session; absent where there was nothing to find. */
+    facts: z
+      .object({
+        agents: z.array(z.string()),
+        user: z.string().nullable(),
+        approved: z.boolean(),
+        labels: z.array(z.string()),
+        sinks: z.record(z.string(), z.custom<SinkFinding>()),
+        requestText: z.enum(["none", "consent", "application", "passkey"]),
+      })
+      .partial()
+      .optional(),
+  }),
+})
+
+/** Decisions that would come out otherwise, taken together where question, answer and reason are the same. */
+export type Changed = {
+  agent: string
+  purpose: string
+  action: string
+  resource: string
+  operation: string
+  was: string
+  wouldBe: string
+  by: DecidedBy
+  policies: string[]
+  reasons: string[]
+  count: number
+  first: string
+  last: string
+  /** The first of these entries. */
+  entry: string
+}
+
+/** Decisions that cannot be replayed, by why not. */
+export type NotReplayed = { reason: string; count: number }
+
+/** What a configuration would have changed of a period. `isSame` of `replayed` would not change. */
+export type Simulated = { replayed: number; same: number; changed: Changed[]; notReplayed: NotReplayed[] }
+
+/** The entries that say what was decided. */
+export const DECISIONS = ["gate.action-begun", "gate.action-denied"] as const
+
+/**
+ * Decides recorded decisions again under a configuration, as for sessions that were opened under it. Arguments are never
+ * recorded, so a decision that hangs on one is not replayed, and the answer says how many those are.
+ */
+export function simulate(rehearsal: Rehearsal, leaves: Iterable<unknown>): Simulated {
+  const changed = new Map<string, Changed>()
+  const notReplayed = new Map<string, number>()
+  let [replayed, same] = [0, 0]
+  for (const leaf of leaves) {
+    const parsed = recordedSchema.safeParse(leaf)
+    const reason = parsed.success ? obstacle(rehearsal, askingOf(parsed.data)) : "the entry is of another form"
+    if (!parsed.success || reason !== null) {
+      notReplayed.set(reason!, (notReplayed.get(reason!) ?? 0) + 1)
+      continue
+    }
+    replayed += 1
+    const { decision, by } = rehearse(rehearsal, askingOf(parsed.data))
+    if (decision.verdict === parsed.data.data.verdict) same += 1
+    else note(changed, parsed.data, { by, ...decision })
+  }
+  return {
+    replayed,
+    same,
+    changed: [...changed.values()].sort((a, b) => b.count - a.count),
+    notReplayed: [...notReplayed].map(([reason, count]) => ({ reason, count })),
+  }
+}
+
+type Recorded = z.infer<typeof recordedSchema>
+
+function askingOf({ agent, purpose, action, data: { facts = {} } }: Recorded): Asking {
+  const { agents = [agent.name], ...others } = facts
+  const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined))
+  return { agents, purpose, action: { ...action, type: action.type as ActionType }, ...given }
+}
+
+function obstacle(rehearsal: Rehearsal, asking: Asking): string | null {
+  if (!dependsOnArguments(rehearsal, asking)) return null
+  return "a ceiling or a purpose bounds the action's arguments, and arguments are not recorded"
+}
+
+type Now = { by: DecidedBy; verdict: string; policies: { id: string }[]; reasons: string[] }
+
+function note(changed: Map<string, Changed>, { id, at, agent, purpose, action, data }: Recorded, now: Now): void {
+  const { type, resource, operation } = action
+  const key = JSON.stringify([agent.name, purpose, type, resource, operation, data.verdict, now.verdict, now.reasons])
+  const known = changed.get(key)
+  if (known !== undefined) {
+    known.count += 1
+    known.last = at
+    return
+  }
+  changed.set(key, {
+    agent: agent.name,
+    purpose,
+    action: type,
+    resource,
+    operation,
+    was: data.verdict,
+    wouldBe: now.verdict,
+    by: now.by,
+    policies: now.policies.map((policy) => policy.id),
+    reasons: now.reasons,
+    count: 1,
+    first: at,
+    last: at,
+    entry: id,
+  })
+}
