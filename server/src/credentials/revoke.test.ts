@@ -173,3 +173,21 @@ test("a lease that is not there cannot be revoked", async () => {
     (error) => refusalCode(error) === "lease-unknown",
   )
 })
+
+test("a session's leases of another server go, also when our database is slower than the caller waits", async () => {
+  await using at = await testDeployment()
+  const never = { sweepMs: 3_600_000, reconcileMs: 3_600_000 }
+  const [one, two] = [await at.serve(never), await at.serve(never)]
+  const { lease } = await one.lease()
+  const [locked, unlock] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const holding = at.store.database.transaction(async (tx) => {
+    await tx.query("select from credentials.leases where id = $1 for update", [lease.id])
+    locked.resolve()
+    await unlock.promise
+  })
+  await locked.promise
+  assert.deepEqual(await two.credentials.revokeSession(lease.session, "session-ended"), [])
+  unlock.resolve()
+  await holding
+  assert.equal((await two.credentials.settled(lease.id)).state, "revoked")
+})

@@ -36,9 +36,12 @@ export async function revoke(room: Room, leaseId: string, why: string, by = "ser
 /** Takes every lease of a session away, those of other servers too; without our database, those that this server knows. */
 export async function revokeSession(room: Room, session: string, why: string, by = "server"): Promise<Cut[]> {
   const known = room.memory.ofSession(session).map((lease) => begin(room, lease, { why, by }))
-  const rows = (await within(STORE_MS, claimSession(room.database, session, why))) ?? []
-  const begun = new Set([...known, ...rows.map((lease) => begin(room, lease, { why, by, isClaimed: true }))])
-  return await Promise.all([...begun].map(({ cut }) => cut))
+  // Claimed, they are ours alone for a while: also when our database says so only after the caller went on.
+  const claiming = claimSession(room.database, session, why).then((rows) =>
+    rows.map((lease) => begin(room, lease, { why, by, isClaimed: true })),
+  )
+  const claimed = (await within(STORE_MS, claiming)) ?? []
+  return await Promise.all([...new Set([...known, ...claimed])].map(({ cut }) => cut))
 }
 
 /** Whose leases: one session's, or all of an agent's. */
