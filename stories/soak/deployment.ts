@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
@@ -49,8 +49,8 @@ export type Deployment = AsyncDisposable & {
 /** PostgreSQL's version of each resource. */
 const RESOURCES = { old: 15, new: 18 } as const
 
-/** Prepares and starts all of it in a folder of its own, which goes with it. */
-export async function deploy(): Promise<Deployment> {
+/** Prepares and starts all of it in a folder of its own, which goes with it. What servers complained of is kept in a file. */
+export async function deploy(errorsTo: string): Promise<Deployment> {
   await using stack = new AsyncDisposableStack()
   const names = Object.keys(RESOURCES) as (keyof typeof RESOURCES)[]
   const folder = mkdtempSync(join(tmpdir(), "safeconduct-soak-"))
@@ -73,7 +73,7 @@ export async function deploy(): Promise<Deployment> {
   const deaths: string[] = []
   const standby = async (like?: Server) => await (await running.standby(like)).serve()
   const first = await standby()
-  const keeping = { standby, deaths, closing: closing.signal }
+  const keeping = { standby, deaths, closing: closing.signal, errorsTo }
   const servers = [keep(first, keeping), keep(await standby(), keeping)] as const
   stack.defer(() => closing.abort())
 
@@ -112,13 +112,19 @@ export async function deploy(): Promise<Deployment> {
   }
 }
 
-type Keeping = { standby: (like: Server) => Promise<Server>; deaths: string[]; closing: AbortSignal }
+type Keeping = {
+  standby: (like: Server) => Promise<Server>
+  deaths: string[]
+  closing: AbortSignal
+  errorsTo: string
+}
 
-function keep(first: Server, { standby, deaths, closing }: Keeping): Kept {
+function keep(first: Server, { standby, deaths, closing, errorsTo }: Keeping): Kept {
   let server = first
   let killed: Server | undefined
   const watch = (each: Server) =>
     void each.child.ended.then((how) => {
+      appendFileSync(errorsTo, each.child.errors())
       if (each === killed || closing.aborted) return
       deaths.push(`a server ended by itself: ${JSON.stringify(how)} ${each.child.errors().slice(-2_000)}`)
       void restart().catch((error: unknown) => deaths.push(String(error)))

@@ -48,7 +48,7 @@ console.log(`soak: ${minutes} min, a kill every ${everySeconds} s, ${rate} calls
 
 const interrupted = new AbortController()
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
-await using deployment = await deploy()
+await using deployment = await deploy(join(folder, `servers-${seed}.log`))
 const troubles: string[] = []
 const checker = await startChecker(deployment)
 const crew = await startAgents(deployment, chance)
