@@ -19,6 +19,8 @@ export type Appended = { receipts: Recorded[]; epoch: number }
 
 /** Appends entries and keeps the tree's edge between transactions. One per server. */
 export interface Appender {
+  /** Locks the head before whatever else the transaction locks. */
+  lock(tx: Transaction): Promise<void>
   /** Numbers, hashes and inserts, under the head's lock. Throws `log-forked` when the database is not what it was. */
   append(tx: Transaction, entries: Written[]): Promise<Appended>
   /**
@@ -41,6 +43,7 @@ export function createAppender(found: Edge): Appender {
   let made = seen
   /** Entries known to be durable. */
   let durable = found.size
+  const locked = new WeakMap<Transaction, TreeHead>()
 
   const tipAt = async (tx: Transaction, head: TreeHead): Promise<Tip> => {
     if (head.size < durable) throw forked(`it had ${durable} entries, and now it has ${head.size}`)
@@ -64,8 +67,11 @@ export function createAppender(found: Edge): Appender {
   }
 
   return {
+    async lock(tx) {
+      locked.set(tx, await lockHead(tx))
+    },
     async append(tx, entries) {
-      const tip = await tipAt(tx, await lockHead(tx))
+      const tip = await tipAt(tx, locked.get(tx) ?? (await lockHead(tx)))
       if (entries.length === 0) return { receipts: [], epoch: await readEpoch(tx) }
       const appended = await appendAt(tx, tip, entries)
       if (appended === null) throw new Error("the head moved while it was locked")

@@ -115,6 +115,7 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
   const appender = createAppender(found)
   const batch = createBatch({
     database,
+    lock: appender.lock,
     append: async (tx, entries: ReturnType<typeof writeLeaf>[]) => {
       refuseWhenForked()
       return await watching(appender.append(tx, entries))

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { copyFile } from "node:fs/promises"
 import { test } from "node:test"
 import { consistencyProof, openCheckpoint, verifyConsistency, verifyLog } from "@safeconduct/tlog"
-import { silentLog, systemClock } from "#kernel"
+import { silentLog, systemClock, type Transaction } from "#kernel"
 import { openFileSigner } from "./file-signer.ts"
 import { happened, newestSigned, openTestAudit, origin, readerOf, recompute } from "./fixture.ts"
 import { openAudit } from "./open.ts"
@@ -49,6 +49,35 @@ for (const hosts of ["one host", "two hosts"]) {
     }
   })
 }
+
+test("two servers that change the same rows in another order wait for each other once, and not for ever", async () => {
+  await using t = await openTestAudit()
+  const other = await t.another()
+  await t.store.owner.query("create table public.rows as select n from generate_series(1, 2) n")
+  await t.store.owner.query("grant select, update on public.rows to public")
+  const isHolding = Promise.withResolvers<void>()
+  const goOn = Promise.withResolvers<void>()
+  const changing = (first: number, second: number, between?: () => Promise<void>) => ({
+    async work(tx: Transaction) {
+      await tx.query("update public.rows set n = n where n = $1", [first])
+      await between?.()
+      await tx.query("update public.rows set n = n where n = $1", [second])
+    },
+    entries: () => happened().entries(),
+  })
+  const holding = async () => {
+    isHolding.resolve()
+    await goOn.promise
+  }
+  const one = t.audit.commit(changing(1, 2, holding))
+  await isHolding.promise
+  const two = other.commit(changing(2, 1))
+  const isWaiting = "select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+  while ((await t.store.database.query(isWaiting)).length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  goOn.resolve()
+  const indexes = (await Promise.all([one, two])).map(({ entries }) => entries[0]!.index)
+  assert.deepEqual(indexes, [0, 1])
+})
 
 test("an entry of one server gets its receipt from another", async () => {
   await using t = await openTestAudit()

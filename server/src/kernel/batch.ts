@@ -30,6 +30,11 @@ export type Appended<Receipt> = { receipts: Receipt[]; epoch: number }
 /** What a batch is made of; at most 512 units in a transaction and 8,192 waiting, unless told. */
 export type BatchParts<Item, Receipt> = {
   database: Database
+  /**
+   * Comes first in a transaction with work. Units stand in a batch as they came, and so do the rows that they lock: two
+   * servers without one lock before all others would wait for each other.
+   */
+  lock?: (tx: Transaction) => Promise<void>
   /** Appends all items in order. */
   append: (tx: Transaction, items: Item[]) => Promise<Appended<Receipt>>
   /** The same in a transaction of its own, when no unit has work: one round trip. Null: nothing was done, `append` has to. */
@@ -113,10 +118,11 @@ async function attemptAlone<Item, Receipt>(
 }
 
 async function attemptTogether<Item, Receipt>(
-  { database, append }: BatchParts<Item, Receipt>,
+  { database, lock, append }: BatchParts<Item, Receipt>,
   waiting: Waiting<Item, Receipt>[],
 ): Promise<Committed<Receipt, unknown>[]> {
   return await database.transaction(async (tx) => {
+    await lock?.(tx)
     const results: unknown[] = []
     for (const { unit } of waiting) results.push(await unit.work?.(tx))
     const lists = waiting.map(({ unit }, at) => unit.items(results[at]))
