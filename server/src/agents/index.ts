@@ -18,6 +18,7 @@ import {
   type Log,
   type Migrations,
   nameDeployment,
+  refuseSkewed,
 } from "#kernel"
 import { openAuthority } from "./authority.ts"
 import { openDirectory } from "./directory.ts"
@@ -170,8 +171,14 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       const { result } = await audit.commit(storeFirstToken(hash, "admin", lifetimes.joinTokenSeconds))
       return result === null ? null : { token: text, expiresAt: result.expiresAt }
     },
-    enrol: (request) => enrol(enrolParts, request),
-    renew: (principal, csr) => renew(enrolParts, principal, csr),
+    async enrol(request) {
+      refuseSkewed(epoch)
+      return await enrol(enrolParts, request)
+    },
+    async renew(principal, csr) {
+      refuseSkewed(epoch)
+      return await renew(enrolParts, principal, csr)
+    },
     suspend: (name, reason, by) => changeState(name, "suspended", reason, by),
     resume: (name, reason, by) => changeState(name, "active", reason, by),
     retire: (name, reason, by) => changeState(name, "retired", reason, by),

@@ -1,17 +1,32 @@
 import type { AgentPrincipal, Principal } from "#agents"
 import type { Change } from "#audit"
 import type { Cut } from "#credentials"
-import { refusalCode } from "#kernel"
+import { type Id, refusalCode } from "#kernel"
 import type { EndReason, Session } from "#sessions"
 import type { Rooms } from "./rooms.ts"
+import { isUnrecordable } from "./unrecorded.ts"
 
 /** A session that is over, and how far taking its leases back has come: cut means that no connection is left. */
 export type Ended = { session: Session; leases: Cut[] }
 
-/** Ends a session of the caller's, an operator any. Throws `session-unknown`, also for somebody else's. */
-export async function endOwnSession(rooms: Rooms, caller: Principal, id: string): Promise<Ended> {
+/** A session that is over on this server, whose end the database will be told: `entry` is the one that it will be. */
+export type EndOwed = { session: null; leases: Cut[]; entry: Id<"entry"> }
+
+/**
+ * Ends a session of the caller's, an operator any. While nothing can be recorded it ends here and is owed. Throws
+ * `session-unknown`, also for somebody else's, and `not-recorded`.
+ */
+export async function endOwnSession(rooms: Rooms, caller: Principal, id: string): Promise<Ended | EndOwed> {
   if (caller.kind === "agent") await refuseForeign(rooms, caller, id)
-  return await endSession(rooms, id, "ended", caller.spiffeId)
+  try {
+    return await endSession(rooms, id, "ended", caller.spiffeId)
+  } catch (error) {
+    if (!isUnrecordable(error)) throw error
+    rooms.log.warn("a session is ended without the database", { session: id, by: caller.spiffeId, error })
+    const entry = await rooms.owed.add({ what: "end-session", session: id }, caller.spiffeId)
+    // A crash here leaves a line of the journal: whoever starts here next carries it out.
+    return { session: null, leases: await rooms.credentials.revokeSession(id, "session-ended", caller.spiffeId), entry }
+  }
 }
 
 /**
@@ -46,7 +61,12 @@ export async function endOverdue(rooms: Rooms): Promise<number | null> {
 }
 
 /** The session's end and the mark on its leases, in one transaction: no crash can come between them. */
-function ending(rooms: Rooms, id: string, reason: EndReason, by: string): Change<Session> {
+export function ending(
+  rooms: Pick<Rooms, "sessions" | "credentials">,
+  id: string,
+  reason: EndReason,
+  by: string,
+): Change<Session> {
   const end = rooms.sessions.end(id, reason, by)
   const mark = rooms.credentials.marking({ session: id }, `session-${reason}`)
   return {
@@ -62,11 +82,13 @@ function ending(rooms: Rooms, id: string, reason: EndReason, by: string): Change
 /** What standing() says of a session only after it found that it is the caller's: over, or broken. Ending it does no harm. */
 const OWN = ["session-ended", "session-expired", "outside-mandate"]
 
-/** From memory where it has the session open, so that an agent can give back while the database is gone. */
+/** From memory where it has the session, or a lease of it, so that an agent can give back while the database is gone. */
 async function refuseForeign(rooms: Rooms, caller: AgentPrincipal, id: string): Promise<void> {
   try {
     await rooms.sessions.standing(id, caller)
   } catch (error) {
-    if (!OWN.includes(refusalCode(error) ?? "")) throw error
+    const code = refusalCode(error) ?? ""
+    const holdsLease = () => rooms.credentials.heldOf(id).some(({ instance }) => instance === caller.instance)
+    if (!OWN.includes(code) && !(code === "store-unavailable" && holdsLease())) throw error
   }
 }

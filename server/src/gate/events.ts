@@ -8,4 +8,10 @@ export const events = {
   "gate.action-failed": "The action did not take effect, or not wholly.",
   "gate.renewal-denied": "A lease is not extended: what allowed it was taken away. It ends at its time.",
   "gate.session-refused": "A session was not opened.",
+  "gate.session-end-journalled":
+    "A session was ended while nothing could be recorded; entered afterwards, with the time at which it was commanded.",
+  "gate.agent-stop-journalled":
+    "An agent was stopped while nothing could be recorded; entered afterwards, with the time at which it was commanded.",
+  "gate.resealing-begun": "Every server seals with another key-encryption key; what the old one sealed is sealed anew.",
+  "gate.resealing-finished": "Nothing rests any more that only the old key-encryption key opens.",
 } as const

@@ -5,7 +5,17 @@ import { join } from "node:path"
 import * as agentsRoom from "#agents"
 import * as auditRoom from "#audit"
 import * as credentialsRoom from "#credentials"
-import { bumpEpoch, type Database, generateKey, Refusal, Secret, silentLog, systemClock, watchEpoch } from "#kernel"
+import {
+  bumpEpoch,
+  type Database,
+  generateKey,
+  openJournal,
+  Refusal,
+  Secret,
+  silentLog,
+  systemClock,
+  watchEpoch,
+} from "#kernel"
 import * as policyRoom from "#policy"
 import * as sessionsRoom from "#sessions"
 import { type TestDatabase, testDatabase, testKeyring } from "#testing"
@@ -13,6 +23,7 @@ import { type Acted, act } from "./act.ts"
 import { apply, parseDocument } from "./apply.ts"
 import { events } from "./events.ts"
 import { type Opened, openSession } from "./open.ts"
+import { createOwed } from "./owed.ts"
 import { type FakeResource, fakeResource } from "./resource.fixture.ts"
 import type { Rooms } from "./rooms.ts"
 
@@ -104,10 +115,12 @@ export async function openTestGate(): Promise<TestGate> {
     const agents = opening.use(await openAgents(parts))
     const sessions = opening.use(await openSessions(parts))
     const policy = await openPolicy(parts)
-    const credentials = opening.use(await openCredentials(parts))
+    const journal = await openJournal({ ...common, folder: join(folder, "journal") })
+    const credentials = opening.use(await openCredentials({ ...parts, journal: journal.write }))
     const server = opening.move()
     owned.use(server)
-    const rooms: Rooms = { audit, agents, sessions, policy, credentials, epoch, clock: systemClock, log: silentLog }
+    const open = { audit, agents, sessions, policy, credentials, epoch, clock: systemClock, log: silentLog }
+    const rooms: Rooms = { ...open, owed: createOwed({ ...open, journal }) }
     return { rooms, database, [Symbol.asyncDispose]: () => server.disposeAsync() }
   }
   const { rooms, database } = await another()

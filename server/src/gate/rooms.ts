@@ -1,9 +1,10 @@
 import { type AgentPrincipal, type Agents, proofOf } from "#agents"
 import type { Audit, Draft } from "#audit"
 import type { Credentials } from "#credentials"
-import { type Clock, type Epoch, type Log, Refusal } from "#kernel"
+import { type Clock, type Epoch, type Log, Refusal, refuseSkewed } from "#kernel"
 import type { Policy } from "#policy"
 import type { Sessions } from "#sessions"
+import type { Owed } from "./owed.ts"
 
 /** The rooms that the gate leads a conversation between. */
 export type Rooms = {
@@ -12,6 +13,7 @@ export type Rooms = {
   sessions: Sessions
   policy: Policy
   credentials: Credentials
+  owed: Owed
   epoch: Epoch
   clock: Clock
   log: Log
@@ -26,10 +28,11 @@ export function actor(caller: AgentPrincipal): Pick<Draft, "by" | "agent"> {
 }
 
 /**
- * The caller was active when its connection was identified; this asks again, of what holds now. Throws `agent-suspended`,
- * `agent-retired`.
+ * Asked before anything is given. The caller was active when its connection was identified; this asks again, of what holds
+ * now. Throws `agent-suspended`, `agent-retired`, `clock-skewed`.
  */
-export function refuseStopped({ agents }: Rooms, caller: AgentPrincipal): void {
+export function refuseStopped({ agents, epoch }: Rooms, caller: AgentPrincipal): void {
+  refuseSkewed(epoch)
   const agent = agents.agent(caller.name)
   if (agent?.id !== caller.agentId) throw new Refusal("agent-retired", `The agent ${caller.name} is retired.`)
   if (agent.state !== "active") throw new Refusal("agent-suspended", `The agent ${caller.name} is suspended.`)

@@ -12,6 +12,7 @@ import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import type { Rooms } from "./rooms.ts"
 import { setAgentState } from "./stop.ts"
+import { accepted } from "./unrecorded.ts"
 
 const seconds = z
   .int()
@@ -66,8 +67,9 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       events: ["sessions.ended", "credentials.lease-revoked"],
       summary: "End a session: every lease is revoked and its connections are cut before the answer",
       handle: async ({ caller, params }) => {
-        const { session, leases } = await endOwnSession(rooms, caller!, params.id!)
-        return { session: sessionView(session), leases }
+        const { leases, ...ended } = await endOwnSession(rooms, caller!, params.id!)
+        if ("entry" in ended) return accepted({ session: null, leases }, ended.entry)
+        return { session: sessionView(ended.session), leases }
       },
     }),
     route<Principal | null, z.infer<typeof actSchema>>({
@@ -140,8 +142,10 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       events: [{ suspended: "agents.suspended", active: "agents.resumed", retired: "agents.retired" }[to]],
       summary,
       body: reasonSchema,
-      handle: async ({ caller, params, body }) =>
-        setAgentState(rooms, operatorOf(caller), params.name!, to, body.reason),
+      handle: async ({ caller, params, body }) => {
+        const { entry, ...stopped } = await setAgentState(rooms, operatorOf(caller), params.name!, to, body.reason)
+        return entry === undefined ? stopped : accepted(stopped, entry)
+      },
     })
   return [
     stop(

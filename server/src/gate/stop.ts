@@ -1,12 +1,14 @@
 import type { OperatorPrincipal } from "#agents"
-import { together } from "#audit"
+import { type Change, together } from "#audit"
+import type { Id } from "#kernel"
 import { endSessionsOf } from "./end.ts"
 import type { Rooms } from "./rooms.ts"
+import { isUnrecordable } from "./unrecorded.ts"
 
 /**
  * Suspends, resumes or retires an agent. Stopping ends its sessions and revokes their leases before this resolves; its
- * connections are closed on every server as each takes in the new epoch, within 250 ms. When the log cannot be written,
- * what this server holds of the agent's is cut all the same, and the refusal is thrown afterwards.
+ * connections are closed on every server as each takes in the new epoch, within 250 ms. While nothing can be recorded it is
+ * stopped on this server, with all that this one holds of it, and the rest is owed: `entry` is the one that it will be.
  */
 export async function setAgentState(
   rooms: Rooms,
@@ -14,20 +16,40 @@ export async function setAgentState(
   name: string,
   to: "suspended" | "active" | "retired",
   reason: string,
-): Promise<{ agent: string; state: string }> {
-  const { agents, credentials } = rooms
-  const change = {
-    suspended: () => agents.suspend(name, reason, operator.spiffeId),
-    active: () => agents.resume(name, reason, operator.spiffeId),
-    retired: () => agents.retire(name, reason, operator.spiffeId),
-  }[to]
-  if (to !== "active") credentials.beginHeld({ agent: name }, `agent-${to}`, operator.spiffeId)
-  // Leases first, as apply() does: whoever locks both in another order would wait for it, and it for them.
-  const commit = () => rooms.audit.commit(together(credentials.marking({ agent: name }, `agent-${to}`), change()))
-  await (to === "active" ? rooms.audit.commit(change()) : commit())
+): Promise<{ agent: string; state: string; entry?: Id<"entry"> }> {
+  const { agents, credentials, audit, log } = rooms
+  const by = operator.spiffeId
+  if (to === "active") {
+    await audit.commit(agents.resume(name, reason, by))
+    await rooms.epoch.refresh()
+    return { agent: name, state: to }
+  }
+  credentials.beginHeld({ agent: name }, `agent-${to}`, by)
+  try {
+    await audit.commit(stopping(rooms, { name, to, reason, by }))
+  } catch (error) {
+    if (!isUnrecordable(error)) throw error
+    log.warn("an agent is stopped without the database", { agent: name, by, error })
+    const entry = await rooms.owed.add({ what: "stop-agent", agent: name, to, reason }, by)
+    // A crash here leaves a line of the journal: whoever starts here next carries it out.
+    return { agent: name, state: to, entry }
+  }
   // A crash here leaves a stopped agent with open sessions: none of its requests is answered, and each server, as it takes
   // in the epoch or starts, ends them.
   await rooms.epoch.refresh()
-  if (to !== "active") await endSessionsOf(rooms, new Set([name]))
+  await endSessionsOf(rooms, new Set([name]))
   return { agent: name, state: to }
+}
+
+/** Who is stopped, how and by whom. */
+export type Stop = { name: string; to: "suspended" | "retired"; reason: string; by: string }
+
+/** The agent's end and the mark on its leases, in one transaction. */
+export function stopping(
+  { agents, credentials }: Pick<Rooms, "agents" | "credentials">,
+  { name, to, reason, by }: Stop,
+): Change<unknown> {
+  const change = to === "retired" ? agents.retire(name, reason, by) : agents.suspend(name, reason, by)
+  // Leases first, as apply() does: whoever locks both in another order would wait for it, and it for them.
+  return together(credentials.marking({ agent: name }, `agent-${to}`), change) as Change<unknown>
 }

@@ -86,6 +86,11 @@ export const settings = {
     fallback: ({ folder }) => join(folder!, "keys", "key-encryption.key"),
     summary: "Key that seals every secret in the database: 32 bytes, base64url",
   },
+  journalFolder: {
+    variable: "SAFECONDUCT_JOURNAL_FOLDER",
+    fallback: ({ folder }) => join(folder!, "journal"),
+    summary: "Folder that keeps what was taken away while the database could not be told, until it can",
+  },
   logLevel: {
     variable: "SAFECONDUCT_LOG_LEVEL",
     fallback: () => "info",

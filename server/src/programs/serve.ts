@@ -2,13 +2,14 @@ import { routes as agentsRoutes, openAgents, type Principal } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials } from "#credentials"
-import { routes as gateRoutes, type Rooms, startSweep } from "#gate"
+import { createOwed, routes as gateRoutes, type Rooms, startEntering, startSweep } from "#gate"
 import {
   type Clock,
   type Database,
   type Log,
   listKeys,
   openDatabase,
+  openJournal,
   openKeyring,
   Refusal,
   requireSchemas,
@@ -73,16 +74,21 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const fileSigner = await openLogKey(configuration, await readLogNumber(database))
   const signer = around.signer?.(fileSigner) ?? fileSigner
   const clock = around.clock ?? systemClock
+  const journal = await openJournal({ folder: configuration.journalFolder, clock, log })
   const kinds = engines.map((kind) => around.engine?.(kind) ?? kind)
-  const epoch = stack.use(await watchEpoch({ database, log }))
+  const epoch = stack.use(await watchEpoch({ database, log, clock }))
   const common = { database, epoch, keyring, clock, log }
   const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))
   const parts = { ...common, audit }
   const agents = stack.use(await openAgents({ ...parts, trustDomain }))
   const sessions = stack.use(await openSessions({ ...parts, issuer, mtlsUrl: agentsUrl }))
   const policy = await openPolicy(parts)
-  const credentials = stack.use(await openCredentials({ ...parts, engines: kinds }))
-  const rooms: Rooms = { audit, agents, sessions, policy, credentials, epoch, clock, log }
+  const credentials = stack.use(await openCredentials({ ...parts, engines: kinds, journal: journal.write }))
+  const open = { audit, agents, sessions, policy, credentials, epoch, clock, log }
+  const rooms: Rooms = { ...open, owed: createOwed({ ...open, journal }) }
+  // Before anybody is answered: what was commanded here while the database was gone holds, carried out or not.
+  await rooms.owed.enter().catch((error: unknown) => log.error("the journal could not be entered yet", { error }))
+  stack.use(startEntering(rooms))
   stack.use(startSweep(rooms))
   // An SVID is given, even to ourselves: on a log that cannot be written this server only takes away, and says so at ops.
   const identity = audit.fork === null ? stack.use(await keepIdentity(agents, configuration, log)) : null

@@ -1,6 +1,6 @@
 import type { AgentPrincipal, Confirmation, Principal, ProvenKey } from "#agents"
 import type { Audit, Change } from "#audit"
-import { type Clock, type Database, type Epoch, isId, type Keyring, type Log } from "#kernel"
+import { type Clock, type Database, type Epoch, isId, type Keyring, type Log, refuseSkewed } from "#kernel"
 import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
 import { createDatabaseClock } from "./database-clock.ts"
 import { openProofs, type ShownProof } from "./dpop.ts"
@@ -159,7 +159,10 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       await useAssertion(database, assertion)
     },
     dpopNonce: nonces.current,
-    clientCredentials: (form, caller) => clientCredentials({ audit, standings, tokens }, form, caller),
+    async clientCredentials(form, caller) {
+      refuseSkewed(epoch)
+      return await clientCredentials({ audit, standings, tokens }, form, caller)
+    },
     jwks: keys.jwks,
     metadata: () => metadata(issuer, parts.mtlsUrl ?? issuer),
     rotateKey: keys.rotate,
