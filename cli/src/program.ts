@@ -9,6 +9,7 @@ import { addInit } from "./commands/init.ts"
 import { addKeys } from "./commands/keys.ts"
 import { addLogin } from "./commands/login.ts"
 import { addOperators } from "./commands/operators.ts"
+import { addPolicy } from "./commands/policy.ts"
 import { addPrograms } from "./commands/run.ts"
 import { addSessions } from "./commands/sessions.ts"
 
@@ -56,6 +57,7 @@ export function createProgram(version: string): Command {
   addOperators(program)
   addSessions(program)
   addCredentials(program)
+  addPolicy(program)
   addAudit(program)
   addKeys(program)
   addDoctor(program)

@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { type DecidedBy, type Rehearsal, rehearse, writtenEvaluationSchema } from "#gate"
 import { Refusal } from "#kernel"
-import { type Decision, evaluate } from "#policy"
+import { type AccessQuestion, type Decision, evaluate } from "#policy"
 import { placed, readYaml, toValue } from "./document.ts"
 
 const name = z.string().min(1).max(256)
@@ -65,6 +65,16 @@ export function readCases(path: string): Case[] {
       const node = yaml.getIn(["cases", at], true) as { range?: [number, number, number] } | undefined
       return { file: path, line: lines.linePos(node?.range?.[0] ?? 0).line, case: found }
     })
+  } catch (error) {
+    throw placed(error, path)
+  }
+}
+
+/** A question of another enforcement point, in a file of its own: an AuthZEN evaluation request. */
+export function readQuestion(path: string): AccessQuestion {
+  const value = toValue(readYaml(path), path)
+  try {
+    return parse(writtenEvaluationSchema, value, "")
   } catch (error) {
     throw placed(error, path)
   }
