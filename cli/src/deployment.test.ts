@@ -157,6 +157,40 @@ test("a join token made here enrols an agent, whose session is seen and ended he
   assert.equal((await run(["sessions", "show", session.id, "--json"])).rows[0]!["state"], "ended")
 })
 
+test("a question is explained off the version in force, and the period so far replayed under another one", async () => {
+  const asked = ["--agent", "support-bot", "--purpose", "answer-questions", "--resource", "kb", "--operation"]
+  const explained = await run(["policy", "explain", ...asked, "read", "--json"])
+  assert.deepEqual([explained.code, explained.rows[0]!["verdict"]], [0, "allow"])
+  assert.match((await run(["policy", "explain", ...asked, "write"])).stdout, /^deny\. The agent's ceiling decides/)
+
+  const simulate = ["policy", "simulate", "--from", "2020-01-01", "--json", "--config"]
+  const same = await run([...simulate, "configuration.yaml"])
+  assert.deepEqual([same.code, same.rows[0]!["changed"]], [0, []])
+  assert.ok((same.rows[0]!["replayed"] as number) > 0)
+  await mkdir(join(place.folder, "stricter", "policies"), { recursive: true })
+  await writeFile(join(place.folder, "stricter", "configuration.yaml"), documentFor(base.port))
+  await writeFile(join(place.folder, "stricter", "policies", "kb.cedar"), POLICY.replace('"read"', '"look"'))
+  const stricter = await run([...simulate, "stricter/configuration.yaml"])
+  const [change] = stricter.rows[0]!["changed"] as Record<string, unknown>[]
+  assert.deepEqual(
+    [change!["agent"], change!["was"], change!["wouldBe"], change!["by"]],
+    ["support-bot", "allow", "deny", "policy"],
+  )
+  assert.equal((await run([...simulate, "configuration.yaml", "--to", "2020-01-01"])).code, 2)
+  const none = await run([
+    "policy",
+    "simulate",
+    "--config",
+    "configuration.yaml",
+    "--from",
+    "2020-01-01",
+    "--to",
+    "2020-02-01",
+    "--json",
+  ])
+  assert.equal(none.rows[0]!["replayed"], 0)
+})
+
 test("an agent's identity may not do an operator's work", async () => {
   const { code, stderr } = await run(["agents", "suspend", "support-bot", "--identity", "bot", "--json"])
   assert.equal(code, 4)
