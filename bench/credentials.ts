@@ -81,7 +81,7 @@ export async function openBenchCredentials(): Promise<BenchCredentials> {
   const credentials = stack.use(await openCredentials({ ...common, audit, epoch, keyring, engines }))
 
   const useIterations = async (scramIterations: Iterations) => {
-    const limits = { leases: 100_000, leasesPerSession: 10_000, scramIterations }
+    const limits = { leases: 100_000, leasesPerSession: 1_000, scramIterations }
     const { host, port } = resource
     const operations = { read: { groupRole: "kb_read" } }
     const kb = { engine: "postgres", host, port, database: "postgres", tls: "disable", operations, limits }
@@ -132,12 +132,13 @@ function intention(): Intention {
   }
 }
 
-/** Made in one go by a superuser, with the membership that PostgreSQL 16 gives to a role's maker. */
+/** Made in one go by a superuser, with the membership that PostgreSQL 16 gives to a role's maker: the floor's account, or ours. */
 function standingRoles(from: number, to: number): string {
-  return `do $$ begin
+  return `do $$ declare maker text; begin
     for n in ${from + 1}..${to} loop
+      maker := case when n % 2 = 0 then 'floor' else 'safeconduct_maker_' || n / 2 % 32 + 1 end;
       execute format('create role standing_%s login password null in role kb_read', n);
-      execute format('grant standing_%s to %I with admin true, inherit false, set false', n, case when n % 2 = 0 then 'floor' else 'safeconduct' end);
+      execute format('grant standing_%s to %I with admin true, inherit false, set false', n, maker);
     end loop;
   end $$`
 }

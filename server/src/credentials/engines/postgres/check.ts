@@ -1,6 +1,8 @@
 import type { Finding } from "../../engine.ts"
-import { type Connections, literal, name, type Sql } from "./connect.ts"
+import type { Connections, Sql } from "./connect.ts"
+import { makersOf, makersStatement } from "./makers.ts"
 import type { PostgresPart } from "./part.ts"
+import { literal, name } from "./quote.ts"
 
 /** What is looked at: our account, and the group roles of the operations. */
 export type CheckSpec = { account: string; groups: readonly string[] }
@@ -73,6 +75,7 @@ async function groupFindings(sql: Sql, account: string, groups: string[]): Promi
     group: string
     exists: boolean
     has_admin: boolean
+    helpless: number
     is_mighty: boolean
     reaches: string[]
     owns: number
@@ -82,6 +85,9 @@ async function groupFindings(sql: Sql, account: string, groups: string[]): Promi
     `select g.name as group, r.oid is not null as exists,
             exists (select from pg_catalog.pg_auth_members m join pg_catalog.pg_roles a on a.oid = m.member
                      where m.roleid = r.oid and a.rolname = $1 and m.admin_option) as has_admin,
+            (select count(*)::int from (${makersOf("$1")}) as made
+              where r.oid is not null and not exists (select from pg_catalog.pg_auth_members m
+                where m.roleid = r.oid and m.member = made.oid and m.admin_option)) as helpless,
             coalesce(r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolreplication or r.rolbypassrls, false) as is_mighty,
             array(select p.rolname::text from pg_catalog.pg_roles p
                    where r.oid is not null and pg_catalog.pg_has_role(r.oid, p.oid, 'member')
@@ -105,6 +111,10 @@ async function groupFindings(sql: Sql, account: string, groups: string[]): Promi
     if (!row.has_admin) {
       const fix = `grant ${group} to ${name(account)} with admin option`
       found.push({ level: "problem", what: `${account} may not give out ${row.group}.`, fix })
+    }
+    if (row.helpless > 0) {
+      const what = `${row.helpless} roles that make leases for ${account} may not give out ${row.group}.`
+      found.push({ level: "problem", what, fix: makersStatement(account, [row.group]) })
     }
     if (row.is_mighty) {
       const fix = `alter role ${group} nosuperuser nocreaterole nocreatedb noreplication nobypassrls`

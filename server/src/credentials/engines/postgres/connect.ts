@@ -2,6 +2,7 @@ import type { ConnectionOptions } from "node:tls"
 import pg from "pg"
 import { type Log, sqlState } from "#kernel"
 import { ResourceError, type Root } from "../../engine.ts"
+import { makersOf } from "./makers.ts"
 import type { PostgresPart } from "./part.ts"
 
 /** One statement, or several in one message, which PostgreSQL runs as one transaction. Rows are those of the last. */
@@ -20,6 +21,8 @@ export interface Connections extends AsyncDisposable {
   readonly take: Sql
   /** PostgreSQL's version as a number such as 150018, read once and again after the server went away. */
   version(): Promise<number>
+  /** The roles that make leases in our place (makers.ts); none where `prepare` made none. Read as the version is. */
+  makers(): Promise<readonly string[]>
   /** Runs statements in another database of the same server, as the same account. */
   elsewhere(database: string, step: string, text: string): Promise<void>
   /** Logs in once as the root, or with another password; throws what the server answered. */
@@ -65,6 +68,7 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
   }
   const pools = { give: openPool(), take: openPool() }
   let version: Promise<number> | undefined
+  let makers: Promise<readonly string[]> | undefined
 
   const over = (pool: pg.Pool): Sql => ({
     async run<Row extends object>(step: string, text: string, values?: unknown[]) {
@@ -73,7 +77,7 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
         return (Array.isArray(result) ? result.at(-1)! : result).rows as Row[]
       } catch (error) {
         const failure = resourceError(step, error)
-        if (failure.isUnreachable) version = undefined
+        if (failure.isUnreachable) version = makers = undefined
         throw failure
       }
     },
@@ -108,6 +112,15 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
       })
       return version
     },
+    makers() {
+      makers ??= give
+        .run<{ maker: string }>("look for makers", makersOf("current_user"))
+        .then((rows) => rows.map((row) => row.maker))
+      makers.catch(() => {
+        makers = undefined
+      })
+      return makers
+    },
     elsewhere: (database, step, text) => once(database, step, text, current),
     login: (password) => once(part.database, "log in", "select 1", password ? () => password.reveal() : current),
     usePassword(password) {
@@ -118,11 +131,6 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
     },
   }
 }
-
-/** Quotes a name for a statement. */
-export const name = pg.escapeIdentifier
-/** Quotes a text for a statement; statements on roles take no parameters. */
-export const literal = pg.escapeLiteral
 
 function tlsOptions(part: PostgresPart): ConnectionOptions | false {
   if (part.tls === "disable") return false

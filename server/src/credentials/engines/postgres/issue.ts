@@ -1,7 +1,9 @@
 import { Secret } from "#kernel"
 import type { Credential, Made, Order } from "../../engine.ts"
-import { type Connections, literal, name } from "./connect.ts"
+import type { Connections } from "./connect.ts"
+import { asMaker } from "./makers.ts"
 import type { PostgresPart } from "./part.ts"
+import { literal, name } from "./quote.ts"
 import { newPassword, scramVerifier } from "./scram.ts"
 
 /** From here on a membership can be given without SET ROLE, and a role's maker is not a member of it by itself. */
@@ -14,8 +16,9 @@ export const VERSION_WITH_SET_FALSE = 160_000
 export async function issue(connections: Connections, order: Order): Promise<Made> {
   const part = order.part as PostgresPart
   const password = newPassword()
-  const [version, verifier] = await Promise.all([
+  const [version, makers, verifier] = await Promise.all([
     connections.version(),
+    connections.makers(),
     scramVerifier(password, { iterations: part.limits.scramIterations }),
   ])
   const [made] = await connections.give.run<{ oid: string }>(
@@ -24,6 +27,7 @@ export async function issue(connections: Connections, order: Order): Promise<Mad
       verifier,
       connectionLimit: part.limits.connectionsPerLease,
       hasSetFalse: version >= VERSION_WITH_SET_FALSE,
+      maker: makers[Math.floor(Math.random() * makers.length)],
     }).join(";\n"),
   )
   const credential: Credential = {
@@ -43,7 +47,7 @@ export async function issue(connections: Connections, order: Order): Promise<Mad
 export function statements(
   groupRole: string,
   order: Order,
-  how: { verifier: string; connectionLimit: number; hasSetFalse: boolean },
+  how: { verifier: string; connectionLimit: number; hasSetFalse: boolean; maker?: string | undefined },
 ): string[] {
   const role = name(order.name)
   const group = name(groupRole)
@@ -54,7 +58,8 @@ export function statements(
   const oid = `select oid::text from pg_catalog.pg_roles where rolname = ${literal(order.name)}`
   // Whoever makes a role on 16 is a member of it, and each change of a membership makes PostgreSQL read all of ours again
   // before the next check: the fewer changes before a check, the better 1,000 live roles are borne. So: comment, then grant.
+  const first = how.maker === undefined ? [] : [asMaker(how.maker)]
   return how.hasSetFalse
-    ? [create, comment, `grant ${group} to ${role} with inherit true, set false`, oid]
+    ? [...first, create, comment, `grant ${group} to ${role} with inherit true, set false`, oid]
     : [`${create} in role ${group}`, comment, oid]
 }

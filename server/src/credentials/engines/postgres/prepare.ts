@@ -2,7 +2,9 @@ import pg from "pg"
 import { type Log, verifiedUrl } from "#kernel"
 import { type Finding, ResourceError, type Root } from "../../engine.ts"
 import { createRole, findings, LARGE_OBJECTS } from "./check.ts"
-import { name, resourceError, type Sql } from "./connect.ts"
+import { resourceError, type Sql } from "./connect.ts"
+import { makersStatement } from "./makers.ts"
+import { name } from "./quote.ts"
 import { newPassword, scramVerifier, type Verifier } from "./scram.ts"
 
 /** What a database is to be prepared for. */
@@ -33,6 +35,10 @@ export function prepareStatements(spec: PrepareSpec): string[] {
     createRole(spec.account, `login createrole nosuperuser nocreatedb noreplication nobypassrls${password}`),
     `grant pg_signal_backend, pg_read_all_stats to ${account}`,
     ...spec.groups.flatMap((group) => groupStatements(spec, group)),
+    makersStatement(
+      spec.account,
+      spec.groups.map(({ role }) => role),
+    ),
     "revoke create on schema public from public",
     LARGE_OBJECTS,
     ...(spec.revokesTemporary ? [`revoke temporary on database ${name(spec.database)} from public`] : []),

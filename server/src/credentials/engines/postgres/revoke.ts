@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Account, type Evidence, ResourceError } from "../../engine.ts"
-import { type Connections, literal, name } from "./connect.ts"
+import type { Connections } from "./connect.ts"
+import { asMakerOf } from "./makers.ts"
+import { literal, name } from "./quote.ts"
 
 /** Whoever holds the role's row longer than this loses their connection first. */
 const DISABLE_LOCK_MS = 50
@@ -33,7 +35,7 @@ type Role = { name: string; oid: string | null; closed: Set<number> }
 
 /** Refuses new logins, closing first: a connection inside `begin; alter role …` on itself would make us wait for it. */
 async function disable(connections: Connections, role: Role): Promise<void> {
-  const text = `set local lock_timeout = ${DISABLE_LOCK_MS}; alter role ${name(role.name)} nologin`
+  const text = `set local lock_timeout = ${DISABLE_LOCK_MS}; ${asMakerOf(role.name)}; alter role ${name(role.name)} nologin`
   for (const deadline = performance.now() + STEP_MS; ; ) {
     await close(connections, role)
     try {
@@ -74,7 +76,7 @@ async function drop(connections: Connections, role: Role): Promise<string[]> {
   let cleaned: string[] = []
   for (const deadline = performance.now() + STEP_MS; ; ) {
     try {
-      await connections.take.run("drop the role", `drop role if exists ${name(role.name)}`)
+      await connections.take.run("drop the role", `${asMakerOf(role.name)}; drop role if exists ${name(role.name)}`)
       return cleaned
     } catch (error) {
       const code = error instanceof ResourceError ? error.code : null
@@ -101,7 +103,7 @@ async function clean(connections: Connections, oid: string, role: string): Promi
   )
   for (const { database } of rows) {
     // Only a member with inheritance may drop what the role owns; the membership goes with the role.
-    const text = `grant ${name(role)} to current_user; drop owned by ${name(role)}`
+    const text = `${asMakerOf(role)}; grant ${name(role)} to current_user; drop owned by ${name(role)}`
     if (database === connections.part.database) await connections.take.run("drop what the role owns", text)
     else await connections.elsewhere(database, `drop what the role owns in ${literal(database)}`, text)
   }

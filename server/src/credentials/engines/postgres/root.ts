@@ -1,5 +1,6 @@
 import type { Secret } from "#kernel"
-import { type Connections, literal } from "./connect.ts"
+import type { Connections } from "./connect.ts"
+import { literal } from "./quote.ts"
 import { scramVerifier } from "./scram.ts"
 
 /**
