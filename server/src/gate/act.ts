@@ -2,6 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import { takeIntent } from "#audit"
 import type { Issued } from "#credentials"
 import { Refusal } from "#kernel"
+import { refuseOtherSession } from "#sessions"
 import { actionReference } from "./action.ts"
 import { type ActionRequest, admit, type Permit } from "./admit.ts"
 import { actor, type Rooms } from "./rooms.ts"
@@ -49,6 +50,7 @@ export async function complete(
   const { leaf } = await rooms.audit.entry(entryId)
   const isOwn = leaf.event === "gate.action-begun" && leaf.agent?.instance === caller.instance
   if (!isOwn) throw notOpen()
+  if (leaf.session !== undefined) refuseOtherSession(caller, leaf.session)
   await rooms.audit.commit({
     work: async (tx) => {
       const taken = await takeIntent(tx, entryId)

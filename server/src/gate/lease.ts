@@ -1,6 +1,7 @@
 import type { AgentPrincipal, Principal } from "#agents"
 import type { Cut, Lease } from "#credentials"
 import { Refusal } from "#kernel"
+import { refuseOtherSession } from "#sessions"
 import { judge } from "./judge.ts"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
@@ -44,5 +45,6 @@ async function ownLease(rooms: Rooms, caller: Principal, leaseId: string): Promi
   if (caller.kind === "agent" && lease.instance !== caller.instance) {
     throw new Refusal("lease-unknown", "There is no such lease.")
   }
+  refuseOtherSession(caller, lease.session)
   return lease
 }
