@@ -17,6 +17,12 @@ export async function bumpEpoch(tx: Transaction): Promise<void> {
   await tx.query("select pg_notify($1, '')", [CHANNEL])
 }
 
+/** Tells every server that keys changed. Called in the transaction that makes one, retires one, or seals with another. */
+export async function bumpKeys(tx: Transaction): Promise<void> {
+  await tx.query("update kernel.epoch set keys = keys + 1")
+  await bumpEpoch(tx)
+}
+
 /** The epoch that this server's memory reflects, kept at most 250 ms behind the database. */
 export interface Epoch extends AsyncDisposable {
   /** The epoch that every `onChange` listener has finished taking in. Decisions are made under this one. */
@@ -25,6 +31,8 @@ export interface Epoch extends AsyncDisposable {
   refresh(): Promise<number>
   /** Called, and awaited, before `current` moves. */
   onChange(listener: (epoch: number) => Promise<void> | void): void
+  /** The same for when keys changed; before those of onChange. */
+  onKeysChange(listener: () => Promise<void> | void): void
   /** Milliseconds since the last successful read. */
   ageMs(): number
   /** Milliseconds that this machine's clock is ahead of the database's, negative when behind; what a reading's way took is left out. */
@@ -55,8 +63,10 @@ export type EpochParts = { database: Database; log: Log; pollMs?: number; clock?
 /** Starts watching the epoch. */
 export async function watchEpoch({ database, log, pollMs = 250, clock = systemClock }: EpochParts): Promise<Epoch> {
   const listeners: ((epoch: number) => Promise<void> | void)[] = []
+  const keysListeners: (() => Promise<void> | void)[] = []
   let reading = await read(database)
   let current = reading.epoch
+  let keys = reading.keys
   let readAt = performance.now()
   let running: Promise<number> | undefined
   let isClosed = false
@@ -64,6 +74,11 @@ export async function watchEpoch({ database, log, pollMs = 250, clock = systemCl
   const refreshOnce = async () => {
     reading = await read(database)
     const seen = reading.epoch
+    const seenKeys = reading.keys
+    if (seenKeys !== keys) {
+      for (const listener of keysListeners) await listener()
+      keys = seenKeys
+    }
     if (seen !== current) {
       for (const listener of listeners) await listener(seen)
       current = seen
@@ -92,6 +107,7 @@ export async function watchEpoch({ database, log, pollMs = 250, clock = systemCl
     },
     refresh,
     onChange: (listener) => void listeners.push(listener),
+    onKeysChange: (listener) => void keysListeners.push(listener),
     ageMs: () => performance.now() - readAt,
     skewMs() {
       // By the monotonic clock since the reading, so that a clock that is set shows at once and not with the next reading.
@@ -110,12 +126,12 @@ export async function watchEpoch({ database, log, pollMs = 250, clock = systemCl
 }
 
 /** The database's time lies between `sentAt` and `receivedAt`, which are performance.now(). */
-type Reading = { epoch: number; databaseMs: number; sentAt: number; receivedAt: number }
+type Reading = { epoch: number; keys: number; databaseMs: number; sentAt: number; receivedAt: number }
 
 async function read(database: Database): Promise<Reading> {
   const sentAt = performance.now()
-  const [row] = await database.query<{ epoch: number; ms: number }>(
-    "select epoch, (extract(epoch from clock_timestamp()) * 1000)::float8 as ms from kernel.epoch",
+  const [row] = await database.query<{ epoch: number; keys: number; ms: number }>(
+    "select epoch, keys, (extract(epoch from clock_timestamp()) * 1000)::float8 as ms from kernel.epoch",
   )
-  return { epoch: row!.epoch, databaseMs: row!.ms, sentAt, receivedAt: performance.now() }
+  return { epoch: row!.epoch, keys: row!.keys, databaseMs: row!.ms, sentAt, receivedAt: performance.now() }
 }

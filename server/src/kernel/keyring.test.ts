@@ -32,6 +32,7 @@ test("an older key still opens what it sealed, and seals nothing new", () => {
   const sealed = keyring.seal("a", "value")
   const newer = openKeyring(randomBytes(32), [key])
   assert.equal(newer.open("a", sealed).toString(), "value")
+  assert.deepEqual([newer.isCurrent(sealed), keyring.isCurrent(sealed)], [false, true])
   assert.throws(() => keyring.open("a", newer.seal("a", "value")), unusable)
 })
 
@@ -75,9 +76,19 @@ test("a key file holds the key as base64url, with or without an ending newline",
     const path = join(folder, "key")
     for (const ending of ["", "\n"]) {
       writeFileSync(path, key.toString("base64url") + ending)
-      assert.deepEqual(readKeyFile(path), key)
+      assert.deepEqual(readKeyFile(path), [key])
     }
-    for (const text of ["", key.toString("hex"), key.subarray(1).toString("base64url"), `${"A".repeat(42)}+`]) {
+    const other = randomBytes(32)
+    writeFileSync(path, `${key.toString("base64url")}\n\n${other.toString("base64url")}\n`)
+    assert.deepEqual(readKeyFile(path), [key, other])
+    for (const text of [
+      "",
+      `${key.toString("base64url")}\nA`,
+      `${key.toString("base64url")} ${other.toString("base64url")}`,
+      key.toString("hex"),
+      key.subarray(1).toString("base64url"),
+      `${"A".repeat(42)}+`,
+    ]) {
       writeFileSync(path, text)
       assert.throws(() => readKeyFile(path), unusable, text)
     }

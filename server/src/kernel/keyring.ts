@@ -13,13 +13,18 @@ export interface Keyring {
   seal(context: string, plaintext: Uint8Array | string): string
   /** Throws `key-unusable` when the key-encryption key is another one, or the value was altered or moved. */
   open(context: string, sealed: string): Buffer
+  /** False when the value is sealed by another key-encryption key than the one that seals now. */
+  isCurrent(sealed: string): boolean
 }
 
-/** Opens a keyring on 32 bytes of key-encryption key; older keys only open. */
-export function openKeyring(key: Uint8Array, older: readonly Uint8Array[] = []): Keyring {
-  if (key.byteLength !== 32) throw new Refusal("key-unusable", "The key-encryption key must be 32 bytes.")
-  const keys = new Map([key, ...older].map((each) => [keyName(each), each]))
+/** Opens a keyring on 32 bytes of key-encryption key; other keys only open. */
+export function openKeyring(key: Uint8Array, others: readonly Uint8Array[] = []): Keyring {
+  for (const { byteLength } of [key, ...others]) {
+    if (byteLength !== 32) throw new Refusal("key-unusable", "The key-encryption key must be 32 bytes.")
+  }
+  const keys = new Map([key, ...others].map((each) => [keyName(each), each]))
   return {
+    isCurrent: (sealed) => sealed.split(".")[1] === keyName(key),
     seal(context, plaintext) {
       const dataKey = random(32)
       const wrapped = encrypt(key, `dek:${context}`, dataKey)
@@ -40,15 +45,21 @@ export function openKeyring(key: Uint8Array, older: readonly Uint8Array[] = []):
   }
 }
 
-/** Reads 32 bytes as base64url text from a file, ending newline allowed. Throws `key-unusable` for anything else. */
-export function readKeyFile(path: string): Buffer {
-  const text = readFileSync(path, "utf8").trim()
-  const bytes = Buffer.from(text, "base64url")
-  if (bytes.byteLength === 32 && base64url(bytes) === text) return bytes
-  throw new Refusal("key-unusable", `${path} holds no key: 32 bytes as base64url.`)
+/** Reads keys of 32 bytes from a file, one to a line as base64url. Throws `key-unusable` for anything else. */
+export function readKeyFile(path: string): [Buffer, ...Buffer[]] {
+  const [first, ...others] = readFileSync(path, "utf8")
+    .trim()
+    .split(/\s*\n\s*/)
+  const read = (text: string) => {
+    const bytes = Buffer.from(text, "base64url")
+    if (bytes.byteLength === 32 && base64url(bytes) === text) return bytes
+    throw new Refusal("key-unusable", `${path} holds no key: 32 bytes as base64url, one to a line.`)
+  }
+  return [read(first!), ...others.map(read)]
 }
 
-function keyName(key: Uint8Array): string {
+/** What sealed values name a key-encryption key by; says nothing of the key. */
+export function keyName(key: Uint8Array): string {
   return fingerprint("safeconduct kek", key).slice(0, 16)
 }
 

@@ -23,6 +23,7 @@ export type Right =
   | "manage-credentials"
   | "read-audit"
   | "read-keys"
+  | "manage-keys"
   | "ask-policy"
 
 /** What a handler gets: everything parsed, nothing raw. */
