@@ -10,4 +10,6 @@ export const events = {
   "sessions.token-issued":
     "An access token was made; it is bound to the caller's certificate or key, and to a session unless it is to open one.",
   "sessions.token-key-made": "A key that signs tokens and mandates was made; it is published at once.",
+  "sessions.token-key-retired": "No token that the key signed can live any more; its mandates still verify.",
+  "sessions.token-key-destroyed": "No open session has a mandate by the key; its private part is gone.",
 } as const

@@ -75,7 +75,7 @@ export async function readMandate(parts: { keys: TokenKeys; issuer: string }, se
     const { payload } = await jwtVerify(
       session.mandate,
       ({ kid }) => {
-        const key = kid === undefined ? null : parts.keys.publicKey(kid)
+        const key = kid === undefined ? null : parts.keys.mandateKey(kid)
         if (key === null) throw new Error(`no key ${kid}`)
         return key
       },

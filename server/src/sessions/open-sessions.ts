@@ -70,6 +70,8 @@ export interface Sessions extends AsyncDisposable {
   metadata(): Record<string, unknown>
   /** Makes a key that signs from ten minutes on; the old one goes on verifying. */
   rotateKey(by: string): Change<{ kid: string }>
+  /** Retires token keys that nothing living is signed by; runs by itself every minute. */
+  retireKeys(): Promise<void>
 }
 
 /** What the room stands on. */
@@ -86,7 +88,7 @@ export type SessionsParts = {
   log: Log
 }
 
-/** How often assertions that have expired are forgotten. */
+/** How often assertions that have expired are forgotten, and token keys of no more use retired. */
 const HOUSEKEEPING_MS = 60_000
 
 /** Opens the room: makes the first token key when there is none, loads the purposes, and follows the epoch. */
@@ -103,13 +105,15 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const proofs = openProofs({ issuer, nonces, clock: databaseClock })
   let running: Promise<void> | undefined
   const housekeeping = setInterval(() => {
-    running = forgetAssertions(database).catch((error: unknown) =>
-      parts.log.warn("assertions that have expired are not forgotten", { error }),
+    running = Promise.all([forgetAssertions(database), keys.upkeep()]).then(
+      () => undefined,
+      (error: unknown) => parts.log.warn("what has expired is not cleared away; trying again", { error }),
     )
   }, HOUSEKEEPING_MS).unref()
 
+  epoch.onKeysChange(keys.reload)
   epoch.onChange(async () => {
-    await Promise.all([purposes.reload(), keys.reload(), standings.forgetEnded()])
+    await Promise.all([purposes.reload(), standings.forgetEnded()])
     tokens.flush()
   })
 
@@ -166,6 +170,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     jwks: keys.jwks,
     metadata: () => metadata(issuer, parts.mtlsUrl ?? issuer),
     rotateKey: keys.rotate,
+    retireKeys: keys.upkeep,
     async [Symbol.asyncDispose]() {
       clearInterval(housekeeping)
       await running

@@ -196,6 +196,14 @@ export async function readPurposes(database: Queryable): Promise<{ name: string;
   return await database.query("select name, definition from sessions.purposes order by name")
 }
 
+/** When the open session that is open for longest was opened; null when none is open. */
+export async function oldestOpen(tx: Transaction): Promise<Date | null> {
+  const [row] = await tx.query<{ at: Date | null }>(
+    "select min(opened_at) as at from sessions.sessions where state = 'open'",
+  )
+  return row!.at
+}
+
 /** One server at a time makes the first key. Held until the transaction ends. */
 export async function lockTokenKeys(tx: Transaction): Promise<void> {
   await tx.query("select pg_advisory_xact_lock(hashtext('sessions.token-keys'))")

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { createPublicKey, generateKeyPairSync } from "node:crypto"
 import { test } from "node:test"
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify, SignJWT } from "jose"
-import { refusalCode, silentLog } from "#kernel"
+import { generateKey, refusalCode, silentLog } from "#kernel"
 import { agent, details, issuer, openTestSessions, type TestSessions } from "./fixture.ts"
 
 const certificate = (thumbprint: string) => ({ "x5t#S256": thumbprint })
@@ -175,6 +175,69 @@ test("a rotated key is published at once, signs ten minutes later, and the old o
   assert.equal(decodeProtectedHeader(session.mandate).kid, result.kid)
   await later.sessions.standing(session.id, agent())
   await room.sessions.verifyToken(old.accessToken, certificate("thumbprint-1"))
+})
+
+test("an old key is retired when no token by it can live, and destroyed when no open session's mandate is by it", async () => {
+  await using room = await openTestSessions()
+  const older = await openWithToken(room)
+  const oldKid = (await room.ownKey()).kid
+  const { result } = await room.audit.commit(room.sessions.rotateKey("spiffe://example.org/operator/olga"))
+  const activeFor = async (seconds: number) => {
+    const sql = "update kernel.keys set active_from = now() - make_interval(secs => $1) where kid = $2"
+    await room.store.owner.query(sql, [seconds, result.kid])
+    const longAgo = "update kernel.keys set active_from = now() - interval '1 day' where kid = $1"
+    await room.store.owner.query(longAgo, [oldKid])
+    await room.store.owner.query("update kernel.epoch set keys = keys + 1, epoch = epoch + 1")
+    await room.epoch.refresh()
+    await room.sessions.retireKeys()
+    await room.epoch.refresh()
+  }
+  const published = () => room.sessions.jwks().keys.map((key) => key["kid"])
+  await activeFor(300)
+  assert.deepEqual(published().toSorted(), [oldKid, result.kid].toSorted())
+  await room.sessions.verifyToken(older.token.accessToken, certificate("thumbprint-1"))
+
+  await activeFor(361)
+  assert.deepEqual(published(), [result.kid])
+  await assert.rejects(
+    room.sessions.verifyToken(older.token.accessToken, certificate("thumbprint-1")),
+    refusesWith("token-invalid"),
+  )
+  // A server that has not seen the session has its mandate only.
+  const other = await room.another()
+  await other.sessions.standing(older.session.id, agent())
+
+  await room.audit.commit(room.sessions.end(older.session.id, "ended", "server"))
+  await room.sessions.retireKeys()
+  const [row] = await room.store.owner.query<{ sealed: string | null }>(
+    "select sealed from kernel.keys where kid = $1",
+    [oldKid],
+  )
+  assert.equal(row!.sealed, null)
+  const told = (await room.entries()).filter(({ event }) => event.startsWith("sessions.token-key"))
+  assert.deepEqual(
+    told.map(({ event, data }) => [event, data?.["kid"]]),
+    [
+      ["sessions.token-key-made", result.kid],
+      ["sessions.token-key-retired", oldKid],
+      ["sessions.token-key-destroyed", oldKid],
+    ],
+  )
+})
+
+test("a public key that somebody wrote beside a sealed one signs for nobody", async () => {
+  await using room = await openTestSessions()
+  const { session, token } = await openWithToken(room)
+  const { kid } = decodeProtectedHeader(token.accessToken) as { kid: string }
+  const forger = generateKey()
+  await room.store.owner.query("update kernel.keys set public = $1", [forger.spki])
+  const other = await room.another()
+  await other.sessions.verifyToken(token.accessToken, certificate("thumbprint-1"))
+  const forged = await new SignJWT(decodeJwt(token.accessToken))
+    .setProtectedHeader({ alg: "ES256", typ: "at+jwt", kid })
+    .sign(forger.privateKey)
+  await assert.rejects(other.sessions.verifyToken(forged, certificate("thumbprint-1")), refusesWith("token-invalid"))
+  await other.sessions.standing(session.id, agent())
 })
 
 function encode(value: unknown): string {
