@@ -82,13 +82,43 @@ test("the bundle is a SPIFFE bundle: one certificate per key, no kid, a sequence
 test("an intermediate past half its life is followed by another under the same root", async () => {
   await using deployment = await testDeployment()
   const before = await deployment.serve()
+  const middle = async ({ agents }: typeof before) =>
+    chainOf((await agents.serverIdentity({ dns: [], ips: [] })).certificates)[1]!
+  const older = await middle(before)
   const later = { nowMs: () => systemClock.nowMs() + 183 * DAY }
   const after = await deployment.serve({ clock: later })
   assert.deepEqual(after.agents.roots(), before.agents.roots())
-  const middle = async ({ agents }: typeof before) =>
-    chainOf((await agents.serverIdentity({ dns: [], ips: [] })).certificates)[1]!
-  assert.notDeepEqual(await middle(after), await middle(before))
+  assert.notDeepEqual(await middle(after), older)
   assert.equal((await deployment.entries("agents.authority-created")).length, 3)
+})
+
+test("a rotated intermediate signs on every server at once, the old key is destroyed, and what it signed stays good", async () => {
+  await using deployment = await testDeployment()
+  const [one, two] = [await deployment.serve(), await deployment.serve()]
+  const identityOf = async ({ agents }: typeof one) =>
+    chainOf((await agents.serverIdentity({ dns: [], ips: [] })).certificates)
+  const old = await identityOf(one)
+  const { result } = await one.audit.commit(one.agents.rotateIntermediate("spiffe://example.org/operator/alice"))
+  await Promise.all([one, two].map(({ epoch }) => epoch.refresh()))
+  const [here, there] = [await identityOf(one), await identityOf(two)]
+  assert.deepEqual(here[1], there[1])
+  assert.notDeepEqual(here[1], old[1])
+
+  const bundles = new Map([["example.org", one.agents.roots().map((root) => readCertificate(chainOf(root)[0]!))]])
+  for (const chain of [old, here, there]) validateSvid(chain, { bundles, nowMs: Date.now(), use: "server" })
+  const rows = await deployment.store.owner.query<{ kid: string; sealed: string | null; retired: boolean }>(
+    "select kid, sealed, retired_at is not null as retired from kernel.keys where use = 'ca-intermediate' order by created_at",
+  )
+  assert.deepEqual(
+    rows.map(({ kid, sealed, retired }) => [kid === result.kid, sealed === null, retired]),
+    [
+      [false, true, true],
+      [true, false, false],
+    ],
+  )
+  const made = await deployment.entries("agents.authority-created")
+  assert.equal(made.at(-1)!.by, "spiffe://example.org/operator/alice")
+  await deployment.serve()
 })
 
 test("a root that somebody wrote into the table without the key-encryption key is not trusted", async () => {

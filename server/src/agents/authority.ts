@@ -1,9 +1,11 @@
 import { createHash, type KeyObject } from "node:crypto"
-import type { Audit, Change } from "#audit"
+import type { Audit, Change, Draft } from "#audit"
 import {
   base64url,
+  bumpKeys,
   type Clock,
   type Database,
+  destroyRetiredKeys,
   generateKey,
   type Json,
   type Keyring,
@@ -11,7 +13,9 @@ import {
   type Queryable,
   Refusal,
   readKeys,
+  retireOlderKeys,
   storeKey,
+  type Transaction,
 } from "#kernel"
 import { type Certificate, keyThumbprint, readCertificate } from "./certificate.ts"
 import { pem } from "./der-write.ts"
@@ -49,6 +53,8 @@ export interface Authority {
   issue(request: LeafRequest): IssuedLeaf
   /** Takes in what other servers made, and makes a new intermediate when ours is past half its life. */
   refresh(): Promise<void>
+  /** Makes a new intermediate, and destroys the key of the old one. Leaves that it signed are good until they expire. */
+  rotate(by: string): Change<{ kid: string }>
 }
 
 /** What the authority stands on; `svidSeconds` is how long a leaf lives. */
@@ -76,6 +82,17 @@ export async function openAuthority(parts: AuthorityParts): Promise<Authority> {
     issue: (request) => issue(parts, held.intermediate, request),
     async refresh() {
       held = await provide(parts)
+    },
+    rotate(by) {
+      const made = makeIntermediate(parts, held.roots[0])
+      return {
+        async work(tx) {
+          await lock(tx, "authority")
+          await succeed(parts, tx, made)
+          return { kid: keyThumbprint(made.certificate.spki) }
+        },
+        entries: () => [createdDraft(made, "intermediate", by)],
+      }
     },
   }
 }
@@ -126,20 +143,31 @@ function creation(parts: AuthorityParts, root: Signer | null): Change<Signer[]> 
       const there = await read(parts, tx)
       if (there !== null && !isAging(parts, there.intermediate)) return []
       if (root === null) await store(tx, parts.keyring, "ca-root", newRoot)
-      await store(tx, parts.keyring, "ca-intermediate", intermediate)
+      await succeed(parts, tx, intermediate)
       return root === null ? [newRoot, intermediate] : [intermediate]
     },
-    entries: (made) =>
-      made.map(({ certificate }) => ({
-        event: "agents.authority-created",
-        by: "server",
-        data: {
-          use: certificate === newRoot.certificate ? "root" : "intermediate",
-          serial: certificate.serial,
-          certificate: base64url(createHash("sha256").update(certificate.node.raw).digest()),
-          notAfter: new Date(certificate.notAfterMs).toISOString(),
-        },
-      })),
+    entries: (made) => made.map((each) => createdDraft(each, each === newRoot ? "root" : "intermediate", "server")),
+  }
+}
+
+/** An intermediate signs from now on, and no older one ever again: every server takes it in before it signs another leaf. */
+async function succeed({ keyring }: AuthorityParts, tx: Transaction, intermediate: Signer): Promise<void> {
+  await store(tx, keyring, "ca-intermediate", intermediate)
+  await retireOlderKeys(tx, "ca-intermediate", 0)
+  await destroyRetiredKeys(tx, "ca-intermediate")
+  await bumpKeys(tx)
+}
+
+function createdDraft({ certificate }: Signer, use: "root" | "intermediate", by: string): Draft {
+  return {
+    event: "agents.authority-created",
+    by,
+    data: {
+      use,
+      serial: certificate.serial,
+      certificate: base64url(createHash("sha256").update(certificate.node.raw).digest()),
+      notAfter: new Date(certificate.notAfterMs).toISOString(),
+    },
   }
 }
 

@@ -110,6 +110,8 @@ export interface Agents extends AsyncDisposable {
   onStopped(listener: (names: ReadonlySet<string>) => void): void
   /** A new SVID for this server, committed. The caller renews it at half its life. */
   serverIdentity(names: ServerNames): Promise<ServerIdentity>
+  /** A new intermediate of the certificate authority, which signs from then on. */
+  rotateIntermediate(by: string): Change<{ kid: string }>
 }
 
 /** What the room stands on; lifetimes that are not given are the defaults. */
@@ -134,6 +136,8 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
   const directory = await openDirectory({ database, epoch, log, trustDomain })
   const graceMs = (forRenewal: boolean) => (forRenewal ? lifetimes.lateRenewalSeconds * 1_000 : 0)
   const enrolParts = { database, audit, authority, trustDomain, clock }
+
+  epoch.onKeysChange(authority.refresh)
 
   const keepHouse = async () => {
     await authority.refresh()
@@ -190,6 +194,7 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
     stopHere: (name, state) => directory.stopHere(name, state),
     onStopped: (listener) => directory.onStopped(listener),
     serverIdentity: (names) => issueServerIdentity(enrolParts, names),
+    rotateIntermediate: (by) => authority.rotate(by),
     async [Symbol.asyncDispose]() {
       clearInterval(housekeeping)
       await running

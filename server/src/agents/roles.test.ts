@@ -32,8 +32,8 @@ test("no operator acts as an agent", () => {
   assert.equal(mayCall(operator("admin", "operator", "auditor", "approver"), "agent"), "wrong-role")
 })
 
-test("only an admin names operators, applies policy or sets a resource's root", () => {
-  for (const right of ["manage-operators", "apply-policy", "manage-credentials"] as const) {
+test("only an admin names operators, applies policy, sets a resource's root or rotates keys", () => {
+  for (const right of ["manage-operators", "apply-policy", "manage-credentials", "manage-keys"] as const) {
     assert.equal(mayCall(operator("admin"), right), true)
     assert.equal(mayCall(operator("operator", "auditor", "approver"), right), "wrong-role")
   }

@@ -15,6 +15,7 @@ export const roles: Readonly<Record<OperatorRole | "agent", readonly Right[]>> =
     "end-sessions",
     "apply-policy",
     "manage-credentials",
+    "manage-keys",
   ],
   operator: [...READING, "read-audit", "ask-policy", "manage-agents", "end-sessions"],
   auditor: [...READING, "read-audit", "ask-policy"],
