@@ -31,6 +31,7 @@ export { parseResources, type Replaced } from "./resources.ts"
 export type { Cut, Whose } from "./revoke.ts"
 export type { Configured } from "./roots.ts"
 export * from "./routes.ts"
+export { resealCredentials } from "./sealed/reseal.ts"
 export type { LeaseFilter } from "./store.ts"
 export type { ResourceView } from "./views.ts"
 

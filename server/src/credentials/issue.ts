@@ -6,7 +6,7 @@ import type { Intended } from "./intend.ts"
 import { draftOf, type Lease } from "./lease.ts"
 import { begin } from "./revoke.ts"
 import { pause, type Room } from "./room.ts"
-import { confirmLive, readLease } from "./store.ts"
+import { claimUnmade, confirmLive, readLease } from "./store.ts"
 
 /** A lease that is live, and what its holder connects with. */
 export type Issued = { lease: Lease; credential: Secret<Credential> }
@@ -59,7 +59,7 @@ async function make(room: Room, lease: Lease): Promise<Issued> {
 }
 
 async function confirm(room: Room, lease: Lease, made: Made): Promise<Lease> {
-  const sealed = room.keyring.seal(context(lease.id), JSON.stringify(made.credential.reveal()))
+  const sealed = room.keyring.seal(leaseContext(lease.id), JSON.stringify(made.credential.reveal()))
   const { result } = await room.audit.commit({
     work: async (tx) => {
       const row = { id: lease.id, oid: made.oid, sealed, beginEntry: lease.beginEntry }
@@ -84,16 +84,31 @@ async function replay(room: Room, id: string): Promise<Issued> {
   await room.issuing.get(id)?.catch(() => undefined)
   for (const deadline = performance.now() + REPLAY_MS; performance.now() < deadline; await pause(room, 50)) {
     const lease = await readLease(room.database, id)
-    if (lease === null || lease.state === "intended") continue
+    if (lease === null) continue
+    if (lease.state === "intended") {
+      if (room.clock.nowMs() - lease.intendedAt.getTime() >= REPLAY_MS) await giveUp(room, id)
+      continue
+    }
     if (lease.state !== "live" || lease.remainingMs <= 0 || lease.sealed === null) throw ended()
-    const text = room.keyring.open(context(id), lease.sealed).toString()
+    const text = room.keyring.open(leaseContext(id), lease.sealed).toString()
     return { lease, credential: new Secret(JSON.parse(text) as Credential) }
   }
   throw new Refusal("overloaded", "This credential is still being made. Ask again with the same Idempotency-Key.")
 }
 
+/**
+ * Takes away what nobody confirms, as the sweep would later: a server that died while it made the lease would keep its key
+ * from the caller. One that is only slow finds its intent gone, and hands nothing out. The same key makes another lease.
+ */
+async function giveUp(room: Room, id: string): Promise<void> {
+  const lease = await claimUnmade(room.database, id, REPLAY_MS)
+  if (lease === null) return
+  begin(room, lease, { why: "never-confirmed", isClaimed: true })
+  throw new Refusal("overloaded", "Who made this credential fell silent. Ask again with the same Idempotency-Key.")
+}
+
 /** What a credential is sealed for. */
-function context(leaseId: string): string {
+export function leaseContext(leaseId: string): string {
   return `credentials.leases/${leaseId}`
 }
 

@@ -1,7 +1,7 @@
 import { accessSync, constants } from "node:fs"
 import { openDatabase, pendingMigrations, Refusal, requireSchemas } from "#kernel"
 import { type Configuration, readConfiguration, type SettingName, shown } from "./configuration.ts"
-import { readKeyEncryptionKey } from "./files.ts"
+import { readKeyEncryptionKeys } from "./files.ts"
 import { allMigrations } from "./rooms.ts"
 import { requireVersion } from "./store.ts"
 
@@ -21,7 +21,7 @@ export async function diagnose(
   }
   return [
     await look("key-encryption key", `Make one with "safeconduct keys create".`, () => {
-      readKeyEncryptionKey(configuration.keyEncryptionKeyFile)
+      readKeyEncryptionKeys(configuration.keyEncryptionKeyFile)
       return configuration.keyEncryptionKeyFile
     }),
     await look("log key", `Make one with "safeconduct keys create", or give the file to this user.`, () => {

@@ -25,8 +25,8 @@ export function readOrCreate(path: string, make: () => string): string {
   return readFileSync(path, "utf8")
 }
 
-/** The key-encryption key of a file, 32 bytes. Throws `key-unusable` with what to do. */
-export function readKeyEncryptionKey(path: string): Buffer {
+/** The key-encryption keys of a file, 32 bytes each. Throws `key-unusable` with what to do. */
+export function readKeyEncryptionKeys(path: string): [Buffer, ...Buffer[]] {
   try {
     return readKeyFile(path)
   } catch (cause) {

@@ -1,8 +1,8 @@
 import { type JoinToken, openAgents } from "#agents"
 import { openAudit, readLogNumber } from "#audit"
-import { type Log, openDatabase, openKeyring, systemClock, watchEpoch } from "#kernel"
+import { type Log, openDatabase, openKeptKeyring, systemClock, watchEpoch } from "#kernel"
 import type { Configuration } from "./configuration.ts"
-import { readKeyEncryptionKey } from "./files.ts"
+import { readKeyEncryptionKeys } from "./files.ts"
 import { openLogKey } from "./log-key.ts"
 import { allEvents } from "./rooms.ts"
 
@@ -14,7 +14,8 @@ import { allEvents } from "./rooms.ts"
 export async function recoverOperator(configuration: Configuration, name: string, log: Log): Promise<JoinToken> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(openDatabase({ url: configuration.databaseUrl, maxConnections: 3, log }))
-  const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
+  const path = configuration.keyEncryptionKeyFile
+  const keyring = await openKeptKeyring({ database, path, read: () => readKeyEncryptionKeys(path) })
   const signer = await openLogKey(configuration, await readLogNumber(database))
   const epoch = stack.use(await watchEpoch({ database, log }))
   const common = { database, epoch, keyring, clock: systemClock, log }

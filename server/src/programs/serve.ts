@@ -1,26 +1,25 @@
-import { routes as agentsRoutes, openAgents, type Principal } from "#agents"
+import { routes as agentsRoutes, openAgents } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials } from "#credentials"
-import { createOwed, routes as gateRoutes, type Rooms, startEntering, startSweep } from "#gate"
+import { createOwed, routes as gateRoutes, type Keys, keyRoutes, type Rooms, startEntering, startSweep } from "#gate"
 import {
+  announceServer,
   type Clock,
   type Database,
   type Log,
-  listKeys,
   openDatabase,
   openJournal,
-  openKeyring,
+  openKeptKeyring,
   Refusal,
   requireSchemas,
-  route,
   systemClock,
   watchEpoch,
 } from "#kernel"
 import { openPolicy, routes as policyRoutes } from "#policy"
 import { openSessions, routes as sessionsRoutes } from "#sessions"
 import type { Configuration } from "./configuration.ts"
-import { readKeyEncryptionKey } from "./files.ts"
+import { readKeyEncryptionKeys } from "./files.ts"
 import { keepIdentity } from "./identity.ts"
 import { openListeners } from "./listeners.ts"
 import { openLogKey } from "./log-key.ts"
@@ -70,7 +69,8 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const database = around.database?.(opened) ?? opened
   await requireVersion(database)
   await requireSchemas(database, allMigrations)
-  const keyring = openKeyring(readKeyEncryptionKey(configuration.keyEncryptionKeyFile))
+  const path = configuration.keyEncryptionKeyFile
+  const keyring = await openKeptKeyring({ database, path, read: () => readKeyEncryptionKeys(path) })
   const fileSigner = await openLogKey(configuration, await readLogNumber(database))
   const signer = around.signer?.(fileSigner) ?? fileSigner
   const clock = around.clock ?? systemClock
@@ -90,11 +90,16 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   await rooms.owed.enter().catch((error: unknown) => log.error("the journal could not be entered yet", { error }))
   stack.use(startEntering(rooms))
   stack.use(startSweep(rooms))
+  const reload = async () => {
+    await keyring.reload()
+    await audit.keys.reload()
+  }
+  stack.use(await announceServer({ database, epoch, log, keyring, logKeys: signer.held, reload }))
   // An SVID is given, even to ourselves: on a log that cannot be written this server only takes away, and says so at ops.
   const identity = audit.fork === null ? stack.use(await keepIdentity(agents, configuration, log)) : null
   if (identity === null) await ports.agents[Symbol.asyncDispose]()
   const checks = readinessChecks({ database, rooms, identity })
-  const routes = [...allRoutes(rooms, database), ...(healthRoutes(checks) as ApiRoute[])]
+  const routes = [...allRoutes(rooms, { database, keyring }), ...(healthRoutes(checks) as ApiRoute[])]
   stack.use(openListeners({ ports, rooms, identity, routes }))
   const owned = stack.move()
   return {
@@ -111,7 +116,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
 }
 
 /** Every route of every room, for the listeners and for contract/. */
-export function allRoutes(rooms: Rooms, database: Database): readonly ApiRoute[] {
+export function allRoutes(rooms: Rooms, keys: Keys): readonly ApiRoute[] {
   const routes = [
     ...agentsRoutes(rooms.agents),
     ...sessionsRoutes(rooms.sessions),
@@ -119,7 +124,7 @@ export function allRoutes(rooms: Rooms, database: Database): readonly ApiRoute[]
     ...credentialsRoutes(rooms.credentials),
     ...policyRoutes(rooms.policy),
     ...auditRoutes(rooms.audit),
-    keysRoute(database),
+    ...keyRoutes(rooms, keys),
   ] as readonly ApiRoute[]
   return [...routes, frontRoute(routes) as ApiRoute]
 }
@@ -127,23 +132,4 @@ export function allRoutes(rooms: Rooms, database: Database): readonly ApiRoute[]
 function noDatabase(): Refusal {
   const what = "There is no database: set DATABASE_URL to PostgreSQL 15 or newer, as the server's own role."
   return new Refusal("invalid-request", `${what} "safeconduct dev" starts one of its own.`)
-}
-
-function keysRoute(database: Database): ApiRoute {
-  return route<Principal | null, undefined>({
-    method: "GET",
-    path: "/v1/keys",
-    listeners: ["agents"],
-    right: "read-keys",
-    events: null,
-    summary: "Signing keys: what each signs, and since when; never the key",
-    handle: async () => ({
-      keys: (await listKeys(database)).map(({ kid, use, activeFrom, retiredAt }) => ({
-        kid,
-        use,
-        activeFrom,
-        retiredAt,
-      })),
-    }),
-  })
 }
