@@ -37,12 +37,16 @@ export const evaluationsSchema = z.object({
     .optional(),
 })
 
-/** AuthZEN 1.0, the three searches: what is searched for has no id, and one that comes along is ignored. */
+/** AuthZEN 1.0, subject search: what is searched for has no id, and one that comes along is ignored. */
 export const subjectSearchSchema = evaluationSchema.extend({ subject: thing.omit({ id: true }), page: page.optional() })
+
+/** AuthZEN 1.0, resource search. */
 export const resourceSearchSchema = evaluationSchema.extend({
   resource: thing.omit({ id: true }),
   page: page.optional(),
 })
+
+/** AuthZEN 1.0, action search: it names no action, and so none of an action's properties. */
 export const actionSearchSchema = evaluationSchema.omit({ action: true }).extend({ page: page.optional() })
 
 /** A request for several decisions. */
