@@ -35,7 +35,7 @@ export function addCredentials(program: Command): void {
     const rows = await atServer(command, "Listing resources", (server) =>
       list(server, "/v1/credentials/resources", "resources"),
     )
-    printRows(rows, ["name", "engine", "operations", "username", "openLeases"], styleOf(command))
+    printRows(rows, ["name", "engine", "operations", "username", "openLeases", "problem"], styleOf(command))
   })
 
   remote(credentials, "revoke <lease>", "Revoke a lease: its account is dropped and its connections are closed", [

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { canonical, type Database, type Json, type Keyring, type Log, Refusal, refusalCode, Secret } from "#kernel"
 import { type Engine, type EngineKind, ResourceError, type Root } from "./engine.ts"
-import { type Breaker, createBreaker, createLane, type Lane } from "./lanes.ts"
+import { type Breaker, createBreaker, createLane } from "./lanes.ts"
 import type { Resource, ResourcePart } from "./part.ts"
 import { type RootRow, readRoots } from "./store.ts"
 
@@ -23,13 +23,15 @@ export interface Desks extends AsyncDisposable {
   keep(resources: readonly Resource[]): Promise<void>
   /** The next call opens the resource again, with the root as the database has it. */
   forget(resource: string): Promise<void>
+  /** What went wrong when this server last asked something of the resource, and what to do; null when it went well. */
+  problemOf(resource: string): string | null
 }
 
 type Parts = { database: Database; keyring: Keyring; kinds: readonly EngineKind[]; log: Log; closing: AbortSignal }
 
-const GIVE = { width: 4, maxWaiting: 1_024 }
-// A revocation that is refused would be one that is forgotten.
-const TAKE = { width: 4, maxWaiting: Number.POSITIVE_INFINITY }
+const GIVE = { width: 4, maxWaiting: 1_024, maxWaitMs: 5_000 }
+// A revocation that is refused would be one that is forgotten. What waits is one for each open lease, which are limited.
+const TAKE = { width: 4, maxWaiting: Number.POSITIVE_INFINITY, maxWaitMs: Number.POSITIVE_INFINITY }
 
 type Held = { resource: string; engine: Engine; desk: Desk }
 
@@ -53,7 +55,7 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
       throw notConfigured(resource.name)
     }
     const engine = openWith(resource, root)
-    return { resource: resource.name, engine, desk: deskOf(resource.name, engine, { forget, closing }) }
+    return { resource: resource.name, engine, desk: deskOf(resource.name, engine, { forget, note, closing }) }
   }
   const readRoot = async (resource: string): Promise<Root | null> => {
     try {
@@ -64,6 +66,11 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
       if (refusalCode(error) !== "store-unavailable" || !roots.has(resource)) throw error
     }
     return roots.get(resource)!
+  }
+  const problems = new Map<string, string>()
+  const note = (resource: string, error: unknown) => {
+    if (error === null) problems.delete(resource)
+    else if (error instanceof ResourceError) problems.set(resource, describe(error))
   }
   const close = async (key: string) => {
     const opened = held.get(key)
@@ -90,10 +97,12 @@ export function createDesks({ database, keyring, kinds, log, closing }: Parts): 
     openWith,
     async keep(resources) {
       inForce = new Map(resources.map(({ name, part }) => [name, part]))
+      for (const resource of problems.keys()) if (!inForce.has(resource)) problems.delete(resource)
       const wanted = new Set(resources.map(keyOf))
       await Promise.all([...held.keys()].filter((key) => !wanted.has(key)).map(close))
     },
     forget,
+    problemOf: (resource) => problems.get(resource) ?? null,
     async [Symbol.asyncDispose]() {
       await Promise.all([...held.keys()].map(close))
     },
@@ -124,13 +133,29 @@ export function rootContext(resource: string): string {
   return `credentials.roots/${resource}`
 }
 
-type DeskParts = { forget: (resource: string) => Promise<void>; closing: AbortSignal }
+/** For operators; the resource's own words hold no secret. */
+function describe({ message, code, isUnreachable }: ResourceError): string {
+  const is = (pattern: RegExp) => code !== null && pattern.test(code)
+  if (is(/^28/)) return `${message}. Give Safeconduct its account again: "safeconduct credentials postgres configure".`
+  if (is(/^(42501|42704|0LP01)/)) return `${message}. Prepare it again: "safeconduct credentials postgres prepare".`
+  return isUnreachable ? `${message}. Check that it runs, and the way to it.` : `${message}. The server's log has more.`
+}
 
-function deskOf(resource: string, engine: Engine, { forget, closing }: DeskParts): Desk {
-  const through = async <T>(lane: Lane, breaker: Breaker, work: (engine: Engine) => Promise<T>): Promise<T> => {
+type DeskParts = {
+  forget: (resource: string) => Promise<void>
+  /** Told how each call went: null for well. */
+  note: (resource: string, error: unknown) => void
+  closing: AbortSignal
+}
+
+function deskOf(resource: string, engine: Engine, { forget, note, closing }: DeskParts): Desk {
+  const attempt = async <T>(breaker: Breaker, work: (engine: Engine) => Promise<T>): Promise<T> => {
     try {
-      return await breaker.watch(() => lane.run(() => work(engine)))
+      const result = await breaker.watch(() => work(engine))
+      note(resource, null)
+      return result
     } catch (error) {
+      note(resource, error)
       // 28: the login was refused. Another server may have changed the password: look again next time.
       if (error instanceof ResourceError && error.code?.startsWith("28")) void forget(resource)
       throw error
@@ -141,13 +166,22 @@ function deskOf(resource: string, engine: Engine, { forget, closing }: DeskParts
   const taking = { lane: createLane(TAKE), breaker: createBreaker() }
   return {
     async give(work) {
-      if (giving.breaker.waitMs() > 0) throw unavailable(resource)
-      return await through(giving.lane, giving.breaker, work)
+      const { lane, breaker } = giving
+      if (breaker.waitMs() > 0) throw unavailable(resource)
+      return await lane.run(() => {
+        // It may have opened while this waited: nobody waits through it again and again.
+        if (breaker.waitMs() > 0) throw unavailable(resource)
+        return attempt(breaker, work)
+      })
     },
     async take(work) {
-      const waitMs = taking.breaker.waitMs()
-      if (waitMs > 0) await sleep(waitMs, undefined, { signal: closing, ref: false })
-      return await through(taking.lane, taking.breaker, work)
+      const { lane, breaker } = taking
+      return await lane.run(async () => {
+        for (let waitMs = breaker.waitMs(); waitMs > 0; waitMs = breaker.waitMs()) {
+          await sleep(waitMs, undefined, { signal: closing, ref: false })
+        }
+        return await attempt(breaker, work)
+      })
     },
   }
 }

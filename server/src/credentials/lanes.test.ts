@@ -5,7 +5,7 @@ import { ResourceError } from "./engine.ts"
 import { createBreaker, createLane } from "./lanes.ts"
 
 test("a lane runs as many as it is wide, and the rest in turn", async () => {
-  const lane = createLane({ width: 2, maxWaiting: 10 })
+  const lane = createLane({ width: 2, maxWaiting: 10, maxWaitMs: 60_000 })
   let running = 0
   let most = 0
   const order: number[] = []
@@ -20,7 +20,7 @@ test("a lane runs as many as it is wide, and the rest in turn", async () => {
 })
 
 test("a full lane refuses, and a failure gives its place back", async () => {
-  const lane = createLane({ width: 1, maxWaiting: 0 })
+  const lane = createLane({ width: 1, maxWaiting: 0, maxWaitMs: 60_000 })
   const { promise, reject } = Promise.withResolvers<never>()
   const first = lane.run(() => promise)
   await assert.rejects(
@@ -30,6 +30,33 @@ test("a full lane refuses, and a failure gives its place back", async () => {
   reject(new Error("broken"))
   await assert.rejects(first, /broken/)
   assert.equal(await lane.run(async () => 2), 2)
+})
+
+test("whoever waits too long is refused, and its place is not lost", async () => {
+  const lane = createLane({ width: 1, maxWaiting: 10, maxWaitMs: 20 })
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const first = lane.run(() => promise)
+  await assert.rejects(
+    lane.run(async () => 1),
+    (error) => refusalCode(error) === "overloaded",
+  )
+  resolve(2)
+  assert.deepEqual([await first, await lane.run(async () => 3)], [2, 3])
+})
+
+test("of those that wait for an open breaker one tries first", async () => {
+  let nowMs = 0
+  const breaker = createBreaker(() => nowMs)
+  const fail = () => breaker.watch(() => Promise.reject(new ResourceError("away", null, true))).catch(() => undefined)
+  for (let n = 0; n < 3; n++) await fail()
+  nowMs = 250
+  assert.equal(breaker.waitMs(), 0)
+  const { promise, resolve } = Promise.withResolvers<number>()
+  const trying = breaker.watch(() => promise)
+  assert.ok(breaker.waitMs() > 0)
+  resolve(1)
+  await trying
+  assert.equal(breaker.waitMs(), 0)
 })
 
 test("a breaker opens after three failures to reach the resource, longer each time, and closes on success", async () => {

@@ -7,18 +7,33 @@ export type Lane = {
   run<T>(work: () => Promise<T>): Promise<T>
 }
 
-/** Makes a lane. `maxWaiting` may be Infinity where refusing would mean to forget. */
-export function createLane({ width, maxWaiting }: { width: number; maxWaiting: number }): Lane {
+/** Infinity for both where refusing would mean to forget. */
+export type LaneLimits = { width: number; maxWaiting: number; maxWaitMs: number }
+
+/** Makes a lane; whoever has waited `maxWaitMs` is refused too. */
+export function createLane({ width, maxWaiting, maxWaitMs }: LaneLimits): Lane {
   const waiting: (() => void)[] = []
   let running = 0
+  const crowded = () => new Refusal("overloaded", "Too many credentials of this resource are being made. Try again.")
+  const turn = () =>
+    new Promise<void>((resolve, reject) => {
+      const late = () => {
+        waiting.splice(waiting.indexOf(go), 1)
+        reject(crowded())
+      }
+      const timer = maxWaitMs === Number.POSITIVE_INFINITY ? undefined : setTimeout(late, maxWaitMs)
+      const go = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      waiting.push(go)
+    })
   return {
     async run(work) {
       if (running >= width) {
-        if (waiting.length >= maxWaiting) {
-          throw new Refusal("overloaded", "Too many credentials of this resource are being made. Try again.")
-        }
+        if (waiting.length >= maxWaiting) throw crowded()
         // Whoever ends hands its place over, so `running` already counts us when we wake.
-        await new Promise<void>((resolve) => waiting.push(resolve))
+        await turn()
       } else running++
       try {
         return await work()
@@ -34,6 +49,8 @@ export function createLane({ width, maxWaiting }: { width: number; maxWaiting: n
 const FAILURES_TO_OPEN = 3
 const LEAST_COOL_MS = 250
 const MOST_COOL_MS = 5_000
+/** While one finds out whether the resource is back, the others look again after this. */
+const LOOK_MS = 50
 
 /** Remembers that a resource does not answer, so that nobody waits to learn it again. */
 export type Breaker = {
@@ -43,13 +60,19 @@ export type Breaker = {
   watch<T>(work: () => Promise<T>): Promise<T>
 }
 
-/** Makes a breaker: open after three failures in a row to reach the resource, for a quarter of a second, doubling to five. */
+/**
+ * Makes a breaker: open after three failures in a row to reach the resource, for a quarter of a second, doubling to five.
+ * After that one call at a time tries, until one gets through.
+ */
 export function createBreaker(nowMs: () => number = () => performance.now()): Breaker {
   let failures = 0
   let openUntilMs = 0
+  let isTrying = false
   return {
-    waitMs: () => Math.max(0, openUntilMs - nowMs()),
+    waitMs: () => Math.max(openUntilMs - nowMs(), isTrying ? LOOK_MS : 0, 0),
     async watch(work) {
+      const isTry = failures >= FAILURES_TO_OPEN
+      if (isTry) isTrying = true
       try {
         const result = await work()
         failures = 0
@@ -62,6 +85,8 @@ export function createBreaker(nowMs: () => number = () => performance.now()): Br
           openUntilMs = nowMs() + coolMs
         }
         throw error
+      } finally {
+        if (isTry) isTrying = false
       }
     },
   }

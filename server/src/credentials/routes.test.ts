@@ -74,6 +74,7 @@ test("agents do not see the resources; operators see what is held and open there
       limits: at.lab.part.limits,
       username: at.lab.root.username,
       openLeases: 1,
+      problem: null,
     },
   ])
 })

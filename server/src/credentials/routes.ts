@@ -41,6 +41,7 @@ const resourceAnswer = z.object({
   limits: z.record(z.string(), z.unknown()),
   username: z.string().nullable().meta({ description: "The account that Safeconduct holds there; null: none yet" }),
   openLeases: z.int(),
+  problem: z.string().nullable().meta({ description: "What went wrong when this server last asked it for something" }),
 })
 const finding = z.object({ level: z.enum(["reject", "problem", "warning"]), what: z.string(), fix: z.string() })
 const rootBody = z.strictObject({ username: z.string().min(1).max(63), password: z.string().min(1).max(1_000) })
@@ -111,9 +112,9 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
   ]
 }
 
-function resourceView({ name, part, username, openLeases }: ResourceView): z.infer<typeof resourceAnswer> {
+function resourceView({ name, part, username, openLeases, problem }: ResourceView): z.infer<typeof resourceAnswer> {
   const operations = Object.keys(part.operations)
-  return { name, engine: part.engine, operations, limits: part.limits, username, openLeases }
+  return { name, engine: part.engine, operations, limits: part.limits, username, openLeases, problem }
 }
 
 /** A lease as callers see it: never the credential. */

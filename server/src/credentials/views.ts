@@ -4,8 +4,15 @@ import type { ResourcePart } from "./part.ts"
 import type { Room } from "./room.ts"
 import { countOpenByResource, type LeaseFilter, listLeases, readLastActive, readLease, readRoots } from "./store.ts"
 
-/** A resource as operators see it. `username` is null while Safeconduct holds no account there. */
-export type ResourceView = { name: string; part: ResourcePart; username: string | null; openLeases: number }
+/** A resource as operators see it. `username` is null while Safeconduct holds no account there; `problem` while all is well. */
+export type ResourceView = {
+  name: string
+  part: ResourcePart
+  username: string | null
+  openLeases: number
+  /** What went wrong when the server that was asked last turned to it, and what to do. */
+  problem: string | null
+}
 
 /** One lease. Throws `lease-unknown`. */
 export async function getLease(room: Room, leaseId: string): Promise<Lease> {
@@ -32,6 +39,7 @@ export async function listResources(room: Room): Promise<ResourceView[]> {
     part,
     username: roots.find(({ resource }) => resource === name)?.username ?? null,
     openLeases: open.get(name) ?? 0,
+    problem: room.desks.problemOf(name),
   }))
 }
 
