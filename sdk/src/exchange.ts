@@ -1,5 +1,6 @@
 import { type IncomingMessage, type Agent as PlainAgent, request as requestPlain } from "node:http"
 import { type Agent, request as requestTls } from "node:https"
+import type { Socket } from "node:net"
 import { SafeconductError } from "./errors.ts"
 
 /** One request. `path` is absolute, with its query. */
@@ -27,11 +28,16 @@ export type Exchange = {
   challenge: string | undefined
   /** DPoP-Nonce (RFC 9449 §8). */
   nonce: string | undefined
+  /** The connection that it came by. */
+  socket: Socket
   retryAfter: string | undefined
   /** The server's clock, milliseconds since the Unix epoch, whole seconds; NaN when it did not say. */
   dateMs: number
   bytes: Buffer
 }
+
+/** Headers that depend on the connection which the request will go by. */
+export type HeadersFor = (socket: Socket) => Record<string, string>
 
 const TIMEOUT_MS = 15_000
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -41,17 +47,18 @@ export async function exchange(
   agent: Agent | PlainAgent,
   origin: string,
   call: Call & { form?: Record<string, string> },
-  headers: Record<string, string> = {},
+  headersFor?: HeadersFor,
 ): Promise<Exchange> {
   const timeout = AbortSignal.timeout(call.timeoutMs ?? TIMEOUT_MS)
   const signal = call.signal === undefined ? timeout : AbortSignal.any([timeout, call.signal])
   try {
-    const response = await respond(agent, new URL(call.path, origin), { ...contentOf(call), signal }, headers)
+    const response = await respond(agent, new URL(call.path, origin), { ...contentOf(call), signal }, headersFor)
     return {
       status: response.statusCode ?? 0,
       contentType: response.headers["content-type"],
       challenge: response.headers["www-authenticate"],
       nonce: one(response.headers["dpop-nonce"]),
+      socket: response.socket,
       retryAfter: response.headers["retry-after"],
       dateMs: Date.parse(response.headers.date ?? ""),
       bytes: await readAll(response),
@@ -101,13 +108,18 @@ function respond(
   agent: Agent | PlainAgent,
   url: URL,
   { method, headers, body, signal }: Content & { signal: AbortSignal },
-  more: Record<string, string>,
+  headersFor: HeadersFor | undefined,
 ): Promise<IncomingMessage> {
   const request = url.protocol === "http:" ? requestPlain : requestTls
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { agent, method, headers: { ...headers, ...more }, signal }, resolve)
+    const outgoing = request(url, { agent, method, headers, signal }, resolve)
     outgoing.on("error", reject)
-    outgoing.end(body)
+    if (headersFor === undefined) return void outgoing.end(body)
+    // Nothing is sent before end(): which connection it will be is known by then.
+    outgoing.once("socket", (socket) => {
+      for (const [name, value] of Object.entries(headersFor(socket))) outgoing.setHeader(name, value)
+      outgoing.end(body)
+    })
   })
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { join } from "node:path"
@@ -169,6 +170,25 @@ describe("over the public URL of a server", { timeout: 60_000 }, () => {
       t.transport.keepToken("session_2", "t", Date.now() + 60_000)
       await call("session_2")
       assert.equal(t.seen.filter(({ path }) => path === "/oauth2/token").length, 2)
+    })
+
+    test("has its nonces remembered by connection, because each may lead to another server", async () => {
+      const own = new WeakMap<object, string>()
+      await using t = await answering(({ path, dpop }, response) => {
+        const nonce = own.get(response.socket!) ?? randomUUID()
+        own.set(response.socket!, nonce)
+        const isToken = path === "/oauth2/token"
+        if (dpop["nonce"] === nonce) return isToken ? token(response, "t") : reply(response, 200, {})
+        const headers = { "dpop-nonce": nonce, "www-authenticate": 'DPoP error="use_dpop_nonce"' }
+        return reply(response, isToken ? 400 : 401, { error: "use_dpop_nonce" }, headers)
+      })
+      const ten = () =>
+        Promise.all(Array.from({ length: 10 }, () => t.transport.json({ method: "GET", path: "/v1/sessions" })))
+      await ten()
+      const known = t.seen.length
+      await ten()
+      await ten()
+      assert.equal(t.seen.length - known, 20, "none was challenged again")
     })
 
     test("has the times of proofs by its own clock", async () => {

@@ -1,7 +1,8 @@
 import { Agent as PlainAgent } from "node:http"
 import { Agent } from "node:https"
+import type { Socket } from "node:net"
 import { errorFromAnswer, errorFromTokenAnswer, SafeconductError } from "./errors.ts"
-import { type Call, type Exchange, exchange } from "./exchange.ts"
+import { type Call, type Exchange, exchange, type HeadersFor } from "./exchange.ts"
 import { type Identity, peerOf } from "./identity.ts"
 import { retireAgent } from "./pool.ts"
 import { createProver } from "./proof.ts"
@@ -41,23 +42,25 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
   const fetching = new Map<string | undefined, Promise<Held>>()
   let peer = { ...peerOf(identity), url: origin }
   let issuer: Promise<string> | undefined
-  let nonce: string | undefined
+  /** A nonce is one server's, and a connection leads to one server, unless requests are balanced one by one. */
+  const nonces = new WeakMap<Socket, string>()
+  let newest: string | undefined
   let skewMs = 0
 
-  const ask = async (call: Parameters<typeof exchange>[2], headers?: Record<string, string>): Promise<Exchange> => {
-    const answer = await exchange(agent, origin, call, headers)
-    nonce = answer.nonce ?? nonce
+  const ask = async (call: Parameters<typeof exchange>[2], headersFor?: HeadersFor): Promise<Exchange> => {
+    const answer = await exchange(agent, origin, call, headersFor)
+    if (answer.nonce !== undefined) {
+      newest = answer.nonce
+      nonces.set(answer.socket, newest)
+    }
     skewMs = skewOf(answer) ?? skewMs
     return answer
   }
-  const proofFor = ({ method, path }: Pick<Call, "method" | "path">, token?: string) =>
-    prover.proof({
-      method,
-      url: origin + path,
-      nowMs: Date.now() + skewMs,
-      ...(nonce !== undefined && { nonce }),
-      ...(token !== undefined && { token }),
-    })
+  const proofFor = ({ method, path }: Pick<Call, "method" | "path">, socket: Socket, token?: string) => {
+    const nonce = nonces.get(socket) ?? newest
+    const known = { ...(nonce !== undefined && { nonce }), ...(token !== undefined && { token }) }
+    return prover.proof({ method, url: origin + path, nowMs: Date.now() + skewMs, ...known })
+  }
   const findIssuer = async (): Promise<string> => {
     const { status, contentType, bytes } = await ask({ method: "GET", path: METADATA_PATH })
     if (status !== 200) throw errorFromAnswer(status, contentType, bytes.toString("utf8"))
@@ -82,7 +85,9 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
         ...(session !== undefined && { safeconduct_session: session }),
       }
       const call = { method: "POST", path: TOKEN_PATH } as const
-      const { status, contentType, bytes } = await ask({ ...call, form }, { dpop: proofFor(call) })
+      const { status, contentType, bytes } = await ask({ ...call, form }, (socket) => ({
+        dpop: proofFor(call, socket),
+      }))
       const answer = readJson(bytes) as { access_token?: string; expires_in?: number; error?: string } | null
       if (status === 200 && typeof answer?.access_token === "string") {
         return { token: answer.access_token, untilMs: Date.now() + (answer.expires_in ?? 0) * 1000 }
@@ -105,7 +110,10 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
   const exchangeOnce = async (call: Call): Promise<Exchange> => {
     for (let challenges = 0, tokensTried = 0; ; ) {
       const token = await tokenFor(call.session)
-      const answer = await ask(call, { authorization: `DPoP ${token}`, dpop: proofFor(call, token) })
+      const answer = await ask(call, (socket) => ({
+        authorization: `DPoP ${token}`,
+        dpop: proofFor(call, socket, token),
+      }))
       const error = answer.status === 401 ? /error="(\w+)"/.exec(answer.challenge ?? "")?.[1] : undefined
       if (error === "use_dpop_nonce" && challenges++ < MAX_CHALLENGES) continue
       if (error !== "invalid_token" || tokensTried++ > 0) return answer
