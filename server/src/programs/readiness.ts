@@ -1,23 +1,28 @@
 import type { Check } from "#api"
 import type { Rooms } from "#gate"
-import { type Database, requireSchemas } from "#kernel"
+import { type Database, type Journal, requireSchemas, skewProblem } from "#kernel"
 import { question } from "#policy"
 import type { KeptIdentity } from "./identity.ts"
 import { allMigrations } from "./rooms.ts"
-import { writeNothing } from "./store.ts"
+import { durabilityProblem, proveRoom } from "./store.ts"
 
 /** Oldest reading of the revocation epoch with which this server still hands anything out. */
 const MAX_EPOCH_AGE_MS = 2_000
-/** Farthest that this machine's clock may be from the database's. */
-const MAX_SKEW_MS = 2_000
 
 /** What the checks look at. */
-export type ReadinessParts = { database: Database; rooms: Rooms; identity: Pick<KeptIdentity, "current"> | null }
+export type ReadinessParts = {
+  database: Database
+  journal: Journal
+  rooms: Rooms
+  identity: Pick<KeptIdentity, "current"> | null
+}
 
 /** What must hold for new work to succeed. Each check does new work; none reads back an old success. */
-export function readinessChecks({ database, rooms, identity }: ReadinessParts): readonly Check[] {
+export function readinessChecks({ database, journal, rooms, identity }: ReadinessParts): readonly Check[] {
   return [
-    { name: "database", problem: () => databaseProblem(database, rooms) },
+    { name: "database", problem: () => databaseProblem(database) },
+    { name: "clock", problem: () => skewProblem(rooms.epoch) },
+    { name: "journal", problem: () => journalProblem(journal) },
     { name: "schemas", problem: () => schemasProblem(database) },
     { name: "log", problem: () => logProblem(rooms) },
     { name: "revocations", problem: () => revocationsProblem(rooms) },
@@ -26,12 +31,21 @@ export function readinessChecks({ database, rooms, identity }: ReadinessParts): 
   ]
 }
 
-async function databaseProblem(database: Database, rooms: Rooms): Promise<string | null> {
-  const now = await writeNothing(database)
-  const skewMs = Math.abs(now.getTime() - rooms.clock.nowMs())
-  return skewMs > MAX_SKEW_MS
-    ? `this machine's clock is ${Math.round(skewMs / 1000)} s off the database's; set it right`
-    : null
+async function databaseProblem(database: Database): Promise<string | null> {
+  await proveRoom(database)
+  return await durabilityProblem(database)
+}
+
+async function journalProblem(journal: Journal): Promise<string | null> {
+  const [odd] = journal.unreadable
+  if (odd !== undefined)
+    return `the journal's folder holds ${odd}, which is no line of a journal; look at it and remove it`
+  try {
+    await journal.probe()
+    return null
+  } catch (error) {
+    return `the journal cannot be written (${(error as Error).message}); make room, or set SAFECONDUCT_JOURNAL_FOLDER`
+  }
 }
 
 /** Somebody may migrate under a server that runs: one release ahead it serves on, further it must not. */

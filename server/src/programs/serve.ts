@@ -26,7 +26,7 @@ import { openLogKey } from "./log-key.ts"
 import { takePorts, withPorts } from "./ports.ts"
 import { readinessChecks } from "./readiness.ts"
 import { allEvents, allMigrations } from "./rooms.ts"
-import { requireVersion } from "./store.ts"
+import { requireDurable, requireVersion } from "./store.ts"
 
 /** What serve needs: where everything is, and where to log. `around` is for programs that test. */
 export type ServeOptions = { configuration: Configuration; log: Log; around?: Around }
@@ -68,6 +68,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const opened = stack.use(openDatabase({ url: configuration.databaseUrl, log }))
   const database = around.database?.(opened) ?? opened
   await requireVersion(database)
+  await requireDurable(database)
   await requireSchemas(database, allMigrations)
   const path = configuration.keyEncryptionKeyFile
   const keyring = await openKeptKeyring({ database, path, read: () => readKeyEncryptionKeys(path) })
@@ -98,7 +99,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   // An SVID is given, even to ourselves: on a log that cannot be written this server only takes away, and says so at ops.
   const identity = audit.fork === null ? stack.use(await keepIdentity(agents, configuration, log)) : null
   if (identity === null) await ports.agents[Symbol.asyncDispose]()
-  const checks = readinessChecks({ database, rooms, identity })
+  const checks = readinessChecks({ database, journal, rooms, identity })
   const routes = [...allRoutes(rooms, { database, keyring }), ...(healthRoutes(checks) as ApiRoute[])]
   stack.use(openListeners({ ports, rooms, identity, routes }))
   const owned = stack.move()

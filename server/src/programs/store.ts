@@ -1,13 +1,48 @@
-import { type Queryable, Refusal } from "#kernel"
+import { type Database, type Queryable, Refusal, random } from "#kernel"
 
 const LEAST_VERSION = 15
 
-/** The database's time, out of a write that leaves nothing: proves that this role can write now, which a select would not. */
-export async function writeNothing(database: Queryable): Promise<Date> {
-  const [row] = await database.query<{ now: Date }>(
-    "update kernel.epoch set epoch = epoch returning clock_timestamp() as now",
+/** More than a page of PostgreSQL's has left, so that it has to find room on the disk. */
+const PROBE_BYTES = 65_536
+
+/** Throws what stands in the way of writing now: proves that this role may and that there is room. Leaves nothing. */
+export async function proveRoom(database: Database): Promise<void> {
+  const takenBack = new Error("taken back")
+  await database
+    .transaction(async (tx) => {
+      await tx.query("update kernel.epoch set epoch = epoch")
+      await tx.query("insert into kernel.probe (bytes) values ($1)", [random(PROBE_BYTES)])
+      throw takenBack
+    })
+    .catch((error: unknown) => {
+      if (error !== takenBack) throw error
+    })
+}
+
+type Durability = { fsync: string; pages: string; commit: string; mayLose: string | null }
+
+/** Why what this database calls committed could be lost with its machine, and what to do; null when it could not. */
+export async function durabilityProblem(database: Queryable): Promise<string | null> {
+  const [row] = await database.query<Durability>(
+    `select current_setting('fsync') as fsync, current_setting('full_page_writes') as pages,
+            current_setting('synchronous_commit') as commit,
+            current_setting('safeconduct.commits_may_be_lost', true) as "mayLose"`,
   )
-  return row!.now
+  const { fsync, pages, commit, mayLose } = row!
+  if (mayLose === "on") return null
+  const off = [
+    ...(fsync === "off" ? ["fsync"] : []),
+    ...(pages === "off" ? ["full_page_writes"] : []),
+    ...(commit === "off" ? ["synchronous_commit"] : []),
+  ]
+  if (off.length === 0) return null
+  return `The database may lose what it calls committed: ${off.join(", ")} must be on. Set it in postgresql.conf and restart.`
+}
+
+/** Throws `not-ready` for a database that may lose what it calls committed: an entry there proves nothing. */
+export async function requireDurable(database: Queryable): Promise<void> {
+  const problem = await durabilityProblem(database)
+  if (problem !== null) throw new Refusal("not-ready", problem)
 }
 
 /** PostgreSQL's version, such as `18.1`. Throws `not-ready` for one that is too old to run on. */

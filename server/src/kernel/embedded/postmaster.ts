@@ -93,6 +93,8 @@ export function settings(port: number, isThrowaway: boolean): string[] {
     max_connections: 200,
     ...(isThrowaway
       ? {
+          // Whoever runs on this must be told, by the database itself, that nothing here is meant to last.
+          "safeconduct.commits_may_be_lost": "on",
           fsync: "off",
           synchronous_commit: "off",
           full_page_writes: "off",
