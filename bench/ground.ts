@@ -6,8 +6,11 @@ import type { Usage } from "./server.ts"
 
 /** A deployment to measure: PostgreSQL that syncs, `serve` in a process of its own, one agent enrolled. */
 export type BenchGround = Ground & {
-  /** Starts load in a process of its own, as an instance of the agent, with that many sessions of its own. */
-  load(sessions: number, url?: string): Promise<Load>
+  /**
+   * Starts load in a process of its own, as an instance of the agent, with that many sessions of its own: over mutual TLS
+   * at the agents' listener or another URL, or by tokens with DPoP proofs at the web listener.
+   */
+  load(sessions: number, how?: { url?: string; isByProof?: boolean }): Promise<Load>
   usage(): Promise<Usage>
   /** Samples the server's stack while the work lasts; returns the profile's file. */
   profiled(work: () => Promise<unknown>): Promise<string>
@@ -19,6 +22,8 @@ export type Load = { sessions: string[]; folder: string; play(order: Omit<Order,
 const AGENT = "bot"
 const TOOL = { type: "tool", resource: "kb", operation: "search" }
 const HOURS = 3_600
+/** As the ground's servers call themselves. */
+const ISSUER = "https://safeconduct.example.org"
 
 /** Opens it with that many policies, one of which permits the tool that is asked for. */
 export async function openBenchGround({ policies = 100 } = {}): Promise<BenchGround> {
@@ -37,15 +42,21 @@ export async function openBenchGround({ policies = 100 } = {}): Promise<BenchGro
   const owned = stack.move()
   return {
     ...ground,
-    async load(sessions, url) {
+    async load(sessions, { url = ground.first.agentsUrl, isByProof = false } = {}) {
       const agent = await ground.enrolled(AGENT)
       const opened = await Promise.all(Array.from({ length: sessions }, () => agent.open({ purpose: "answer" })))
       const { folder } = agent.identity
-      const child = owned.use(
-        start("../../bench/load", { LOAD_URL: url ?? ground.first.agentsUrl, LOAD_FOLDER: folder }),
-      )
+      const ids = opened.map(({ id }) => id)
+      const byCertificate = { LOAD_URL: url, LOAD_FOLDER: folder }
+      const byProof = {
+        LOAD_URL: ground.first.webUrl,
+        LOAD_FOLDER: folder,
+        LOAD_ISSUER: ISSUER,
+        LOAD_SESSIONS: ids.join(" "),
+      }
+      const child = owned.use(start("../../bench/load", isByProof ? byProof : byCertificate))
       await child.said("ready")
-      return { sessions: opened.map(({ id }) => id), folder, play: (order) => play(child, order) }
+      return { sessions: ids, folder, play: (order) => play(child, order) }
     },
     usage: () => ask<Usage>("usage"),
     async profiled(work) {

@@ -7,6 +7,8 @@ import { callersOf, progress, type Round, show, showSpread, spreadOf } from "../
 import { readProfile } from "../profile.ts"
 
 const CLIENTS = [1, 32, 64]
+/** The token endpoint bounds what one address asks of it at once. */
+const PROVING_SESSIONS = 32
 /** Bytes of an answer that holds a verdict. */
 const ANSWER_BYTES = 700
 const PATH = "/v1/actions"
@@ -14,24 +16,26 @@ const PATH = "/v1/actions"
 /** Decisions per second, over mutual TLS. */
 export const decisions: Figure = {
   name: "decisions",
-  title: "Decisions with durable audit, mutual TLS",
+  title: "Decisions with durable audit",
   what: `POST /v1/actions for a tool under 100 policies: one process of \`serve\` on PostgreSQL that syncs, asked by another process over
 that many connections. Floors: Node's own HTTPS server that parses a body and answers as many bytes, asked in the same way; the
-log's group commit alone, called as often at once in one process.`,
+log's group commit alone, called as often at once in one process. By DPoP it is plain HTTP on this machine, as from a load balancer that
+ended TLS, and each request has a token and a proof that the asking process signs.`,
   async measure(pace) {
     await using ground = await openBenchGround()
     await using log = await openBenchLog()
     const load = await ground.load(CLIENTS.at(-1)!)
     await using echo = start("../../bench/echo", { ECHO_FOLDER: load.folder, ECHO_BYTES: String(ANSWER_BYTES) })
     const { url } = await echo.said<{ url: string }>("serving")
-    const floor = await ground.load(1, url)
+    const floor = await ground.load(1, { url })
+    const proving = await ground.load(PROVING_SESSIONS, { isByProof: true })
     const order = { path: PATH, bodies: toolActions(load.sessions) }
     progress("decisions: warming up")
     await load.play({ ...order, clients: 64, seconds: pace.isQuick ? 2 : 6 })
     const rounds: Rounds[] = []
     for (const clients of CLIENTS) {
       progress(`decisions: ${clients} clients`)
-      const seen: Rounds = { clients, ours: [], cpuUs: [], echo: [], log: [] }
+      const seen: Rounds = { by: "mTLS", clients, ours: [], cpuUs: [], echo: [], log: [] }
       for (let round = 0; round < pace.rounds; round++) {
         await measureOne(ground, load, { ...order, clients, seconds: pace.seconds }, seen)
         seen.echo.push(await floor.play({ ...order, clients, seconds: pace.seconds / 2 }))
@@ -39,10 +43,15 @@ log's group commit alone, called as often at once in one process.`,
       }
       rounds.push(seen)
     }
+    const byProof: Rounds = { by: "DPoP", clients: 64, ours: [], cpuUs: [], echo: [], log: [] }
+    progress("decisions: 64 clients with DPoP")
+    const proven = { path: PATH, bodies: toolActions(proving.sessions), clients: 64, seconds: pace.seconds }
+    for (let round = 0; round < pace.rounds; round++) await measureOne(ground, proving, proven, byProof)
     progress("decisions: profile")
     const file = await ground.profiled(() => load.play({ ...order, clients: 64, seconds: pace.seconds }))
     return {
       columns: [
+        "by",
         "clients",
         "decisions/s",
         "p50 ms",
@@ -53,14 +62,14 @@ log's group commit alone, called as often at once in one process.`,
         "log/s",
         "log p99",
       ],
-      rows: rounds.map(rowOf),
+      rows: [...rounds, byProof].map(rowOf),
       aims: aimsOf(rounds.at(-1)!),
       notes: ["Where the server's time goes at 64 clients, by profile:", ...profileLines(file)],
     }
   },
 }
 
-type Rounds = { clients: number; ours: Seen[]; cpuUs: number[]; echo: Seen[]; log: Round[] }
+type Rounds = { by: string; clients: number; ours: Seen[]; cpuUs: number[]; echo: Seen[]; log: Round[] }
 
 async function measureOne(
   ground: BenchGround,
@@ -76,18 +85,22 @@ async function measureOne(
   cpuUs.push(((after.cpuMs - before.cpuMs) * 1_000) / seen.count)
 }
 
-function rowOf({ clients, ours, cpuUs, echo, log }: Rounds): string[] {
+function rowOf({ by, clients, ours, cpuUs, echo, log }: Rounds): string[] {
   const of = <T>(rounds: readonly T[], value: (round: T) => number) => spreadOf(rounds.map(value))
+  const floors = () => [
+    showSpread(of(echo, rate)),
+    show(of(echo, ({ p99Ms }) => p99Ms).median),
+    showSpread(of(log, ({ perSecond }) => perSecond)),
+    show(of(log, ({ p99Ms }) => p99Ms).median),
+  ]
   return [
+    by,
     String(clients),
     showSpread(of(ours, rate)),
     show(of(ours, ({ p50Ms }) => p50Ms).median),
     showSpread(of(ours, ({ p99Ms }) => p99Ms)),
     showSpread(spreadOf(cpuUs)),
-    showSpread(of(echo, rate)),
-    show(of(echo, ({ p99Ms }) => p99Ms).median),
-    showSpread(of(log, ({ perSecond }) => perSecond)),
-    show(of(log, ({ p99Ms }) => p99Ms).median),
+    ...(echo.length > 0 ? floors() : ["", "", "", ""]),
   ]
 }
 
