@@ -11,6 +11,7 @@ import { getRequestListener } from "@hono/node-server"
 import { type Log, Refusal } from "#kernel"
 import type { Application } from "./application.ts"
 import { problemResponse } from "./problem.ts"
+import { answerUnreadable } from "./unreadable.ts"
 
 /** A port that is ours and that nobody answers at yet. Whoever connects early waits until somebody does. */
 export type Reserved = AsyncDisposable & { host: string; port: number; socket: SocketServer; early: Set<Socket> }
@@ -39,6 +40,8 @@ export type Limits = {
   /** An idle connection is kept so long. */
   keepAliveMs: number
   connections: number
+  /** Of these, how many one address may have; at the agents' listener, where callers are not behind a proxy of ours. */
+  connectionsPerAddress: number
 }
 
 const LIMITS: Limits = {
@@ -48,6 +51,7 @@ const LIMITS: Limits = {
   lookMs: 2_000,
   keepAliveMs: 75_000,
   connections: 10_000,
+  connectionsPerAddress: 2_500,
 }
 /** How long requests under way may take to end when the listener closes. */
 const DRAIN_MS = 1_000
@@ -104,6 +108,7 @@ export function listenTls(
   const asking = { requestCert: true, rejectUnauthorized: false, handshakeTimeout: limits.handshakeMs }
   const options = { ...contextOf(identity), ...asking, ...timesOf(limits) }
   const server = createTlsServer(options, requestListener(app, log))
+  boundEachAddress(server, limits.connectionsPerAddress)
   server.on("tlsClientError", (error) => log.debug("handshake failed", { error: error.message }))
   return { ...open(server, parts, limits), setIdentity: (renewed) => server.setSecureContext(contextOf(renewed)) }
 }
@@ -121,6 +126,8 @@ export function listenPlain(parts: ListenerParts): Listening {
 
 function timesOf(limits: Limits) {
   return {
+    // The application says what is wrong with a request that has no Host.
+    requireHostHeader: false,
     headersTimeout: limits.headersMs,
     requestTimeout: limits.requestMs,
     connectionsCheckingInterval: limits.lookMs,
@@ -139,6 +146,7 @@ function requestListener(app: Application, log: Log) {
 
 function open(server: Server | TlsServer, { at, log }: ListenerParts, { connections }: Limits): Listening {
   server.maxConnections = connections
+  answerUnreadable(server, log)
   const sockets = new Set<Socket>()
   server.on("connection", (socket: Socket) => {
     sockets.add(socket)
@@ -170,6 +178,22 @@ function open(server: Server | TlsServer, { at, log }: ListenerParts, { connecti
       clearTimeout(cut)
     },
   }
+}
+
+/** One client cannot take all the room that there is. What is beyond its share is closed before the handshake, which is what costs. */
+function boundEachAddress(server: TlsServer, connectionsPerAddress: number): void {
+  const counts = new Map<string, number>()
+  server.on("connection", (socket: Socket) => {
+    const address = socket.remoteAddress ?? ""
+    const count = (counts.get(address) ?? 0) + 1
+    counts.set(address, count)
+    socket.once("close", () => {
+      const left = counts.get(address)! - 1
+      if (left > 0) counts.set(address, left)
+      else counts.delete(address)
+    })
+    if (count > connectionsPerAddress) socket.destroy()
+  })
 }
 
 function cannotListen(address: string, cause: NodeJS.ErrnoException): Refusal {
