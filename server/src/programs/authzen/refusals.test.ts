@@ -129,6 +129,14 @@ test("too many evaluations, too deep and too large bodies are refused as a whole
   assert.deepEqual([large.status, codeOf(large)], [413, "body-too-large"])
 })
 
+test("a configuration of several hundred kilobytes is applied, and one beyond a megabyte refused in words", async () => {
+  const padded = (length: number) => ({ policies: [{ file: "a.cedar", text: `// ${"x".repeat(length)}` }] })
+  await pdp.apply(padded(400_000))
+  assert.equal(pdp.server.rooms.policy.inForce().files[0]!.text.length, 400_003)
+  await assert.rejects(pdp.apply(padded(1_100_000)), /body-too-large.*1048576 bytes/)
+  await pdp.apply({})
+})
+
 test("the two semantics that end early end there, and an unknown one is refused", async () => {
   const evaluations = ["read", "write", "read"].map((name) => ({ action: { name } }))
   const ask = async (evaluations_semantic: string) => {
