@@ -30,15 +30,16 @@ const MAX_IN_QUESTION = 500
 export function parseEntities(files: readonly PolicyFile[] = [], vocabulary: Vocabulary): Entities {
   const byUid = new Map<string, StoredEntity>()
   for (const file of files) {
-    for (const [at, entity] of listOf(file).entries()) {
+    const list = listOf(file)
+    if (byUid.size + list.length > MAX_ENTITIES) {
+      throw mistake(`With this file there are more than ${MAX_ENTITIES} entities.`, file, 0)
+    }
+    for (const [at, entity] of list.entries()) {
       const stored = read(entity, file, at)
       if (byUid.has(keyOf(stored.uid))) throw wrong(`${nameOf(stored.uid)} is there twice.`, file, at)
       byUid.set(keyOf(stored.uid), stored)
     }
     refuseMisfits(file, vocabulary)
-  }
-  if (byUid.size > MAX_ENTITIES) {
-    throw new Refusal("policy-invalid", `There are ${byUid.size} entities; at most ${MAX_ENTITIES} are taken.`)
   }
   return Object.freeze({ files: Object.freeze(files.map(({ file, text }) => Object.freeze({ file, text }))), byUid })
 }

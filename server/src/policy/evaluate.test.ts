@@ -88,6 +88,22 @@ test("what a condition reads of other entities is there: by attribute, and by na
   assert.match(evaluate(setOf(stranger), asked()).reasons[0]!, /Policy x cannot be evaluated/)
 })
 
+test("a question that more entities belong to than fit is denied", () => {
+  const chain = Array.from({ length: 600 }, (_, at) => ({
+    uid: { type: "app::Group", id: `g${at}` },
+    attrs: {},
+    parents: [{ type: "app::Group", id: `g${at + 1}` }],
+  }))
+  const user = (at: number) => ({ uid: { type: "app::user", id: `u${at}` }, attrs: {}, parents: [chain[at]!.uid] })
+  const set = parse([{ file: "a.cedar", text: '@id("a") permit(principal is app::user, action, resource);' }], null, {
+    schemas: [{ file: "a.cedarschema", text: schema }],
+    entities: [{ file: "a.json", text: JSON.stringify([...chain, user(0), user(400)]) }],
+  })
+  assert.equal(evaluate(set, asked({ subject: { id: "u400" } })).verdict, "allow")
+  const deep = evaluate(set, asked({ subject: { id: "u0" } }))
+  assert.deepEqual([deep.verdict, deep.reasons], ["deny", ["Too many entities belong to this question."]])
+})
+
 test("what is said twice, of the action and of the circumstances, is denied", () => {
   const soft =
     '@id("s") permit(principal is app::user, action, resource is app::record) when { context has soft && context.soft };'

@@ -65,6 +65,11 @@ test("entities that are broken, do not fit, are there twice, or are ours are ref
   refused([], [lines(entity("a"))], { message: /not declared/, place: "0.json:2:1" })
 })
 
+test("entities are bounded", () => {
+  const many = Array.from({ length: 10_001 }, (_, at) => entity(String(at)))
+  refused([schema], [JSON.stringify(many)], { message: /more than 10000 entities/, place: "0.json:1:1" })
+})
+
 test("a policy may speak of the configuration's own schema, and only with it", () => {
   const policies = [{ file: "a.cedar", text: '@id("a") permit(principal is app::user, action, resource);' }]
   assert.equal(parse(policies, null, { schemas: [{ file: "a.cedarschema", text: schema }] }).policies.length, 1)
