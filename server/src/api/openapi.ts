@@ -7,8 +7,12 @@ type AnyRoute = Route<unknown, never> | Route<never, never>
 const problem: Schema = { $ref: "#/components/responses/Problem" }
 const oauthError: Schema = { $ref: "#/components/responses/OAuthError" }
 
-/** A certificate proves who calls; the right is in `x-safeconduct-right`, because it is a role's and no scope of OAuth. */
+/**
+ * A certificate proves who calls, and on the web listener a proof by the agent's key. The right is in `x-safeconduct-right`,
+ * because it is a role's and no scope of OAuth.
+ */
 const SECURED: Schema[] = [{ mutualTLS: [] }]
+const SECURED_ON_WEB: Schema[] = [...SECURED, { dpop: [] }]
 
 /**
  * The routes as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1). Pure; operations come in the order of
@@ -34,6 +38,11 @@ export function openApiOf(routes: readonly AnyRoute[], version: string): Schema 
     components: {
       securitySchemes: {
         mutualTLS: { type: "mutualTLS", description: "An X.509-SVID of this trust domain, TLS 1.3." },
+        dpop: {
+          type: "http",
+          scheme: "dpop",
+          description: "On the web listener: a token of POST /oauth2/token, and a DPoP proof (RFC 9449).",
+        },
       },
       schemas: { Problem: problemSchema(), OAuthError: oauthErrorSchema(), Json: { description: "Any JSON value." } },
       responses: {
@@ -69,11 +78,17 @@ function operationOf(route: AnyRoute): Schema {
       [String(route.status ?? 200)]: answerOf(route.answer),
       default: isForm ? oauthError : problem,
     },
-    security: route.right === "public" || route.right === "enrol" ? [] : SECURED,
+    security: securityOf(route),
     "x-safeconduct-right": route.right,
     "x-safeconduct-events": route.events === null ? [] : [...route.events],
     "x-safeconduct-listeners": [...route.listeners],
   }
+}
+
+/** At the token endpoint itself a client assertion authenticates, which OpenAPI has no scheme for (RFC 7523). */
+function securityOf({ right, listeners, bodyType }: AnyRoute): Schema[] {
+  if (right === "public" || right === "enrol") return []
+  return listeners.includes("web") && bodyType !== "form" ? SECURED_ON_WEB : SECURED
 }
 
 function bodyOf(body: z.ZodType, isForm: boolean): Schema {
