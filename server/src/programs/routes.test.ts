@@ -20,6 +20,7 @@ DELETE /v1/agents/{name}/suspension                401 403 404 404 403 403
 DELETE /v1/credentials/leases/{id}                 401 404 404 404 403 403
 DELETE /v1/sessions/{id}                           401 404 404 404 403 403
 GET /                                              404 404 404 404 404 404
+GET /.well-known/authzen-configuration             200 200 200 200 200 200
 GET /.well-known/jwks.json                         200 200 200 200 200 200
 GET /.well-known/oauth-authorization-server        200 200 200 200 200 200
 GET /livez                                         404 404 404 404 404 404
@@ -42,6 +43,11 @@ GET /v1/keys                                       401 403 200 200 200 403
 GET /v1/policy                                     401 403 200 200 200 403
 GET /v1/sessions                                   401 200 200 200 200 200
 GET /v1/sessions/{id}                              401 404 404 404 404 404
+POST /access/v1/evaluation                         401 403 400 400 400 403
+POST /access/v1/evaluations                        401 403 400 400 400 403
+POST /access/v1/search/action                      401 403 400 400 400 403
+POST /access/v1/search/resource                    401 403 400 400 400 403
+POST /access/v1/search/subject                     401 403 400 400 400 403
 POST /oauth2/token                                 401 400 400 400 400 400
 POST /v1/actions                                   401 400 403 403 403 403
 POST /v1/actions/{id}/outcome                      401 400 403 403 403 403
@@ -64,6 +70,7 @@ PUT /v1/policy                                     401 403 400 403 403 403
 /** Paths of the web listener: what is public, and what agents call, there with DPoP proofs. */
 const onWeb = [
   "/",
+  "/.well-known/authzen-configuration",
   "/.well-known/jwks.json",
   "/.well-known/oauth-authorization-server",
   "/log/checkpoint",
