@@ -29,7 +29,7 @@ export const evaluationsSchema = z.object({
   action: action.partial().optional(),
   resource: thing.partial().optional(),
   context: named.optional(),
-  evaluations: z.array(z.json()).max(MAX_EVALUATIONS).optional(),
+  evaluations: z.array(named).max(MAX_EVALUATIONS).optional(),
   options: z
     .object({
       evaluations_semantic: z.enum(["execute_all", "deny_on_first_deny", "permit_on_first_permit"]).optional(),
@@ -62,12 +62,11 @@ export type Evaluation = { question: AccessQuestion } | { problem: string }
 export function evaluationsOf({ evaluations, subject, action, resource, context }: Evaluations): Evaluation[] | null {
   if (evaluations === undefined || evaluations.length === 0) return null
   return evaluations.map((item) => {
-    if (!isNamed(item)) return { problem: "An evaluation is an object." }
     const whole = {
       subject: overlaid(subject, item["subject"], ["type", "id"]),
       action: overlaid(action, item["action"], ["name"]),
       resource: overlaid(resource, item["resource"], ["type", "id"]),
-      context: item["context"] ?? context,
+      context: item["context"] === undefined ? context : item["context"],
     }
     const parsed = evaluationSchema.safeParse(whole)
     return parsed.success ? { question: parsed.data } : { problem: problemOf(parsed.error) }
