@@ -6,12 +6,13 @@ import type { Command } from "commander"
 import { atServer, done, noun, pathOf, queryOf, remote, styleOf } from "../command.ts"
 import { serverReader } from "../log-readers.ts"
 import { printRow, printRows, type Row, writeOut } from "../output.ts"
+import { addRotate } from "./rotate-log.ts"
 import { addVerify } from "./verify.ts"
 
 /** An entry as the server shows it: `text` is the very bytes that were hashed. */
 type Entry = { index: number; id: string; leaf: Row; text: string }
 
-type ListOptions = { from?: string; limit: string; event?: string; session?: string }
+type ListOptions = { log?: string; from?: string; limit: string; event?: string; session?: string }
 
 const COLUMNS = ["index", "at", "event", "by", "session", "resource", "operation"]
 
@@ -19,12 +20,14 @@ const COLUMNS = ["index", "at", "event", "by", "session", "resource", "operation
 export function addAudit(program: Command): void {
   const audit = noun(program, "audit", "Read, prove and verify the record")
   addVerify(audit)
+  addRotate(audit)
 
   remote(audit, "list", "List entries in order", [
     "safeconduct audit list --limit 20",
     "safeconduct audit list --session session_… --json",
     "safeconduct audit list --event credentials.lease-revoked",
   ])
+    .option("--log <number>", "of a closed log instead of the one that goes on")
     .option("--from <index>", "the first entry's index")
     .option("--limit <count>", "entries at the most", "100")
     .option("--event <name>", "only entries of one event")
@@ -63,35 +66,40 @@ export function addAudit(program: Command): void {
     audit,
     "export <folder>",
     "Copy the record as files: any static server can serve it, any C2SP verifier check it",
-    ["safeconduct audit export ./log && safeconduct audit verify ./log"],
-  ).action(async (folder: string, _options, command: Command) => {
-    const { origin, size } = await atServer(command, "Exporting", (server) =>
-      exportLog(serverReader(server), folderWriter(folder)),
-    )
-    if (styleOf(command).isJson) printRow({ folder, origin, size }, styleOf(command))
-    done(`${size} entries of ${origin} are in ${folder}.`, `safeconduct audit verify ${folder}`)
-  })
+    [
+      "safeconduct audit export ./log && safeconduct audit verify ./log",
+      "safeconduct audit export ./log-1 --log 1    # one that was closed",
+    ],
+  )
+    .option("--log <number>", "a closed log instead of the one that goes on")
+    .action(async (folder: string, { log }: { log?: string }, command: Command) => {
+      const { origin, size } = await atServer(command, "Exporting", (server) =>
+        exportLog(serverReader(server, log), folderWriter(folder)),
+      )
+      if (styleOf(command).isJson) printRow({ folder, origin, size }, styleOf(command))
+      done(`${size} entries of ${origin} are in ${folder}.`, `safeconduct audit verify ${folder}`)
+    })
 
-  remote(audit, "key", "Print the public key that checkpoints verify with", [
+  remote(audit, "key", "Print the public key that checkpoints verify with; two while one takes over from the other", [
     "safeconduct audit key > log.vkey",
   ]).action(async (_options, command: Command) => {
     const answer = await atServer(command, "Asking", (server) =>
-      server.json<{ origin: string; vkey: string }>({ method: "GET", path: "/v1/audit/key" }),
+      server.json<{ origin: string; vkeys: string[] }>({ method: "GET", path: "/v1/audit/key" }),
     )
     if (styleOf(command).isJson) printRow(answer, styleOf(command))
-    else writeOut(answer.vkey)
+    else for (const vkey of answer.vkeys) writeOut(vkey)
   })
 }
 
 const PAGE = 256
 
-async function readEntries(server: Transport, { from, limit, event, session }: ListOptions): Promise<Entry[]> {
+async function readEntries(server: Transport, { log, from, limit, event, session }: ListOptions): Promise<Entry[]> {
   const wanted = Number(limit)
   const entries: Entry[] = []
   let next: number | null = Number(from ?? 0)
   while (next !== null && entries.length < wanted) {
     const count = String(Math.min(PAGE, wanted - entries.length))
-    const path = `/v1/audit/entries${queryOf({ from: String(next), limit: count, event, session })}`
+    const path = `/v1/audit/entries${queryOf({ log, from: String(next), limit: count, event, session })}`
     const page: { entries: Entry[]; next: number | null } = await server.json({ method: "GET", path })
     entries.push(...page.entries)
     next = page.next

@@ -1,16 +1,24 @@
 import { readFile, stat } from "node:fs/promises"
-import { httpReader, type LogReader, parseNoteVerifier, parseProof, verifyLog, verifyReceipt } from "@safeconduct/tlog"
+import { httpReader, type LogReader, type Proof, parseProof, verifyLog, verifyReceipt } from "@safeconduct/tlog"
 import { folderReader } from "@safeconduct/tlog/folder"
 import type { Command } from "commander"
 import { keepCheckpoint, lastCheckpoint } from "../checkpoints.ts"
 import { remote, styleOf } from "../command.ts"
+import { acceptLoss, compareEarlier, type Earlier } from "../earlier-logs.ts"
 import { CommandError, exits, usage } from "../exit.ts"
-import { FILES, inHome } from "../home.ts"
+import { keysOf, type LogEntry, learnKeys, originOfNote, ownEntries, readLogKeys } from "../log-keys.ts"
 import { serverReader } from "../log-readers.ts"
 import { asOperator, type RemoteOptions } from "../operator.ts"
 import { printRow, printRows, type Style, say, withProgress } from "../output.ts"
 
-type VerifyOptions = RemoteOptions & { key?: string; older?: string; entry?: string; remember: boolean }
+type VerifyOptions = RemoteOptions & {
+  key?: string[]
+  log?: string
+  older?: string
+  entry?: string
+  remember: boolean
+  acceptLoss?: boolean
+}
 
 /** Checks a running log, an exported folder or one receipt, with the public key only. */
 export function addVerify(audit: Command): void {
@@ -19,47 +27,64 @@ export function addVerify(audit: Command): void {
     "safeconduct audit verify ./log --key log.vkey --older checkpoint-of-last-month",
     "safeconduct audit verify entry.tlog-proof --key 'example.com/log/1+…'",
   ])
-    .option("--key <vkey>", "the log's public key, or a file that holds it (default: kept at login)")
+    .option(
+      "--key <vkey>",
+      "a public key of the log, or a file of them; may be repeated (default: kept at login)",
+      collect,
+    )
+    .option("--log <number>", "a closed log of the server instead of the one that goes on")
     .option("--older <file>", "an older checkpoint that the log must still contain (default: the last verified here)")
     .option("--entry <file>", "the entry's bytes, for a receipt that does not carry them")
     .option("--no-remember", "do not keep the checkpoint that verified")
+    .option("--accept-loss", "accept that entries of an earlier log are gone, as the first entry of the next one says")
     .action(async (what: string | undefined, options: VerifyOptions, command: Command) => {
-      const vkey = await keyFrom(options.key)
+      const vkeys = await readLogKeys(options.key)
       const style = styleOf(command)
-      if (what === undefined || /^https?:\/\//.test(what)) return await verifyRunning(what, vkey, options, style)
+      if (what === undefined || /^https?:\/\//.test(what)) return await verifyRunning(what, vkeys, options, style)
       const found = await stat(what).catch(() => null)
       if (found === null) throw new CommandError(exits.notFound, "not-found", `There is no ${what}.`)
-      if (found.isDirectory()) return await verifyWhole(folderReader(what), what, vkey, options, style)
-      await verifyOne(what, vkey, options, style)
+      if (found.isDirectory()) return await verifyWhole({ reader: folderReader(what), what }, vkeys, options, style)
+      await verifyOne(what, vkeys, options, style)
     })
 }
 
 async function verifyRunning(
   what: string | undefined,
-  vkey: string,
+  vkeys: readonly string[],
   options: VerifyOptions,
   style: Style,
 ): Promise<void> {
   // A plain http address serves checkpoint and hashes only; entries need the operator's identity.
-  if (what?.startsWith("http:")) return await verifyWhole(httpReader(prefixOf(what)), what, vkey, options, style)
+  if (what?.startsWith("http:")) {
+    return await verifyWhole({ reader: httpReader(prefixOf(what, options.log)), what }, vkeys, options, style)
+  }
   const url = what === undefined ? {} : { url: new URL(what).origin }
-  await asOperator({ ...options, ...url }, (server) =>
-    verifyWhole(serverReader(server), server.peer.url, vkey, options, style),
-  )
+  await asOperator({ ...options, ...url }, async (server) => {
+    const earlier = (log: number) => serverReader(server, String(log))
+    await verifyWhole(
+      { reader: serverReader(server, options.log), what: server.peer.url, earlier },
+      vkeys,
+      options,
+      style,
+    )
+  })
 }
 
+/** A log to verify; `earlier` reads those before it, where that is possible. */
+type Source = { reader: LogReader; what: string; earlier?: Earlier }
+
 async function verifyWhole(
-  source: LogReader,
-  what: string,
-  vkey: string,
+  { reader: source, what, earlier }: Source,
+  vkeys: readonly string[],
   options: VerifyOptions,
   style: Style,
 ): Promise<void> {
-  const { name: origin } = parseNoteVerifier(vkey)
-  const older = options.older === undefined ? await lastCheckpoint(origin) : await readFile(options.older, "utf8")
-  const { reader, checkpoint } = holding(source)
+  const { reader, checkpoint, entries } = holding(source)
+  const origin = originOfNote(await reader.read("checkpoint"))
+  const keys = keysOf(origin, vkeys)
+  const older = options.older === undefined ? await seenOf(origin) : await readFile(options.older, "utf8")
   const report = await withProgress(`Verifying ${what}`, () =>
-    verifyLog(reader, vkey, older === undefined ? {} : { older }),
+    verifyLog(reader, keys, older === undefined ? {} : { older }),
   )
   if (style.isJson) printRow({ what, ...report, comparedWithOlder: older !== undefined }, style)
   else printRows(report.problems, ["code", "index", "message"], style)
@@ -68,19 +93,29 @@ async function verifyWhole(
     throw new CommandError(exits.failed, "entries-missing", `${what} serves its checkpoint and hashes only. ${instead}`)
   }
   if (!report.ok) throw notVerified(`${what} does not verify: ${report.problems[0]?.message ?? "unknown"}`)
+  const loss = await compareEarlier({ first: entries()[0], vkeys, earlier })
+  if (loss !== null && options.acceptLoss !== true) throw notVerified(loss)
   const note = checkpoint()
-  if (options.remember && note !== undefined) await keepCheckpoint(origin, note)
+  if (options.remember && note !== undefined && origin !== null) await keepCheckpoint(origin, note)
+  if (loss !== null && options.remember && earlier !== undefined) await acceptLoss(entries()[0]!, earlier)
+  if (options.key === undefined) await learnKeys(origin, keys, entries())
   const since =
     older === undefined
       ? "Nothing older to compare with; the next time there will be."
       : "The older checkpoint is contained."
   say(`Verified: ${report.size} entries of ${report.origin}, root ${report.root}. ${since}`)
+  if (loss !== null) say(`Accepted: ${loss}`)
 }
 
-async function verifyOne(path: string, vkey: string, options: VerifyOptions, style: Style): Promise<void> {
+async function seenOf(origin: string | null): Promise<string | undefined> {
+  return origin === null ? undefined : await lastCheckpoint(origin)
+}
+
+async function verifyOne(path: string, vkeys: readonly string[], options: VerifyOptions, style: Style): Promise<void> {
   const text = await readFile(path, "utf8")
   const entry = options.entry === undefined ? carried(text, path) : new Uint8Array(await readFile(options.entry))
-  const report = await verifyReceipt(text, entry, vkey)
+  const keys = keysOf(originOfNote(checkpointOf(text, path)), vkeys)
+  const report = await verifyReceipt(text, entry, keys)
   if (style.isJson) printRow({ what: path, ...report, entry: new TextDecoder().decode(entry) }, style)
   if (!report.ok) throw notVerified(`${path} does not verify: ${report.problems[0]?.message ?? "unknown"}`)
   if (!style.isJson) printRow({ index: report.index, ...leafOf(entry) }, style)
@@ -89,13 +124,21 @@ async function verifyOne(path: string, vkey: string, options: VerifyOptions, sty
 
 /** The entry inside a receipt of ours; a foreign one comes with --entry. */
 function carried(text: string, path: string): Uint8Array {
+  const { extra } = parsed(text, path)
+  if (extra !== undefined) return extra
+  throw usage(`${path} does not carry its entry; give the entry's bytes with --entry <file>.`)
+}
+
+function checkpointOf(text: string, path: string): Uint8Array {
+  return new TextEncoder().encode(parsed(text, path).checkpoint)
+}
+
+function parsed(text: string, path: string): Proof {
   try {
-    const { extra } = parseProof(text)
-    if (extra !== undefined) return extra
+    return parseProof(text)
   } catch (cause) {
     throw notVerified(`${path} is not a receipt: ${(cause as Error).message}`)
   }
-  throw usage(`${path} does not carry its entry; give the entry's bytes with --entry <file>.`)
 }
 
 function leafOf(entry: Uint8Array): Record<string, unknown> {
@@ -106,36 +149,38 @@ function leafOf(entry: Uint8Array): Record<string, unknown> {
   }
 }
 
-/** One reading of the checkpoint for everything, so that what is kept is what was verified while the log grows. */
-function holding(source: LogReader): { reader: LogReader; checkpoint: () => string | undefined } {
+/**
+ * One reading of the checkpoint for everything, so that what is kept is what was verified while the log grows; and the
+ * entries about the log itself, as they were read.
+ */
+function holding(source: LogReader) {
   let held: Uint8Array | null | undefined
-  return {
-    reader: {
-      async read(path) {
-        if (path !== "checkpoint") return await source.read(path)
+  const own: LogEntry[] = []
+  const reader: LogReader = {
+    async read(path) {
+      if (path === "checkpoint") {
         if (held === undefined) held = await source.read(path)
         return held
-      },
+      }
+      const bytes = await source.read(path)
+      if (bytes !== null && path.startsWith("tile/entries/")) own.push(...ownEntries(path, bytes))
+      return bytes
     },
+  }
+  return {
+    reader,
     checkpoint: () => (held ? new TextDecoder().decode(held) : undefined),
+    entries: () => own,
   }
 }
 
-/** A key given as such, or as a file, or the one that was kept at login. */
-async function keyFrom(given: string | undefined): Promise<string> {
-  if (given !== undefined && /^[^\s+]+\+[0-9a-f]{8}\+\S+$/.test(given)) return given
-  const path = given ?? inHome(FILES.logKey)
-  try {
-    return (await readFile(path, "utf8")).trim()
-  } catch {
-    throw usage(
-      `There is no public key in ${path}. Give it with --key; its owner publishes it (safeconduct audit key).`,
-    )
-  }
+function prefixOf(url: string, log?: string): string {
+  if (log !== undefined) return new URL(`/log/${log}`, url).href
+  return /\/log(\/\d+)?\/?$/.test(new URL(url).pathname) ? url : new URL("/log", url).href
 }
 
-function prefixOf(url: string): string {
-  return /\/log\/?$/.test(new URL(url).pathname) ? url : new URL("/log", url).href
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value]
 }
 
 function notVerified(message: string): CommandError {

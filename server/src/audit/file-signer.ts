@@ -1,4 +1,4 @@
-import { link, mkdir, open, readdir, readFile, rename, unlink } from "node:fs/promises"
+import { chown, link, mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import {
   formatCheckpoint,
@@ -28,6 +28,9 @@ export async function addLogKey(path: string, origin: string): Promise<{ vkey: s
   const { skey, vkey } = await newNoteKey(origin)
   const draft = `${path}.${randomText(8)}`
   await writeDurably(draft, [...lines, skey, ""].join("\n"))
+  // Whoever runs this may be root, and the server that reads the file another user.
+  const { uid, gid } = await stat(path)
+  await chown(draft, uid, gid)
   // A crash before here leaves the file as it was, and a draft that nobody reads.
   await rename(draft, path)
   await syncFolder(dirname(path))

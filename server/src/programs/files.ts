@@ -1,4 +1,5 @@
 import {
+  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -6,7 +7,9 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from "node:fs"
 import { dirname } from "node:path"
@@ -45,6 +48,18 @@ export function newKeyEncryptionKey(): string {
   return `${base64url(random(32))}\n`
 }
 
+/** Puts a whole new text in the place of a file's, for the same owner; mode 0600 and synced. */
+export function replaceFile(path: string, text: string): void {
+  const draft = `${path}.${randomText(8)}`
+  write(draft, text)
+  // Whoever runs this may be root, and the server that reads the file another user.
+  const { uid, gid } = statSync(path)
+  chownSync(draft, uid, gid)
+  // A crash here leaves the file as it was, and a draft that nobody reads.
+  renameSync(draft, path)
+  syncFolder(dirname(path))
+}
+
 function writeNew(path: string, text: string): void {
   const draft = `${path}.${randomText(8)}`
   write(draft, text)
@@ -55,7 +70,11 @@ function writeNew(path: string, text: string): void {
     rmSync(draft)
   }
   // A crash here leaves the key, or its name is lost with nothing sealed by it yet.
-  const folder = openSync(dirname(path), "r")
+  syncFolder(dirname(path))
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, "r")
   fsyncSync(folder)
   closeSync(folder)
 }

@@ -16,6 +16,7 @@ export {
   silentLog,
   startPostgres,
 } from "#kernel"
+export * from "./add-key.ts"
 export * from "./cases.ts"
 export * from "./configuration.ts"
 export * from "./dev.ts"

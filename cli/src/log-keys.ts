@@ -1,0 +1,90 @@
+import { readFile, writeFile } from "node:fs/promises"
+import {
+  decodeEntries,
+  parseCheckpoint,
+  parseNote,
+  parseNoteVerifier,
+  parseTilePath,
+  tileWidth,
+} from "@safeconduct/tlog"
+import { CommandError, exits, usage } from "./exit.ts"
+import { FILES, inHome } from "./home.ts"
+import { say } from "./output.ts"
+
+/** An entry that tells of the log itself. */
+export type LogEntry = { index: number; event: string; data: Record<string, unknown> }
+
+/** Public keys as they are given, or in files that are; those that were kept at login where nothing is given. */
+export async function readLogKeys(given: readonly string[] | undefined): Promise<string[]> {
+  const read = async (each: string) => (isKey(each) ? [each] : linesOf(await readFile(each, "utf8").catch(noKey(each))))
+  return (await Promise.all((given ?? [inHome(FILES.logKey)]).map(read))).flat()
+}
+
+/** Those that are of this log, by their name; all of them for a log that does not say which it is. */
+export function keysOf(origin: string | null, vkeys: readonly string[]): string[] {
+  const own = vkeys.filter((vkey) => origin === null || parseNoteVerifier(vkey).name === origin)
+  if (own.length > 0) return own
+  const what = `There is no public key of ${origin} here. Get it from somebody you trust ("safeconduct audit key" prints it)`
+  throw new CommandError(exits.notVerified, "not-verified", `${what}, and add it to ${inHome(FILES.logKey)}.`)
+}
+
+/** The log that a checkpoint says it is of, nothing verified; null for what is no checkpoint. */
+export function originOfNote(note: Uint8Array | null): string | null {
+  if (note === null) return null
+  try {
+    return parseCheckpoint(parseNote(note).text).origin
+  } catch {
+    return null
+  }
+}
+
+/** Entries of a bundle that tell of the log itself: keys that were added, and the log before this one. */
+export function ownEntries(path: string, bundle: Uint8Array): LogEntry[] {
+  const name = parseTilePath(path)
+  if (name === null) return []
+  let texts: string[]
+  try {
+    texts = decodeEntries(bundle).map((entry) => new TextDecoder().decode(entry))
+  } catch {
+    // The verification says what is wrong with it.
+    return []
+  }
+  return texts.flatMap((text, at) => {
+    if (!text.includes('"event":"audit.log-')) return []
+    const { event, data = {} } = JSON.parse(text) as { event: string; data?: Record<string, unknown> }
+    return [{ index: name.index * tileWidth + at, event, data }]
+  })
+}
+
+/**
+ * Keeps the keys that a verified log says take over from those that are trusted: the old key signed that entry. Without
+ * this, everybody would have to be told of a rotation.
+ */
+export async function learnKeys(origin: string | null, known: readonly string[], entries: readonly LogEntry[]) {
+  const path = inHome(FILES.logKey)
+  for (const { event, data } of entries) {
+    const vkey = data["vkey"]
+    if (event !== "audit.log-key-added" || typeof vkey !== "string" || !isKey(vkey) || known.includes(vkey)) continue
+    if (parseNoteVerifier(vkey).name !== origin) continue
+    await writeFile(path, `${[...linesOf(await readFile(path, "utf8")), vkey].join("\n")}\n`)
+    say(`The log says that it is signed by another key as well, which is kept from now on: ${vkey}`)
+  }
+}
+
+function isKey(text: string): boolean {
+  return /^[^\s+]+\+[0-9a-f]{8}\+\S+$/.test(text)
+}
+
+function linesOf(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "")
+}
+
+function noKey(path: string): () => never {
+  return () => {
+    const how = "Give it with --key; its owner publishes it (safeconduct audit key)."
+    throw usage(`There is no public key in ${path}. ${how}`)
+  }
+}
