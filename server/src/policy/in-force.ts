@@ -5,7 +5,7 @@ import type { Document } from "./diff.ts"
 import { parse } from "./parse.ts"
 import type { PolicyFile, PolicySet } from "./policy-set.ts"
 import type { Question } from "./question.ts"
-import { lockInForce, readDigestInForce, readInForce, type Version, writeVersion } from "./store.ts"
+import { lockInForce, readDigestInForce, readInForce, readStampInForce, type Version, writeVersion } from "./store.ts"
 
 /** The policy room. What is in force is in memory, at most as old as the epoch. */
 export interface Policy {
@@ -30,12 +30,15 @@ type Loaded = { version: Version | null; set: PolicySet }
 
 /** Loads the version in force and follows the epoch. A version that does not load leaves a room that refuses, not an error. */
 export async function openPolicy({ database, epoch, log }: PolicyParts): Promise<Policy> {
+  // Before what it is of: what is altered in between is read again, never missed.
+  let stamp = await readStampInForce(database)
   let held: Loaded | Refusal = await load(database, log)
 
   epoch.onChange(async () => {
-    const digest = await readDigestInForce(database)
-    const isSame = !(held instanceof Refusal) && (held.version?.digest ?? null) === digest
-    if (!isSame) held = await load(database, log)
+    const now = await readStampInForce(database)
+    if (!(held instanceof Refusal) && now === stamp) return
+    held = await load(database, log)
+    stamp = now
   })
 
   const loaded = (): Loaded => {

@@ -27,7 +27,9 @@ export async function writeVersion(tx: Transaction, document: Document, by: stri
   const text = canonical(document as Json)
   if (text.includes("\\u0000")) throw new Refusal("policy-invalid", "The configuration holds a NUL character.")
   await tx.query(
-    "insert into policy.versions (digest, document, applied_by) values ($1, $2, $3) on conflict (digest) do nothing",
+    // What the digest names is put back, should it have been altered.
+    `insert into policy.versions as v (digest, document, applied_by) values ($1, $2, $3)
+     on conflict (digest) do update set document = excluded.document where v.document <> excluded.document`,
     [name, text, by],
   )
   const [row] = await tx.query<{ applied_at: Date }>(
@@ -42,6 +44,14 @@ export async function writeVersion(tx: Transaction, document: Document, by: stri
 export async function readDigestInForce(database: Queryable): Promise<string | null> {
   const [row] = await database.query<{ digest: string }>("select digest from policy.in_force")
   return row?.digest ?? null
+}
+
+/** Another text for another state of what is in force, also where somebody changed the document under its digest. */
+export async function readStampInForce(database: Queryable): Promise<string> {
+  const [row] = await database.query<{ stamp: string }>(
+    "select f.digest || ' ' || coalesce(v.xmin::text, '') as stamp from policy.in_force f left join policy.versions v using (digest)",
+  )
+  return row?.stamp ?? ""
 }
 
 /** The document in force; null before the first. Throws `policy-broken` when it is not the one that its digest names. */
