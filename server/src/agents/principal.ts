@@ -20,7 +20,7 @@ export type AgentPrincipal = {
   name: string
   agentId: string
   instance: string
-  /** Serial of its SVID, lower-case hexadecimal: the one of the connection, or the newest that was issued for the key. */
+  /** Serial of its SVID, lower-case hexadecimal: the one of the connection, or the newest of the key that this server knows. */
   serial: string
   confirmation: Confirmation
   /** End of that SVID. */

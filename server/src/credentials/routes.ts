@@ -1,5 +1,5 @@
 import { z } from "zod"
-import type { Principal } from "#agents"
+import type { AgentPrincipal, Principal } from "#agents"
 import { Refusal, type Route, type RouteRequest, route, Secret } from "#kernel"
 import { refuseOtherSession } from "#sessions"
 import type { Lease } from "./lease.ts"
@@ -60,7 +60,7 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
       query: leasesQuery,
       answer: z.object({ leases: z.array(leaseAnswer) }),
       handle: async ({ caller, query }: RouteRequest<Principal, never>) => {
-        const own = caller.kind === "agent" ? { instance: caller.instance } : {}
+        const own = caller.kind === "agent" ? ownLeases(caller) : {}
         return { leases: (await credentials.leases({ ...query, ...own })).map(leaseView) }
       },
     }),
@@ -110,6 +110,11 @@ export function routes(credentials: Credentials): Route<Principal, never>[] {
         ),
     }),
   ]
+}
+
+/** What an agent may list: its instance's leases, with a session's token that session's alone. */
+function ownLeases({ instance, onlySession }: AgentPrincipal): { instance: string; session?: string } {
+  return { instance, ...(onlySession === undefined ? {} : { session: onlySession }) }
 }
 
 function resourceView({ name, part, username, openLeases, problem }: ResourceView): z.infer<typeof resourceAnswer> {

@@ -40,7 +40,7 @@ export interface Sessions extends AsyncDisposable {
   touch(id: string): void
   /** A session in any state. An agent sees its own instance's only; everything else is `session-unknown`. */
   find(id: string, caller: Principal): Promise<Session>
-  /** Newest first, at most 100 unless told. An agent sees its own instance's only. */
+  /** Newest first, at most 100 unless told. An agent sees its own instance's only, with a session's token that one alone. */
   list(caller: Principal, filter?: { agent?: string; state?: string; limit?: number }): Promise<Session[]>
   /** Every open session of an agent, all instances: what suspending it has to end. */
   openOf(agent: string): Promise<Session[]>
@@ -135,9 +135,9 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       return found.session
     },
     list(caller, { agent = null, state = null, limit = 100 } = {}) {
-      const isAgent = caller.kind === "agent"
-      const instance = isAgent ? caller.instance : null
-      return list(database, { agent: isAgent ? caller.name : agent, instance, state, limit })
+      if (caller.kind !== "agent") return list(database, { id: null, agent, instance: null, state, limit })
+      const { name, instance, onlySession: id = null } = caller
+      return list(database, { id, agent: name, instance, state, limit })
     },
     openOf: (agent) => openOf(database, agent),
     async due(limit = 100) {

@@ -85,6 +85,41 @@ test("the token endpoint gives no token for a session that ends while it is made
   )
 })
 
+test("an agent that proved its key gets a token bound to it, for a session or for none yet", async () => {
+  await using room = await openTestSessions()
+  const session = await room.open()
+  const caller = agent({ confirmation: { jkt: "key-1" } })
+  type Answer = { access_token: string; token_type: string }
+  const ask = async (body: object): Promise<Answer> => await call(room, "POST", "/oauth2/token", { caller, body })
+  const own = await ask({ grant_type: "client_credentials" })
+  const { cnf, safeconduct_session, authorization_details } = decodeJwt(own.access_token)
+  assert.deepEqual([own.token_type, cnf, safeconduct_session], ["DPoP", { jkt: "key-1" }, undefined])
+  assert.deepEqual(authorization_details, [], "an empty list allows nothing")
+  const [entry] = (await room.audit.entries({})).entries.slice(-1)
+  const { name, instance, serial: svid } = caller
+  assert.deepEqual(entry!.leaf.agent, { name, instance, svid, proof: "dpop" })
+  assert.equal(entry!.leaf.session, undefined)
+  const of = await ask({ grant_type: "client_credentials", safeconduct_session: session.id })
+  assert.equal((await room.sessions.verifyToken(of.access_token, { jkt: "key-1" })).safeconduct_session, session.id)
+  for (const wrong of [{ jkt: "key-2" }, { "x5t#S256": "key-1" }, { "x5t#S256": "thumbprint-1" }]) {
+    await assert.rejects(room.sessions.verifyToken(of.access_token, wrong), refusesWith("token-invalid"))
+  }
+})
+
+test("a request with one session's token sees that session alone, and stands in no other", async () => {
+  await using room = await openTestSessions()
+  const [one, two] = [await room.open(), await room.open()]
+  const caller = agent({ onlySession: one.id })
+  assert.deepEqual(
+    (await room.sessions.list(caller)).map(({ id }) => id),
+    [one.id],
+  )
+  await room.sessions.standing(one.id, caller)
+  await assert.rejects(room.sessions.standing(two.id, caller), refusesWith("token-invalid"))
+  const body = { grant_type: "client_credentials", safeconduct_session: two.id }
+  await assert.rejects(call(room, "POST", "/oauth2/token", { caller, body }), refusesWith("token-invalid"))
+})
+
 test("the token endpoint refuses everything that is not exactly that", async () => {
   await using room = await openTestSessions()
   const session = await room.open()
@@ -93,6 +128,7 @@ test("the token endpoint refuses everything that is not exactly that", async () 
   await assert.rejects(ask({ ...good, grant_type: "password" }), refusesWith("unsupported-grant-type"))
   await assert.rejects(ask({ grant_type: "client_credentials" }), refusesWith("invalid-request"))
   await assert.rejects(ask({ ...good, scope: "everything" }), refusesWith("invalid-request"))
+  await assert.rejects(ask({ ...good, client_assertion: "a.b.c" }), refusesWith("identity-unknown"), "two methods")
   await assert.rejects(ask({ ...good, authorization_details: "[]" }), refusesWith("invalid-request"))
   await assert.rejects(ask({ ...good, client_id: "spiffe://example.org/agent/other" }), refusesWith("identity-unknown"))
   await assert.rejects(ask({ ...good, safeconduct_session: nobody() }), refusesWith("session-unknown"))

@@ -115,13 +115,20 @@ export async function holdOpen(tx: Transaction, id: string): Promise<boolean> {
 /** Newest first. */
 export async function list(
   database: Queryable,
-  filter: { agent: string | null; instance: string | null; state: string | null; limit: number },
+  filter: {
+    id: string | null
+    agent: string | null
+    instance: string | null
+    state: string | null
+    limit: number
+  },
 ): Promise<Session[]> {
   const rows = await database.query<Row>(
     `select * from sessions.sessions
      where ($1::text is null or agent = $1) and ($2::text is null or instance = $2) and ($3::text is null or state = $3)
+       and ($5::text is null or id = $5)
      order by opened_at desc, id limit $4`,
-    [filter.agent, filter.instance, filter.state, filter.limit],
+    [filter.agent, filter.instance, filter.state, filter.limit, filter.id],
   )
   return rows.map(read)
 }

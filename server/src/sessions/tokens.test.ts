@@ -133,6 +133,8 @@ test("a token of our own key with another type, issuer, audience or binding is r
     [{}, { cnf: undefined }],
     [{}, { cnf: { jkt: "thumbprint-1" } }],
     [{}, { cnf: { "x5t#S256": "thumbprint-1", jkt: "thumbprint-1" } }],
+    [{}, { cnf: { "x5t#S256": "thumbprint-1", "x5t#S512": "other" } }],
+    [{}, { cnf: {} }],
     [{}, { authorization_details: [{ type: "other" }] }],
   ]
   for (const [header, changed] of wrong) {
