@@ -371,6 +371,12 @@ test("the token endpoint speaks RFC 6749, whatever is wrong", async () => {
   )
 })
 
+test("over mutual TLS a token is bound to the certificate: a proof that comes along is refused, not ignored", async () => {
+  const headers = { "content-type": "application/x-www-form-urlencoded", dpop: "a.b.c" }
+  const { status, json: error } = await send("POST /oauth2/token", { headers, body: "grant_type=a" })
+  assert.deepEqual([status, error.error], [400, "invalid_request"])
+})
+
 test("a mistake of ours is 500, is logged, and says nothing of itself", async () => {
   const logged: unknown[] = []
   const log: Log = { ...silentLog, error: (message, fields) => void logged.push([message, fields?.["error"]]) }
