@@ -148,6 +148,21 @@ describe("over the public URL of a server", { timeout: 60_000 }, () => {
       assert.equal(never.seen.length, 5)
     })
 
+    test("gets a call repeated that could not be sent for want of a token, whatever it does", async () => {
+      await using t = await answering(({ path }, response) => {
+        if (path !== "/oauth2/token") return reply(response, 200, {})
+        const later = { "retry-after": "0" }
+        return t.seen.length === 1
+          ? reply(response, 429, { error: "temporarily_unavailable" }, later)
+          : token(response, "t")
+      })
+      await t.transport.json({ method: "POST", path: "/v1/actions", body: {} })
+      assert.deepEqual(
+        t.seen.map(({ path }) => path),
+        ["/oauth2/token", "/oauth2/token", "/v1/actions"],
+      )
+    })
+
     test("gets a token that it no longer takes replaced once, and not more often", async () => {
       let count = 0
       await using t = await answering(({ path }, response) => {

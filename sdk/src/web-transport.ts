@@ -109,7 +109,7 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
   }
   const exchangeOnce = async (call: Call): Promise<Exchange> => {
     for (let challenges = 0, tokensTried = 0; ; ) {
-      const token = await tokenFor(call.session)
+      const token = await tokenFor(call.session).catch(beforeSending)
       const answer = await ask(call, (socket) => ({
         authorization: `DPoP ${token}`,
         dpop: proofFor(call, socket, token),
@@ -136,6 +136,18 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
       tokens.set(session, { token, untilMs })
     },
     retire: () => retireAgent(agent),
+  })
+}
+
+/** Nothing of the call itself was sent: it may be repeated, whatever it does. */
+function beforeSending(error: unknown): never {
+  if (!(error instanceof SafeconductError) || !error.isRetryable) throw error
+  const { code, message, status, isRetryable, detail } = error
+  throw new SafeconductError(code, message, {
+    status,
+    isRetryable,
+    detail: { ...detail, wasSent: false },
+    cause: error,
   })
 }
 
