@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { test } from "node:test"
 import { migrations as auditMigrations, createLogKey, openAudit, openFileSigner } from "#audit"
-import { refusalCode, silentLog, systemClock, watchEpoch } from "#kernel"
+import { bumpEpoch, refusalCode, silentLog, systemClock, watchEpoch } from "#kernel"
 import { testDatabase } from "#testing"
 import { type Document, events, migrations, openPolicy, parse, question, routes } from "./index.ts"
 
@@ -101,6 +101,22 @@ test("a version that was altered in the database allows nothing, until a good on
   await room.apply(permitting)
   await epoch.refresh()
   assert.equal(policy.decide(readKb).verdict, "allow")
+})
+
+test("one altered under a server that runs is noticed, put back by the same document, and what it was is kept", async () => {
+  await using room = await openTestPolicy()
+  const { digest } = await room.apply(permitting)
+  const { policy, epoch } = await room.another()
+  assert.equal(policy.decide(readKb).verdict, "allow")
+  await room.store.owner.query("update policy.versions set document = '{}'")
+  await room.store.database.transaction(bumpEpoch)
+  await epoch.refresh()
+  assert.throws(() => policy.decide(readKb), refusesWith("policy-broken"))
+  assert.equal((await room.apply(permitting)).digest, digest)
+  await epoch.refresh()
+  assert.equal(policy.decide(readKb).verdict, "allow")
+  const kept = await room.store.owner.query("select document from policy.versions where digest like '% altered %'")
+  assert.deepEqual(kept, [{ document: {} }])
 })
 
 test("a stored version that this server cannot parse allows nothing, also when it had a good one before", async () => {

@@ -27,11 +27,11 @@ export async function writeVersion(tx: Transaction, document: Document, by: stri
   const text = canonical(document as Json)
   if (text.includes("\\u0000")) throw new Refusal("policy-invalid", "The configuration holds a NUL character.")
   await tx.query(
-    // What the digest names is put back, should it have been altered.
-    `insert into policy.versions as v (digest, document, applied_by) values ($1, $2, $3)
-     on conflict (digest) do update set document = excluded.document where v.document <> excluded.document`,
+    "insert into policy.versions (digest, document, applied_by) values ($1, $2, $3) on conflict (digest) do nothing",
     [name, text, by],
   )
+  // What stands under the digest may have been altered.
+  await tx.query("select policy.put_back($1, $2, $3)", [name, text, by])
   const [row] = await tx.query<{ applied_at: Date }>(
     `insert into policy.in_force (digest, applied_by) values ($1, $2)
      on conflict (only_row) do update set digest = $1, applied_by = $2, applied_at = now() returning applied_at`,
