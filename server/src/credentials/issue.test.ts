@@ -65,6 +65,28 @@ test("two requests with one key at once make one account", async () => {
   assert.deepEqual(first.credential.reveal(), second.credential.reveal())
 })
 
+test("the key of a lease whose server fell silent while it was made is free again after ten seconds", async () => {
+  await using at = await testDeployment({ limits: { leases: 100, leasesPerSession: 1 } })
+  const [silent, server] = [await at.serve(), await at.serve()]
+  const intention = intentionOf({ idempotencyKey: "k" })
+  const { lease } = await silent.intend(intention)
+  await at.store.owner.query("update credentials.leases set intended_at = now() - interval '10 seconds'")
+  await assert.rejects(server.lease(intention), refused("overloaded"))
+  await server.credentials.settled(lease.id)
+  const again = await server.lease(intention)
+  assert.notEqual(again.lease.id, lease.id)
+  await at.connect(again)
+
+  // The silent one was only slow: it hands nothing out, and leaves nothing behind.
+  await assert.rejects(silent.credentials.issue(lease), refused("lease-ended"))
+  const dba = await at.lab.dba()
+  const standing = async () => (await dba.query("select from pg_roles where rolname = $1", [lease.roleName])).rowCount
+  while ((await standing()) !== 0) await new Promise((resolve) => setTimeout(resolve, 10))
+  await dba.end()
+  const [revoked] = await at.entries("credentials.lease-revoked")
+  assert.equal(revoked!.data?.["why"], "never-confirmed")
+})
+
 test("one key for two things is refused", async () => {
   await using at = await testDeployment()
   const server = await at.serve()

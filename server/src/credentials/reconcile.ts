@@ -2,11 +2,12 @@ import type { Draft } from "#audit"
 import { type Json, refusalCode } from "#kernel"
 import type { Desk } from "./desks.ts"
 import type { Account } from "./engine.ts"
+import { beginRound } from "./in-force/store.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
 import type { Resource } from "./part.ts"
 import { begin } from "./revoke.ts"
 import { cannotRecord, type Room, within } from "./room.ts"
-import { beginRound, noteActivity, readByRoles, readLive } from "./store.ts"
+import { noteActivity, readByRoles, readLive } from "./store.ts"
 
 /** How long removing an orphan waits for the log. */
 const STORE_MS = 1_000

@@ -3,8 +3,9 @@ import type { Change } from "#audit"
 import { bumpEpoch, canonical } from "#kernel"
 import { placeOf } from "./desks.ts"
 import type { EngineKind } from "./engine.ts"
+import { readResources, writeResources } from "./in-force/store.ts"
 import { invalidPart, parsePart, type ResourcesPart } from "./part.ts"
-import { countOpenByResource, dropRoots, lockLedger, readResources, writeResources } from "./store.ts"
+import { countOpenByResource, dropRoots, lockLedger } from "./store.ts"
 
 const document = z.record(
   z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "a resource's name is lower-case letters, digits and hyphens"),

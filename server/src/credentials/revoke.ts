@@ -3,7 +3,7 @@ import { type Json, Refusal } from "#kernel"
 import type { Account, Evidence } from "./engine.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
 import { pause, type Room, within } from "./room.ts"
-import { claim, claimAgent, claimSession, countFailure, end, lockLedger, readLease } from "./store.ts"
+import { claim, claimAll, countFailure, end, lockLedger, readLease, readOpen } from "./store.ts"
 
 /** How a revocation stands when its caller goes on: cut, or not yet and still being tried. */
 export type Cut = { lease: string; resource: string; isCut: boolean; evidence: Evidence | null }
@@ -36,12 +36,13 @@ export async function revoke(room: Room, leaseId: string, why: string, by = "ser
 /** Takes every lease of a session away, those of other servers too; without our database, those that this server knows. */
 export async function revokeSession(room: Room, session: string, why: string, by = "server"): Promise<Cut[]> {
   const known = room.memory.ofSession(session).map((lease) => begin(room, lease, { why, by }))
-  // Claimed, they are ours alone for a while: also when our database says so only after the caller went on.
-  const claiming = claimSession(room.database, session, why).then((rows) =>
-    rows.map((lease) => begin(room, lease, { why, by, isClaimed: true })),
+  // Each is claimed by itself: many rows locked outside of a commit could wait for a commit that waits for them. Those that
+  // the session's end marked are claimed. Found late, after the caller went on, they are taken away all the same.
+  const finding = readOpen(room.database, session).then((rows) =>
+    rows.map((lease) => begin(room, lease, { why, by, isClaimed: lease.state === "revoking" })),
   )
-  const claimed = (await within(STORE_MS, claiming)) ?? []
-  return await Promise.all([...new Set([...known, ...claimed])].map(({ cut }) => cut))
+  const found = (await within(STORE_MS, finding)) ?? []
+  return await Promise.all([...new Set([...known, ...found])].map(({ cut }) => cut))
 }
 
 /** Whose leases: one session's, or all of an agent's. */
@@ -60,8 +61,7 @@ export function marking(whose: Whose, why: string): Change<void> {
   return {
     async work(tx) {
       await lockLedger(tx)
-      if ("session" in whose) await claimSession(tx, whose.session, why)
-      else await claimAgent(tx, whose.agent, why)
+      await claimAll(tx, whose, why)
     },
     entries: () => [],
   }

@@ -1,7 +1,6 @@
-import type { Queryable } from "#kernel"
+import type { Queryable, Transaction } from "#kernel"
 import type { Evidence } from "./engine.ts"
 import type { Lease, NewLease } from "./lease.ts"
-import type { Resource } from "./part.ts"
 
 /** States in which something of the lease may stand at the resource. */
 const OPEN = "('intended', 'live', 'revoking', 'stuck')"
@@ -98,6 +97,13 @@ export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Le
   )
 }
 
+/** A session's leases of which something may stand at a resource. */
+export async function readOpen(db: Queryable, session: string): Promise<Lease[]> {
+  return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where session = $1 and state in ${OPEN}`, [
+    session,
+  ])
+}
+
 /** Live leases, for the memory of a server that starts. */
 export async function readLive(db: Queryable): Promise<Lease[]> {
   return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where state = 'live'`)
@@ -145,21 +151,23 @@ export async function claimIfDue(db: Queryable, id: string): Promise<{ isClaimed
   return { isClaimed: false, lease: await readLease(db, id) }
 }
 
-/** Marks and claims every open lease of a session. */
-export async function claimSession(db: Queryable, session: string, why: string): Promise<Lease[]> {
-  return await db.query<Lease>(
-    `update credentials.leases l set ${CLAIMED}, ending = coalesce(ending, $2)
-      where session = $1 and state in ${OPEN} returning ${COLUMNS}`,
-    [session, why],
+/** Marks and claims every open lease of a session or an agent. */
+export async function claimAll(tx: Transaction, whose: { session: string } | { agent: string }, why: string) {
+  const [column, name] = "session" in whose ? ["session", whose.session] : ["agent", whose.agent]
+  await tx.query(
+    `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where ${column} = $1 and state in ${OPEN}`,
+    [name, why],
   )
 }
 
-/** Marks and claims every open lease of an agent. */
-export async function claimAgent(db: Queryable, agent: string, why: string): Promise<void> {
-  await db.query(
-    `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where agent = $1 and state in ${OPEN}`,
-    [agent, why],
+/** Claims an intent that is that old and still nothing else: whoever was to make it fell silent. Null when it is no such one. */
+export async function claimUnmade(db: Queryable, id: string, olderThanMs: number): Promise<Lease | null> {
+  const rows = await db.query<Lease>(
+    `update credentials.leases l set ${CLAIMED}, ending = coalesce(ending, 'never-confirmed')
+      where id = $1 and state = 'intended' and intended_at <= now() - make_interval(secs => $2) returning ${COLUMNS}`,
+    [id, olderThanMs / 1_000],
   )
+  return first(rows)
 }
 
 /** Claims what is due by the database's clock and nobody works on: expired, never confirmed, or left by a silent server. */
@@ -218,12 +226,15 @@ export async function readByRoles(db: Queryable, roleNames: readonly string[]): 
   return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where role_name = any ($1)`, [roleNames])
 }
 
-/** Moves the time of the last activity forward. */
+/** Moves the time of the last activity forward. A lease that is being changed is passed over: it waits for nothing while it holds others. */
 export async function noteActivity(db: Queryable, seen: ReadonlyMap<string, Date>): Promise<void> {
   await db.query(
-    `update credentials.leases l set last_active_at = greatest(l.last_active_at, s.at)
-       from unnest($1::text[], $2::timestamptz[]) as s (role_name, at)
-      where l.role_name = s.role_name and l.state = 'live' and l.last_active_at is distinct from greatest(l.last_active_at, s.at)`,
+    `update credentials.leases l set last_active_at = s.at
+       from (select o.id, s.at from credentials.leases o join unnest($1::text[], $2::timestamptz[]) as s (role_name, at)
+                 on o.role_name = s.role_name
+              where o.state = 'live' and (o.last_active_at is null or o.last_active_at < s.at)
+                for update of o skip locked) s
+      where l.id = s.id`,
     [[...seen.keys()], [...seen.values()]],
   )
 }
@@ -241,29 +252,12 @@ function first(rows: Lease[]): Lease | null {
   return rows[0] ?? null
 }
 
-/** The resources in force. */
-export async function readResources(db: Queryable): Promise<Resource[]> {
-  return await db.query<Resource>("select name, part from credentials.resources order by name")
-}
-
 /** Open leases of each resource that has any. */
 export async function countOpenByResource(db: Queryable): Promise<Map<string, number>> {
   const rows = await db.query<{ resource: string; leases: number }>(
     `select resource, count(*)::int as leases from credentials.leases where state in ${OPEN} group by resource`,
   )
   return new Map(rows.map(({ resource, leases }) => [resource, leases]))
-}
-
-/** Puts these resources in force and no others; their roots go with those that are gone. */
-export async function writeResources(tx: Queryable, resources: readonly Resource[]): Promise<void> {
-  await tx.query("delete from credentials.resources where name <> all ($1)", [resources.map(({ name }) => name)])
-  for (const { name, part } of resources) {
-    await tx.query(
-      `insert into credentials.resources as r (name, part) values ($1, $2)
-       on conflict (name) do update set part = excluded.part, changed_at = now() where r.part <> excluded.part`,
-      [name, JSON.stringify(part)],
-    )
-  }
 }
 
 /** The account we hold at a resource, sealed. `sealedPending` is there while its password is being changed. */
@@ -293,15 +287,4 @@ export async function dropRoots(tx: Queryable, resources: readonly string[]): Pr
 export async function tryLockRoot(tx: Queryable, resource: string): Promise<boolean> {
   const text = "select pg_try_advisory_xact_lock(hashtext('credentials.roots'), hashtext($1)) as locked"
   return (await tx.query<{ locked: boolean }>(text, [resource]))[0]!.locked
-}
-
-/** Begins a round of comparing a resource with the ledger; false when a server did so less than `everyMs` ago. */
-export async function beginRound(db: Queryable, resource: string, everyMs: number): Promise<boolean> {
-  const rows = await db.query(
-    `insert into credentials.rounds as r (resource) select name from credentials.resources where name = $1
-     on conflict (resource) do update set begun_at = now()
-      where r.begun_at <= now() - make_interval(secs => $2) returning resource`,
-    [resource, everyMs / 1_000],
-  )
-  return rows.length > 0
 }
