@@ -42,7 +42,7 @@ export type TestSessions = AsyncDisposable &
     /** The key that signs tokens, as only the server has it. */
     ownKey(): Promise<StoredKey>
     /** What the log says, newest last, without the entries that the fixture made. */
-    entries(): Promise<{ event: string; by: string; data: unknown }[]>
+    entries(): Promise<{ event: string; by: string; data: { [name: string]: unknown } | undefined }[]>
   }
 
 /** An agent's instance, as mutual TLS would have identified it. */
