@@ -1,5 +1,6 @@
 import type { Database, Transaction } from "./database.ts"
 import { Refusal } from "./refusal.ts"
+import { countBatch } from "./telemetry.ts"
 
 /**
  * One durable unit: what a caller changes, and what is recorded of it, in one transaction. Both functions may run twice
@@ -59,6 +60,7 @@ export function createBatch<Item, Receipt>(parts: BatchParts<Item, Receipt>): Ba
   const run = async (waiting: Waiting<Item, Receipt>[]): Promise<void> => {
     try {
       const committed = await attempt(parts, waiting)
+      countBatch(waiting.length)
       waiting.forEach((each, at) => {
         each.resolve(committed[at]!)
       })

@@ -20,6 +20,12 @@ export interface Database extends Queryable, AsyncDisposable {
   listen(channel: string, onNotice: (payload: string) => void): Promise<AsyncDisposable>
 }
 
+/** A database reached over a pool. */
+export type PooledDatabase = Database & {
+  /** Connections that are open, those of them that nobody uses, and callers that wait for one. */
+  connections(): { open: number; idle: number; waiting: number }
+}
+
 /** How to reach a database, and how much to ask of it. */
 export type DatabaseOptions = {
   url: string
@@ -42,7 +48,7 @@ const IDLE_IN_TRANSACTION_MS = 10_000
 const MAX_WAITING = 1_024
 
 /** Opens a pool of connections; nothing connects before the first query. Every call has an end, whatever the network does. */
-export function openDatabase(options: DatabaseOptions): Database {
+export function openDatabase(options: DatabaseOptions): PooledDatabase {
   const statementMs = options.statementTimeoutMs ?? STATEMENT_MS
   const pool = new pg.Pool({
     connectionString: verifiedUrl(options.url),
@@ -96,6 +102,7 @@ export function openDatabase(options: DatabaseOptions): Database {
       }
     },
     listen: (channel, onNotice) => listen(options, channel, onNotice),
+    connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async [Symbol.asyncDispose]() {
       await pool.end()
     },
