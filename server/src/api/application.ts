@@ -2,7 +2,7 @@ import type { TLSSocket } from "node:tls"
 import type { Http2Bindings, HttpBindings } from "@hono/node-server"
 import { type Context, Hono } from "hono"
 import { mayCall, type Principal } from "#agents"
-import { type Listener, type Log, Refusal, type Route } from "#kernel"
+import { type Listener, type Log, Refusal, type Route, tracedRequest } from "#kernel"
 import { answerJson } from "./answer.ts"
 import { readFormBody, readJsonBody, readNoBody, readQuery } from "./body.ts"
 import type { Identification, Presented } from "./identify.ts"
@@ -47,7 +47,7 @@ export function createApplication(parts: ApplicationParts): Application {
   })
   const routes = parts.routes.filter(({ listeners }) => listeners.includes(parts.listener))
   for (const [path, methods] of mostSpecificFirst(Map.groupBy(routes, ({ path }) => path))) {
-    for (const each of methods) app.on(each.method, honoPath(path), (context) => answer(parts, each, context))
+    for (const each of methods) app.on(each.method, honoPath(path), (context) => timed(parts, each, context))
     app.all(honoPath(path), () => otherMethod(parts, methods))
   }
   app.notFound((context) => {
@@ -56,6 +56,18 @@ export function createApplication(parts: ApplicationParts): Application {
   })
   app.onError((error) => problemResponse(error, parts.log))
   return app
+}
+
+/** With its span and its time. */
+function timed(parts: ApplicationParts, route: ApiRoute, context: Context<Bindings>): Promise<Response> {
+  const { method, path } = route
+  return tracedRequest({ method, path, headers: context.req.raw.headers }, async (answered) => {
+    const response = await answer(parts, route, context)
+    const { outgoing } = context.env
+    // What was written at once has its status there.
+    answered(outgoing?.headersSent ? outgoing.statusCode : response.status)
+    return response
+  })
 }
 
 async function answer(parts: ApplicationParts, route: ApiRoute, context: Context<Bindings>): Promise<Response> {

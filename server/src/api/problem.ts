@@ -1,4 +1,4 @@
-import { type Log, Refusal, type RefusalCode, refusals } from "#kernel"
+import { countRefusal, type Log, Refusal, type RefusalCode, refusals } from "#kernel"
 
 /** RFC 9457 problem details, with our stable code. */
 export type Problem = {
@@ -74,9 +74,11 @@ function oauthStatus(status: number, oauth: string, isRetryable: boolean): numbe
 function asRefusal(error: unknown, log: Log): Refusal {
   if (error instanceof Refusal) {
     if (error.cause !== undefined) log.info("refused", { code: error.code, error: error.cause })
+    countRefusal(error.code)
     return error
   }
   log.error("unexpected error", { error })
+  countRefusal("internal")
   return new Refusal("internal", "Something is wrong on our side; it was logged. Nothing was released.")
 }
 

@@ -1,5 +1,5 @@
 import { emptyEdge } from "@safeconduct/tlog"
-import { type Clock, createBatch, type Database, type Log, Refusal, refusalCode } from "#kernel"
+import { type Clock, countEntries, createBatch, type Database, type Log, Refusal, refusalCode, traced } from "#kernel"
 import { createAppender } from "./append.ts"
 import type { Change, Draft, Recorded } from "./change.ts"
 import { keepCheckpoints } from "./checkpoints.ts"
@@ -52,6 +52,8 @@ export interface Audit extends AsyncDisposable {
   readonly vkey: string
   /** Keys that checkpoints are signed with. */
   readonly keys: LogKeys
+  /** Changes that wait for their commit now. */
+  readonly queued: number
   /** Why nothing is committed any more: the log in the database is not the one that was signed. Null while all is well. */
   readonly fork: Refusal | null
 }
@@ -131,9 +133,14 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     refuseWhenForked()
     // What depends on nothing is written now, so that an entry too large is refused before it joins a batch.
     const written = work === undefined ? entries(undefined as Result).map(write) : null
-    const unit = { ...(work && { work }), items: (result: Result) => written ?? entries(result).map(write) }
-    const { result, receipts, epoch } = await batch.commit(unit)
+    let items = written
+    const unit = {
+      ...(work && { work }),
+      items: (result: Result) => (items = written ?? entries(result).map(write)),
+    }
+    const { result, receipts, epoch } = await traced("audit.commit", {}, () => batch.commit(unit))
     appender.confirm(receipts)
+    countEntries((items ?? []).map(({ event }) => event))
     // A crash here leaves entries without a checkpoint; the next start, or another server's second, signs them.
     checkpoints.request()
     return { result, entries: receipts, epoch }
@@ -164,6 +171,9 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     },
     get fork() {
       return fork
+    },
+    get queued() {
+      return batch.queued
     },
     commit,
     sweepIntents,

@@ -33,6 +33,7 @@ export type { Configured } from "./roots.ts"
 export * from "./routes.ts"
 export { resealCredentials } from "./sealed/reseal.ts"
 export type { LeaseFilter } from "./store.ts"
+export { timed } from "./timed.ts"
 export type { ResourceView } from "./views.ts"
 
 /** Tables of the room. */

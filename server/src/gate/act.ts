@@ -1,7 +1,7 @@
 import type { AgentPrincipal } from "#agents"
 import { takeIntent } from "#audit"
 import type { Issued } from "#credentials"
-import { Refusal } from "#kernel"
+import { Refusal, traced } from "#kernel"
 import { refuseOtherSession } from "#sessions"
 import { actionReference } from "./action.ts"
 import { type ActionRequest, admit, type Permit } from "./admit.ts"
@@ -15,12 +15,20 @@ export type Acted = Permit & { handed: Issued | null }
  * The entry that says so is the lease's own; a replay, which makes nothing, gets one of the gate's.
  */
 export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionRequest): Promise<Acted> {
-  const permit = await admit(rooms, caller, request)
+  const { type } = request.action
+  const permit = await traced("gate.admit", { "safeconduct.action.type": type }, async (note) => {
+    const admitted = await admit(rooms, caller, request)
+    note({ "safeconduct.verdict": admitted.decision.verdict, "safeconduct.entry": admitted.entry })
+    return admitted
+  })
   if (permit.lease === null) return { ...permit, handed: null }
-  const { id, isReplay } = permit.lease
+  const { lease, entry } = permit
+  const { id, isReplay, resource } = lease
   let handed: Issued
   try {
-    handed = await rooms.credentials.issue(permit.lease, { id: permit.entry })
+    handed = await traced("credentials.issue", { "safeconduct.resource": resource }, () =>
+      rooms.credentials.issue(lease, { id: entry }),
+    )
   } catch (error) {
     const code = error instanceof Refusal ? error.code : "internal"
     // An entry that cannot be written now is missed by audit's sweep; the caller learns what went wrong.
