@@ -1,14 +1,26 @@
-import { type Route, route } from "#kernel"
+import { exposition, type Reading, type Route, route } from "#kernel"
 
 /** One thing that must hold for new work to succeed; `problem` is null when it does, else what is wrong and what to do. */
 export type Check = { name: string; problem(): Promise<string | null> | string | null }
 
 /**
- * Liveness and readiness. Ready means that new work would succeed now: each check does new work (writes, signs, decides)
+ * Liveness, readiness and metrics. Ready means that new work would succeed now: each check does new work (writes, signs, decides)
  * instead of reading back what was true a while ago.
  */
-export function healthRoutes(checks: readonly Check[]): Route<unknown, never>[] {
+export function healthRoutes(checks: readonly Check[], readings: readonly Reading[] = []): Route<unknown, never>[] {
   return [
+    route({
+      method: "GET",
+      path: "/metrics",
+      listeners: ["ops"],
+      right: "public",
+      events: null,
+      summary: "Counts and times for Prometheus",
+      handle: async () => {
+        const { contentType, text } = await exposition(readings)
+        return new Response(text, { headers: { "content-type": contentType, "cache-control": "no-store" } })
+      },
+    }),
     route({
       method: "GET",
       path: "/livez",

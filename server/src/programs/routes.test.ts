@@ -27,6 +27,7 @@ GET /livez                                         404 404 404 404 404 404
 GET /log/checkpoint                                200 200 200 200 200 200
 GET /log/tile/entries/{N...}                       401 403 404 404 404 403
 GET /log/tile/{L}/{N...}                           404 404 404 404 404 404
+GET /metrics                                       404 404 404 404 404 404
 GET /readyz                                        404 404 404 404 404 404
 GET /v1/agents                                     401 403 200 200 200 200
 GET /v1/agents/bundle                              200 200 200 200 200 200
@@ -158,7 +159,7 @@ describe("every route", { timeout: 60_000 }, () => {
       return [...new Set((await Promise.all(asked)).flat())].sort()
     }
     assert.deepEqual(await found(server.webUrl), onWeb)
-    assert.deepEqual(await found(server.opsUrl), ["/livez", "/log/tile/{L}/{N...}", "/readyz"])
+    assert.deepEqual(await found(server.opsUrl), ["/livez", "/log/tile/{L}/{N...}", "/metrics", "/readyz"])
     for (const { path, listeners, right } of routes) {
       if (listeners.includes("ops")) assert.equal(right, "public", path)
       if (!listeners.includes("web") || right === "public") continue

@@ -1,7 +1,7 @@
 import { routes as agentsRoutes, openAgents } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
-import { routes as credentialsRoutes, type EngineKind, engines, openCredentials } from "#credentials"
+import { routes as credentialsRoutes, type EngineKind, engines, openCredentials, timed } from "#credentials"
 import { createOwed, routes as gateRoutes, type Keys, keyRoutes, type Rooms, startEntering, startSweep } from "#gate"
 import {
   announceServer,
@@ -25,6 +25,7 @@ import { openListeners } from "./listeners.ts"
 import { openLogKey } from "./log-key.ts"
 import { takePorts, withPorts } from "./ports.ts"
 import { readinessChecks } from "./readiness.ts"
+import { readingsOf } from "./readings.ts"
 import { allEvents, allMigrations } from "./rooms.ts"
 import { requireDurable, requireVersion } from "./store.ts"
 
@@ -76,7 +77,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const signer = around.signer?.(fileSigner) ?? fileSigner
   const clock = around.clock ?? systemClock
   const journal = await openJournal({ folder: configuration.journalFolder, clock, log })
-  const kinds = engines.map((kind) => around.engine?.(kind) ?? kind)
+  const kinds = engines.map((kind) => timed(around.engine?.(kind) ?? kind))
   const epoch = stack.use(await watchEpoch({ database, log, clock }))
   const common = { database, epoch, keyring, clock, log }
   const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))
@@ -100,7 +101,8 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const identity = audit.fork === null ? stack.use(await keepIdentity(agents, configuration, log)) : null
   if (identity === null) await ports.agents[Symbol.asyncDispose]()
   const checks = readinessChecks({ database, journal, rooms, identity })
-  const routes = [...allRoutes(rooms, { database, keyring }), ...(healthRoutes(checks) as ApiRoute[])]
+  const readings = readingsOf({ database: opened, journal, rooms })
+  const routes = [...allRoutes(rooms, { database, keyring }), ...(healthRoutes(checks, readings) as ApiRoute[])]
   stack.use(openListeners({ ports, rooms, identity, routes }))
   const owned = stack.move()
   return {
