@@ -14,6 +14,8 @@ export type AgentOrder = {
   seed: number
   /** The agents' listeners of both servers; the first is where it connects. */
   urls: readonly [string, string]
+  /** Where it works by tokens with DPoP proofs, if it does. */
+  webUrl?: string
   folder: string
   joinToken?: string
   notebook: string
@@ -65,6 +67,7 @@ async function start(): Promise<Safeconduct> {
       return await connect({
         url: order.urls[0],
         folder: order.folder,
+        ...(order.webUrl && { webUrl: order.webUrl }),
         ...(order.joinToken && { joinToken: order.joinToken }),
         onProblem: (problem) => write({ kind: "refused", call: "background", code: problem.code }),
       })

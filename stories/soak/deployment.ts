@@ -5,6 +5,7 @@ import { dirname, join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { connect, openTransport, peerOf, type Safeconduct } from "@safeconduct/sdk"
 import {
+  applyPrepare,
   createLogKeyOnce,
   type EmbeddedPostgres,
   migrateAll,
@@ -13,9 +14,10 @@ import {
   silentLog,
   startPostgres,
 } from "@safeconduct/server/programs"
+import pg from "pg"
 import { prepareOwnDatabase } from "../../server/src/kernel/index.ts"
-import { prepareResource } from "../fixtures/resource.ts"
 import { openServers, type Server } from "../fixtures/servers.ts"
+import { openBalancer } from "./balancer.ts"
 import { documentOf } from "./document.ts"
 
 /** A server that is started again whenever it is gone, at the addresses that it had. */
@@ -32,6 +34,8 @@ export type Kept = {
 export type Deployment = AsyncDisposable & {
   folder: string
   servers: readonly [Kept, Kept]
+  /** The public URL of both: their issuer, behind which each connection meets one of them. */
+  webUrl: string
   own: EmbeddedPostgres
   resources: { [name: string]: EmbeddedPostgres }
   ownerUrls: { [name: string]: string }
@@ -65,9 +69,9 @@ export async function deploy(errorsTo: string): Promise<Deployment> {
   const own = await cluster("own", 18)
   const bases = await Promise.all(names.map((name) => cluster(name, RESOURCES[name])))
   const prepared = await Promise.all(names.map((name, nth) => prepareResource(bases[nth]!, name)))
-  await Promise.all(prepared.map(({ owner }) => owner.end()))
 
-  const running = openServers(await environmentOf(folder, own))
+  const balancer = stack.use(await openBalancer())
+  const running = openServers(await environmentOf(folder, own, balancer.url))
   stack.use(running)
   const closing = new AbortController()
   const deaths: string[] = []
@@ -75,6 +79,7 @@ export async function deploy(errorsTo: string): Promise<Deployment> {
   const first = await standby()
   const keeping = { standby, deaths, closing: closing.signal, errorsTo }
   const servers = [keep(first, keeping), keep(await standby(), keeping)] as const
+  balancer.to(servers.map(({ webUrl }) => webUrl))
   stack.defer(() => closing.abort())
 
   const at = { url: first.agentsUrl, joinToken: first.operatorJoinToken!, folder: join(folder, "operator") }
@@ -92,6 +97,7 @@ export async function deploy(errorsTo: string): Promise<Deployment> {
   return {
     folder,
     servers,
+    webUrl: balancer.url,
     own,
     resources: Object.fromEntries(names.map((name, nth) => [name, bases[nth]!])),
     ownerUrls: Object.fromEntries(names.map((name, nth) => [name, prepared[nth]!.ownerUrl])),
@@ -151,14 +157,31 @@ function keep(first: Server, { standby, deaths, closing, errorsTo }: Keeping): K
   }
 }
 
+/** A database with a table in it, and an account for Safeconduct that may lend out the group `kb_read`. */
+async function prepareResource({ superuserUrl }: EmbeddedPostgres, database: string) {
+  const ownerUrl = new URL(`/${database}`, superuserUrl).href
+  for (const [url, ...statements] of [
+    [superuserUrl, `create database ${database}`],
+    [ownerUrl, "create table faq (id int primary key, answer text)", "insert into faq select 1, 'Nine to five.'"],
+  ] as const) {
+    const client = new pg.Client({ connectionString: url })
+    await client.connect()
+    for (const statement of statements) await client.query(statement)
+    await client.end()
+  }
+  const groups = [{ role: "kb_read", schemas: ["public"] }]
+  const made = await applyPrepare(ownerUrl, { database, account: "safeconduct", groups }, silentLog)
+  return { ownerUrl, root: { username: made!.username, password: made!.password.reveal() } }
+}
+
 /** Keys and schema, and the environment of every server. */
-async function environmentOf(folder: string, own: EmbeddedPostgres): Promise<Record<string, string>> {
+async function environmentOf(folder: string, own: EmbeddedPostgres, issuer: string): Promise<Record<string, string>> {
   const { ownerUrl, serverUrl } = await prepareOwnDatabase(own)
   const environment = {
     DATABASE_URL: serverUrl,
     SAFECONDUCT_FOLDER: join(folder, "server"),
     SAFECONDUCT_TRUST_DOMAIN: "example.org",
-    SAFECONDUCT_ISSUER: "https://safeconduct.example.org",
+    SAFECONDUCT_ISSUER: issuer,
   }
   const configuration = readConfiguration({ ownerUrl }, environment)
   mkdirSync(dirname(configuration.keyEncryptionKeyFile), { recursive: true, mode: 0o700 })

@@ -152,7 +152,7 @@ async function startChecker({ servers, vkey, joinToken, ownerUrls }: Deployment)
 }
 
 /** A process for each agent, at the two servers by turns; a killed one comes again, with its identity or as another instance. */
-async function startAgents({ servers, joinToken }: Deployment, by: Chance) {
+async function startAgents({ servers, webUrl, joinToken }: Deployment, by: Chance) {
   const urls = servers.map(({ agentsUrl }) => agentsUrl) as [string, string]
   const bugs: string[] = []
   let isOver = false
@@ -164,6 +164,8 @@ async function startAgents({ servers, joinToken }: Deployment, by: Chance) {
     const order: AgentOrder = {
       seed: seed + lives,
       urls: nth % 2 === 0 ? urls : [urls[1], urls[0]],
+      // Half of them do without a certificate for what the SDK does: tokens with proofs, through the balancer.
+      ...(nth >= agents.length / 2 && { webUrl }),
       folder: identity ?? join(deployment.folder, life),
       ...(identity === undefined && { joinToken: await joinToken(`/v1/agents/${name}/join-tokens`) }),
       notebook: join(notebooks, `${life}.ndjson`),
