@@ -218,7 +218,7 @@ test("an old key is retired when no token by it can live, and destroyed when no 
   assert.equal(row!.sealed, null)
   const told = (await room.entries()).filter(({ event }) => event.startsWith("sessions.token-key"))
   assert.deepEqual(
-    told.map(({ event, data }) => [event, data?.["kid"]]),
+    told.map(({ event, data }) => [event, (data as { kid?: string }).kid]),
     [
       ["sessions.token-key-made", result.kid],
       ["sessions.token-key-retired", oldKid],
