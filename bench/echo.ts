@@ -5,6 +5,8 @@
 import { readFileSync } from "node:fs"
 import { createServer } from "node:https"
 import type { AddressInfo } from "node:net"
+import { createInterface } from "node:readline"
+import { tell, usageNow } from "./usage.ts"
 
 const folder = process.env["ECHO_FOLDER"]!
 const pem = (name: string) => readFileSync(`${folder}/${name}.pem`, "utf8")
@@ -22,6 +24,7 @@ const server = createServer({ key: pem("key"), cert: pem("svid"), ...asking }, (
 })
 server.listen(0, "127.0.0.1", () => {
   const { port } = server.address() as AddressInfo
-  process.stdout.write(`${JSON.stringify({ step: "serving", url: `https://127.0.0.1:${port}` })}\n`)
+  tell("serving", { url: `https://127.0.0.1:${port}` })
 })
-process.stdin.on("end", () => process.exit()).resume()
+for await (const line of createInterface(process.stdin)) tell(line.split(" ")[1]!, usageNow())
+process.exit()

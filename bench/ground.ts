@@ -2,7 +2,7 @@ import { type Child, start } from "../stories/fixtures/child.ts"
 import type { Document } from "../stories/fixtures/document.ts"
 import { type Ground, openGround } from "../stories/fixtures/ground.ts"
 import type { Order, Seen } from "./load.ts"
-import type { Usage } from "./server.ts"
+import { ask, type Usage } from "./usage.ts"
 
 /** A deployment to measure: PostgreSQL that syncs, `serve` in a process of its own, one agent enrolled. */
 export type BenchGround = Ground & {
@@ -33,12 +33,6 @@ export async function openBenchGround({ policies = 100 } = {}): Promise<BenchGro
   const ground = stack.use(await openGround({ program, isDurable: true, purposes: { answer: long } }))
   await ground.apply(withTool(ground.document, policies))
   const server = ground.first.child
-  let count = 0
-  const ask = async <Line>(command: string) => {
-    const step = `${command}-${++count}`
-    server.tell(`${command} ${step}`)
-    return await server.said<Line>(step)
-  }
   const owned = stack.move()
   return {
     ...ground,
@@ -58,11 +52,11 @@ export async function openBenchGround({ policies = 100 } = {}): Promise<BenchGro
       await child.said("ready")
       return { sessions: ids, folder, play: (order) => play(child, order) }
     },
-    usage: () => ask<Usage>("usage"),
+    usage: () => ask<Usage>(server, "usage"),
     async profiled(work) {
-      await ask("profile")
+      await ask(server, "profile")
       await work()
-      return (await ask<{ file: string }>("stop")).file
+      return (await ask<{ file: string }>(server, "stop")).file
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

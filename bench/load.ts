@@ -8,6 +8,7 @@ import { createInterface } from "node:readline"
 import { type Client, openClient, requestOf } from "./client.ts"
 import { quantile } from "./measure.ts"
 import { openProving, type Proving } from "./proofs.ts"
+import { tell } from "./usage.ts"
 
 /** A round of load: `bodies` by client, one after another and again from the first. */
 export type Order = {
@@ -78,8 +79,4 @@ async function play({ clients: count, seconds, path, bodies, most = Infinity }: 
     refused,
     cpuMs: (user + system) / 1_000,
   }
-}
-
-function tell(step: string, facts: object): void {
-  process.stdout.write(`${JSON.stringify({ step, ...facts })}\n`)
 }

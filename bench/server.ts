@@ -8,20 +8,14 @@ import { Session } from "node:inspector/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-
-/** What a process took so far. */
-export type Usage = { cpuMs: number; rssBytes: number; heapBytes: number }
+import { tell, usageNow } from "./usage.ts"
 
 const inspector = new Session()
 inspector.connect()
 
 for await (const line of createInterface(process.stdin)) {
   const [command, name] = line.split(" ")
-  if (command === "usage") {
-    const { user, system } = process.cpuUsage()
-    const { rss, heapUsed } = process.memoryUsage()
-    tell(name!, { cpuMs: (user + system) / 1_000, rssBytes: rss, heapBytes: heapUsed })
-  }
+  if (command === "usage") tell(name!, usageNow())
   if (command === "profile") {
     await inspector.post("Profiler.enable")
     await inspector.post("Profiler.setSamplingInterval", { interval: 200 })
@@ -34,8 +28,4 @@ for await (const line of createInterface(process.stdin)) {
     writeFileSync(file, JSON.stringify(profile))
     tell(name!, { file })
   }
-}
-
-function tell(step: string, facts: object): void {
-  process.stdout.write(`${JSON.stringify({ step, ...facts })}\n`)
 }

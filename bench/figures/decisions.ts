@@ -1,10 +1,11 @@
 import { start } from "../../stories/fixtures/child.ts"
 import type { Aim, Figure } from "../figure.ts"
-import { type BenchGround, type Load, openBenchGround, toolActions } from "../ground.ts"
+import { type Load, openBenchGround, toolActions } from "../ground.ts"
 import type { Seen } from "../load.ts"
 import { openBenchLog } from "../log.ts"
 import { callersOf, progress, type Round, show, showSpread, spreadOf } from "../measure.ts"
 import { readProfile } from "../profile.ts"
+import { ask, type Usage } from "../usage.ts"
 
 const CLIENTS = [1, 32, 64]
 /** The token endpoint bounds what one address asks of it at once. */
@@ -35,18 +36,19 @@ ended TLS, and each request has a token and a proof that the asking process sign
     const rounds: Rounds[] = []
     for (const clients of CLIENTS) {
       progress(`decisions: ${clients} clients`)
-      const seen: Rounds = { by: "mTLS", clients, ours: [], cpuUs: [], echo: [], log: [] }
+      const seen: Rounds = { by: "mTLS", clients, ours: [], echo: [], log: [] }
       for (let round = 0; round < pace.rounds; round++) {
-        await measureOne(ground, load, { ...order, clients, seconds: pace.seconds }, seen)
-        seen.echo.push(await floor.play({ ...order, clients, seconds: pace.seconds / 2 }))
+        seen.ours.push(await withCpu(ground.usage, load, { ...order, clients, seconds: pace.seconds }))
+        const usage = () => ask<Usage>(echo, "usage")
+        seen.echo.push(await withCpu(usage, floor, { ...order, clients, seconds: pace.seconds / 2 }))
         seen.log.push(await callersOf(clients, pace.seconds / 2, log.commit))
       }
       rounds.push(seen)
     }
-    const byProof: Rounds = { by: "DPoP", clients: 64, ours: [], cpuUs: [], echo: [], log: [] }
+    const byProof: Rounds = { by: "DPoP", clients: 64, ours: [], echo: [], log: [] }
     progress("decisions: 64 clients with DPoP")
     const proven = { path: PATH, bodies: toolActions(proving.sessions), clients: 64, seconds: pace.seconds }
-    for (let round = 0; round < pace.rounds; round++) await measureOne(ground, proving, proven, byProof)
+    for (let round = 0; round < pace.rounds; round++) byProof.ours.push(await withCpu(ground.usage, proving, proven))
     progress("decisions: profile")
     const file = await ground.profiled(() => load.play({ ...order, clients: 64, seconds: pace.seconds }))
     return {
@@ -56,9 +58,10 @@ ended TLS, and each request has a token and a proof that the asking process sign
         "decisions/s",
         "p50 ms",
         "p99 ms",
-        "server CPU µs",
+        "CPU µs",
         "echo/s",
         "echo p99",
+        "echo CPU µs",
         "log/s",
         "log p99",
       ],
@@ -69,27 +72,27 @@ ended TLS, and each request has a token and a proof that the asking process sign
   },
 }
 
-type Rounds = { by: string; clients: number; ours: Seen[]; cpuUs: number[]; echo: Seen[]; log: Round[] }
+type Rounds = { by: string; clients: number; ours: Measured[]; echo: Measured[]; log: Round[] }
 
-async function measureOne(
-  ground: BenchGround,
-  load: Load,
-  order: Parameters<Load["play"]>[0],
-  { ours, cpuUs }: Rounds,
-): Promise<void> {
-  const before = await ground.usage()
+/** What the asking process saw, with what the asked one took of the processor. */
+type Measured = Seen & { cpuUs: number }
+
+type Order = Parameters<Load["play"]>[0]
+
+async function withCpu(usage: () => Promise<Usage>, load: Load, order: Order): Promise<Measured> {
+  const before = await usage()
   const seen = await load.play(order)
-  const after = await ground.usage()
+  const after = await usage()
   if (seen.refused > 0) throw new Error(`${seen.refused} of ${seen.count} requests were refused`)
-  ours.push(seen)
-  cpuUs.push(((after.cpuMs - before.cpuMs) * 1_000) / seen.count)
+  return { ...seen, cpuUs: ((after.cpuMs - before.cpuMs) * 1_000) / seen.count }
 }
 
-function rowOf({ by, clients, ours, cpuUs, echo, log }: Rounds): string[] {
+function rowOf({ by, clients, ours, echo, log }: Rounds): string[] {
   const of = <T>(rounds: readonly T[], value: (round: T) => number) => spreadOf(rounds.map(value))
   const floors = () => [
     showSpread(of(echo, rate)),
     show(of(echo, ({ p99Ms }) => p99Ms).median),
+    show(of(echo, ({ cpuUs }) => cpuUs).median),
     showSpread(of(log, ({ perSecond }) => perSecond)),
     show(of(log, ({ p99Ms }) => p99Ms).median),
   ]
@@ -99,8 +102,8 @@ function rowOf({ by, clients, ours, cpuUs, echo, log }: Rounds): string[] {
     showSpread(of(ours, rate)),
     show(of(ours, ({ p50Ms }) => p50Ms).median),
     showSpread(of(ours, ({ p99Ms }) => p99Ms)),
-    showSpread(spreadOf(cpuUs)),
-    ...(echo.length > 0 ? floors() : ["", "", "", ""]),
+    showSpread(of(ours, ({ cpuUs }) => cpuUs)),
+    ...(echo.length > 0 ? floors() : ["", "", "", "", ""]),
   ]
 }
 

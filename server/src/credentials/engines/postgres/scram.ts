@@ -1,4 +1,4 @@
-import { createHash, createHmac, pbkdf2 } from "node:crypto"
+import { createHash, createHmac, pbkdf2, pbkdf2Sync } from "node:crypto"
 import { promisify } from "node:util"
 import { base64url, random, Secret } from "#kernel"
 
@@ -27,10 +27,15 @@ export async function scramVerifier(password: Secret, options: ScramOptions): Pr
   const text = password.reveal()
   if (!/^[\x20-\x7e]+$/.test(text)) throw new TypeError("the password is not printable ASCII")
   const salt = options.salt ?? random(16)
-  const salted = await derive(text, salt, options.iterations, 32, "sha256")
+  const { iterations } = options
+  // A way to the thread pool and back costs as much as a hundred iterations.
+  const isShort = iterations <= 64
+  const salted = isShort
+    ? pbkdf2Sync(text, salt, iterations, 32, "sha256")
+    : await derive(text, salt, iterations, 32, "sha256")
   const storedKey = createHash("sha256").update(hmac(salted, "Client Key")).digest("base64")
   const serverKey = hmac(salted, "Server Key").toString("base64")
-  return `SCRAM-SHA-256$${options.iterations}:${Buffer.from(salt).toString("base64")}$${storedKey}:${serverKey}`
+  return `SCRAM-SHA-256$${iterations}:${Buffer.from(salt).toString("base64")}$${storedKey}:${serverKey}`
 }
 
 function hmac(key: Uint8Array, text: string): Buffer {
