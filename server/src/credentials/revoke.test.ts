@@ -180,8 +180,8 @@ test("a session's leases of another server go, also when our database is slower 
   const [one, two] = [await at.serve(never), await at.serve(never)]
   const { lease } = await one.lease()
   const [locked, unlock] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  const holding = at.store.database.transaction(async (tx) => {
-    await tx.query("select from credentials.leases where id = $1 for update", [lease.id])
+  const holding = at.store.owner.transaction(async (tx) => {
+    await tx.query("lock table credentials.leases in access exclusive mode")
     locked.resolve()
     await unlock.promise
   })
@@ -189,5 +189,18 @@ test("a session's leases of another server go, also when our database is slower 
   assert.deepEqual(await two.credentials.revokeSession(lease.session, "session-ended"), [])
   unlock.resolve()
   await holding
+  assert.equal((await two.credentials.settled(lease.id)).state, "revoked")
+})
+
+test("a lease whose row somebody else holds is cut all the same", async () => {
+  await using at = await testDeployment()
+  const never = { sweepMs: 3_600_000, reconcileMs: 3_600_000 }
+  const [one, two] = [await at.serve(never), await at.serve(never)]
+  const { lease } = await one.lease()
+  await at.store.database.transaction(async (tx) => {
+    await tx.query("select from credentials.leases where id = $1 for update", [lease.id])
+    const [cut] = await two.credentials.revokeSession(lease.session, "session-ended")
+    assert.deepEqual([cut!.lease, cut!.isCut], [lease.id, true])
+  })
   assert.equal((await two.credentials.settled(lease.id)).state, "revoked")
 })
