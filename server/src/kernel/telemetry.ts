@@ -2,6 +2,7 @@ import {
   type Attributes,
   type Context,
   context,
+  isSpanContextValid,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
@@ -103,9 +104,7 @@ export async function traced<T>(
   const span = tracer.startSpan(step, { attributes: facts })
   clock.begin()
   try {
-    return await context.with(trace.setSpan(context.active(), span), work, undefined, (more: Facts) =>
-      span.setAttributes(more),
-    )
+    return await within(span, () => work((more) => span.setAttributes(more)))
   } catch (error) {
     fail(span, error)
     throw error
@@ -124,14 +123,21 @@ export async function tracedRequest<T>(
   const attributes = { "http.request.method": method, "http.route": path }
   const span = tracer.startSpan(`${method} ${path}`, { kind: SpanKind.SERVER, attributes }, callersContext(headers))
   try {
-    return await context.with(trace.setSpan(context.active(), span), work, undefined, (status: number) => {
-      span.setAttribute("http.response.status_code", status)
-      if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
-    })
+    return await within(span, () =>
+      work((status) => {
+        span.setAttribute("http.response.status_code", status)
+        if (status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+      }),
+    )
   } finally {
     span.end()
     requests.observe({ method, path }, (performance.now() - beganMs) / 1_000)
   }
+}
+
+/** Does the work as what the span is about; one that is of no trace has nothing to pass on. */
+function within<T>(span: Span, work: () => Promise<T>): Promise<T> {
+  return isSpanContextValid(span.spanContext()) ? context.with(trace.setSpan(context.active(), span), work) : work()
 }
 
 /** Counts entries that are durable now. */
