@@ -49,6 +49,13 @@ test("a second signal does not wait for an end that hangs", async () => {
   assert.ok(Date.now() - started < 2_500)
 })
 
+test("what is opened after the loop ran empty is waited for as well when a signal comes", async () => {
+  const slow = `async () => { await new Promise((done) => setTimeout(done, 50)); console.log("late ended") }`
+  const late = `process.once("beforeExit", () => { endOnExit(${slow}); ${STAY} })`
+  const result = await run(`${OPEN}\n${late}`, "SIGTERM")
+  assert.deepEqual(result, { output: "ended\nready\nlate ended\n", code: null, signal: "SIGTERM" })
+})
+
 test("an end that hangs does not hold the process longer than three seconds", async () => {
   const started = Date.now()
   const result = await run(`endOnExit(() => new Promise(() => {}))\n${STAY}`, "SIGINT")

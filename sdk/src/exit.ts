@@ -41,6 +41,8 @@ function onSignal(signal: NodeJS.Signals): void {
 }
 
 function onBeforeExit(): void {
+  // What is opened from here on installs them anew; twice, the second would not wait for what the first ends.
+  uninstall()
   void endAll()
 }
 
