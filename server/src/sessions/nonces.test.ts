@@ -60,12 +60,17 @@ test("a proof of the generation before is still known as used", () => {
   assert.throws(() => use("a", nonce), refusesWith("dpop-proof-invalid"))
 })
 
-test("a clock that is set back forgets nothing", () => {
-  const { clock, nonces, use } = open()
+test("a clock that is set back makes no used proof good, and no generation longer", () => {
+  const { clock, nonces, use } = open(1)
   const nonce = nonces.current()
   use("a", nonce)
   clock.advance(-3_600_000)
   assert.throws(() => use("a", nonce), refusesWith("dpop-proof-invalid"))
+  use("b")
+  assert.throws(() => use("c"), refusesWith("overloaded"))
+  clock.advance(60_000)
+  use("c")
+  assert.throws(() => use("a", nonce), refusesWith("use-dpop-nonce"))
 })
 
 test("when too many proofs are remembered new ones are refused, and no used one becomes good again", () => {

@@ -36,9 +36,10 @@ export function openNonces({ clock, generationMs = 60_000, maxProofs = MAX_PROOF
   let newest = generation()
   let before: Generation | null = null
 
-  /** A clock that was set back makes a generation longer, and what it remembers with it. */
+  /** A clock that was set back begins a generation: or the one that there is would fill until its time comes again. */
   const turn = () => {
-    if (clock.nowMs() - newest.madeAtMs >= generationMs) {
+    const ageMs = clock.nowMs() - newest.madeAtMs
+    if (ageMs >= generationMs || ageMs < 0) {
       before = newest
       newest = generation()
     }
