@@ -36,6 +36,8 @@ export type Rotation = { use: (typeof rotated)[number]; kid: string; next: strin
 
 /** How long all servers together may take to seal with another key. */
 const EVERYWHERE_MS = 15_000
+/** A value that was sealed by the old key just before, and was still on its way into the database, has arrived by then. */
+const SETTLE_MS = 2_000
 /** How long values may take to be sealed anew before the log says that it broke off. */
 const RESEAL_SECONDS = 3_600
 
@@ -150,7 +152,8 @@ async function rotateKeyEncryption(rooms: Rooms, { database, keyring }: Keys, by
   // A crash here leaves old values that the old key opens; the same command goes on with them.
   await rooms.epoch.refresh()
   await sealedEverywhere(database, key)
-  let values = 0
+  let values = await reseal(database, keyring)
+  await sleep(SETTLE_MS)
   for (let count = await reseal(database, keyring); count > 0; count = await reseal(database, keyring)) values += count
   await rooms.audit.commit({
     entries: () => [{ event: "gate.resealing-finished", by, of: entries[0]!.id, data: { key, values } }],

@@ -149,6 +149,24 @@ test("a log that is whole ends only when it is said so, signed to its end, and t
   assert.equal((await recompute(t.store.database)).size, 3)
 })
 
+test("a rotation that broke off after its commit is ended by the next start; one that broke off before left nothing", async () => {
+  await using t = await openTestAudit()
+  await t.audit.commit(happened(5))
+  const { parts, vkey, open } = await rotation(t)
+  const broken = async () => {
+    throw new Error("power cut")
+  }
+  await assert.rejects(closeWholeLogAndBeginNext({ ...parts, signer: { ...parts.signer, sign: broken } }), /power cut/)
+  await t.audit.commit(happened(1))
+  assert.equal((await recompute(t.store.database)).size, 6)
+
+  await assert.rejects(closeWholeLogAndBeginNext({ ...parts, next: { ...parts.next, sign: broken } }), /power cut/)
+  assert.equal((await t.store.database.query("select from audit.checkpoints")).length, 0)
+  const audit = await open(t)
+  assert.deepEqual((await verifyLog(readerOf(audit), vkey)).problems, [])
+  await audit.commit(happened(1))
+})
+
 test("a forked log cannot be closed as a whole one", async () => {
   await using t = await openTestAudit()
   const { entries } = await t.audit.commit(happened(2))
