@@ -1,4 +1,4 @@
-import { canonical, type Json, sha256 } from "#kernel"
+import { sha256 } from "#kernel"
 import { authorize } from "./authorize.ts"
 import { denied, failed, forbidden } from "./explain.ts"
 import type { Policy, PolicySet } from "./policy-set.ts"
@@ -29,8 +29,9 @@ const remembered = new WeakMap<PolicySet, Map<string, Decision>>()
 export function decide(set: PolicySet, question: Question): Decision {
   const decisions = remembered.get(set) ?? new Map<string, Decision>()
   remembered.set(set, decisions)
-  // The digest is unsalted and says who asked what: it stays in memory.
-  const key = sha256(canonical(question as unknown as Json)).toString("base64")
+  // The digest is unsalted and says who asked what: it stays in memory. question() writes members in one order; another
+  // order would be asked anew, and no two questions have one text.
+  const key = sha256(JSON.stringify(question)).toString("base64")
   const known = decisions.get(key)
   if (known !== undefined) return known
   const made = Object.freeze({ ...judge(set, question), version: set.version })
