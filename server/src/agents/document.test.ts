@@ -48,3 +48,14 @@ test("a bound that would vanish by its name is refused", () => {
   refuses(JSON.parse(text), "agents.a.ceiling.0.arguments.__proto__")
   refuses(JSON.parse('{"__proto__":{"owner":"o"}}'), "agents.__proto__")
 })
+
+test("a bound of a ceiling that nobody understands is refused where it is written, not when it is asked about", () => {
+  const part = (bounds: object) => ({
+    a: { owner: "o", ceiling: [{ type: "safeconduct_action", actions: ["tool:pay"], locations: ["bank"], ...bounds }] },
+  })
+  const good = part({ arguments: { amount: [{ atMost: 50 }] }, limits: { uses: 3 } })
+  assert.deepEqual(parseAgents(good)["a"]!.ceiling, good.a.ceiling)
+  refuses(part({ arguments: { amount: [{ atLeast: 50 }] } }), "agents.a.ceiling.0.arguments.amount.0")
+  refuses(part({ arguments: { amount: { atMost: 50 } } }), "agents.a.ceiling.0.arguments.amount")
+  refuses(part({ limits: { perDay: 3 } }), "agents.a.ceiling.0.limits.uses")
+})

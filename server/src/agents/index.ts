@@ -34,7 +34,7 @@ import { prune } from "./store.ts"
 import { validateSvid } from "./validate.ts"
 
 export { newSigningRequest } from "./csr.ts"
-export { type ActionDetails, actionDetails } from "./details.ts"
+export { type ActionDetails, type ArgumentRule, actionDetails } from "./details.ts"
 export { agentsSchema, parseAgents } from "./document.ts"
 export type { Enrolment } from "./enrol.ts"
 export { events } from "./events.ts"

@@ -1,30 +1,13 @@
 import { z } from "zod"
+import { type ActionDetails, type ArgumentRule, actionDetails } from "#agents"
 import { canonical, type Json, Refusal } from "#kernel"
-import { holds, implies, type Rule, rulesSchema } from "./argument-rules.ts"
-
-/** `<action type>:<operation>`. */
-const action = z.string().regex(/^(tool|sql|http|credential|delegate):[A-Za-z0-9][A-Za-z0-9_./-]{0,199}$/)
-const location = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/)
-const argumentName = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/)
-
-/** One authorization detail (RFC 9396 §2) of the type `safeconduct_action`. */
-export const detailSchema = z.strictObject({
-  type: z.literal("safeconduct_action"),
-  /** What may be done: `credential:read`, `tool:refund`. */
-  actions: z.array(action).min(1).max(256),
-  /** Names of resources. */
-  locations: z.array(location).min(1).max(256),
-  /** Rules by argument; an argument that has rules must be there. Others are free. */
-  arguments: z.record(argumentName, rulesSchema).optional(),
-  /** Most allowed actions in one session under this detail. */
-  limits: z.strictObject({ uses: z.int().min(0) }).optional(),
-})
+import { holds, implies } from "./argument-rules.ts"
 
 /** Authorization details: what any of them allows is allowed. An empty list allows nothing. */
-export const detailsSchema = z.array(detailSchema).max(256)
+export const detailsSchema = z.array(actionDetails).max(256)
 
 /** A parsed detail. */
-export type ActionDetail = z.infer<typeof detailSchema>
+export type ActionDetail = ActionDetails
 
 /** What of an action decides whether a detail allows it. */
 export type AskedAction = {
@@ -111,8 +94,8 @@ function both(a: ActionDetail, b: ActionDetail): ActionDetail | null {
 }
 
 /** Both lists without the rules that another one makes needless. */
-function joined(a: Rule[], b: Rule[]): Rule[] {
-  const kept: Rule[] = []
+function joined(a: ArgumentRule[], b: ArgumentRule[]): ArgumentRule[] {
+  const kept: ArgumentRule[] = []
   for (const rule of [...a, ...b]) {
     if (kept.some((other) => implies(other, rule))) continue
     kept.splice(0, kept.length, ...kept.filter((other) => !implies(rule, other)), rule)
@@ -143,7 +126,7 @@ function isConstrained(inner: ActionDetail, outer: ActionDetail): boolean {
   return isRuled && isLimited
 }
 
-function rulesOf(detail: ActionDetail, name: string): Rule[] {
+function rulesOf(detail: ActionDetail, name: string): ArgumentRule[] {
   const rules = detail.arguments ?? {}
   return Object.hasOwn(rules, name) ? rules[name]! : []
 }

@@ -20,7 +20,6 @@ export {
   type AskedAction,
   allows,
   type Counts,
-  detailSchema,
   intersect,
   narrower,
   parseDetails,

@@ -1,5 +1,6 @@
 import { z } from "zod"
-import { detailSchema, parseWith } from "./action-details.ts"
+import { actionDetails } from "#agents"
+import { parseWith } from "./action-details.ts"
 
 const DAY = 86_400
 
@@ -19,7 +20,7 @@ const purposeSchema = z.strictObject({
   /** Shown to people: what an agent does when it serves this purpose. */
   description: z.string().trim().min(1).max(500),
   /** The template of every mandate for this purpose. */
-  actions: z.array(detailSchema).min(1).max(64),
+  actions: z.array(actionDetails).min(1).max(64),
   session: sessionSchema.prefault({}),
 })
 
