@@ -191,6 +191,7 @@ export function createLogRules(record: LogRecord, caps: Caps, tell: (violation: 
       const isSame = by?.resource === lease.resource && by.operation === lease.operation && by.type === "credential"
       if (!isSame) wrong("lease-unallowed", entry, `${entry.of} did not allow it`)
       lease.issuedIndex = index
+      record.leaseByAccount.set(`${lease.resource}/${data["oid"]}`, lease)
       lease.expiresAtMs = Date.parse(String(data["expiresAt"]))
       lease.hardEndAtMs = Date.parse(String(data["hardEndAt"]))
       unconfirmed.delete(lease)

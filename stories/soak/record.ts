@@ -64,6 +64,8 @@ export type LogRecord = {
   sessions: Map<string, SessionRecord>
   leases: Map<string, LeaseRecord>
   leaseByRole: Map<string, LeaseRecord>
+  /** By `<resource>/<oid>`: a connection outlives its account's name. */
+  leaseByAccount: Map<string, LeaseRecord>
   decisions: Map<string, DecisionRecord>
   /** By `jti`. */
   tokens: Map<string, { index: number; atMs: number }>
@@ -79,6 +81,7 @@ export function emptyRecord(): LogRecord {
     sessions: new Map(),
     leases: new Map(),
     leaseByRole: new Map(),
+    leaseByAccount: new Map(),
     decisions: new Map(),
     tokens: new Map(),
     instances: new Set(),

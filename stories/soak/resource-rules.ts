@@ -56,11 +56,13 @@ const ROUNDING_MS = 2
 
 /** Rules over the log's record. */
 export function createResourceRules(
-  record: Pick<LogRecord, "leaseByRole" | "sessions">,
+  record: Pick<LogRecord, "leaseByRole" | "leaseByAccount" | "sessions">,
   bounds: Bounds,
   tell: (violation: Violation) => void,
 ): ResourceRules {
   const accounts = new Map<string, Account>()
+  /** Connections of accounts that are not remembered any more, or were not seen before: when each was seen last. */
+  const strays = new Map<string, number>()
   const gone: Gone[] = []
   let seen = 0
   let lateAccounts = 0
@@ -137,9 +139,19 @@ export function createResourceRules(
       for (const { oid } of connections) {
         const account = byOid.get(oid)
         if (account !== undefined) account.connectedMs = atMs
+        else strays.set(`${resource}/${oid}`, atMs)
       }
     },
     judge(logAtMs, lateBy) {
+      for (const [key, atMs] of strays) {
+        if (atMs + LOG_LAG_MS >= logAtMs) continue
+        strays.delete(key)
+        const endAtMs = record.leaseByAccount.get(key)?.endAtMs
+        const overMs = atMs - (endAtMs ?? Number.POSITIVE_INFINITY)
+        if (overMs > bounds.lateConnection + lateBy(endAtMs! + bounds.lateConnection)) {
+          tell({ rule: "connection-after-end", what: `${key}: connected ${overMs} ms after its end`, atMs })
+        }
+      }
       for (const [key, account] of accounts) {
         const lease = record.leaseByRole.get(account.role)
         if (lease === undefined) {

@@ -42,7 +42,7 @@ const issued = (lease: string, of: string, more: Partial<Written> = {}): Written
   event: "credentials.lease-issued",
   session: "session_1",
   of,
-  data: { ...about(lease), expiresAt: at(10_000), hardEndAt: at(30_000) },
+  data: { ...about(lease), oid: "4711", expiresAt: at(10_000), hardEndAt: at(30_000) },
   ...more,
 })
 const revoked = (lease: string, more: Partial<Written> = {}): Written => ({
@@ -200,6 +200,10 @@ describe("the checker looks at a resource", () => {
     [
       "connection-after-end",
       [look(500), look(3_000, { accounts: [], connections: [{ oid: "4711", pid: 1, startedAtMs: 0 }] })],
+    ],
+    [
+      "connection-after-end",
+      [look(3_000, { accounts: [], connections: [{ oid: "4711", pid: 1, startedAtMs: START }] })],
     ],
     ["account-after-session", [look(500), look(4_500)], whole.toSpliced(6, 1)],
     ["account-after-expiry", [look(500), look(12_500)], whole.slice(0, 6)],
