@@ -163,10 +163,12 @@ describe("a backup that was taken under load, and restored", { timeout: 300_000 
       (await openCheckpoint(before.signed.checkpoint, parseNoteVerifier(ground.logKey))).size,
       before.signed.size,
     )
-    const removed = (await ground.entries({ event: "credentials.orphan-removed" })).map(
-      ({ leaf }) => leaf.data!["role"],
-    )
-    t.diagnostic(`${removed.length} removals of orphans are told in the new log`)
+    const told = async () => {
+      const events = ["credentials.orphan-removed", "credentials.orphan-journalled"]
+      const entries = await Promise.all(events.map((event) => ground.entries({ event })))
+      return new Set(entries.flat().map(({ leaf }) => leaf.data!["role"]))
+    }
+    await until("word of every orphan's end", async () => new Set(orphans).isSubsetOf(await told()), patience)
     const text = early!.text
     const again = (await ground.operator.send({ method: "GET", path: `/v1/audit/receipts/${early!.id}` })).bytes
     for (const proof of [receipt, again]) {

@@ -18,4 +18,5 @@ export const events = {
     "An account of this deployment stood at a resource without a lease, and is being removed.",
   "credentials.orphan-removed": "The account without a lease is gone from the resource.",
   "credentials.account-missing": "The account of a live lease was no longer at the resource; the lease is ended.",
+  "credentials.orphan-journalled": "An account without a lease was removed while nothing could be recorded.",
 } as const

@@ -48,7 +48,7 @@ test("orphans are removed although the log was altered and takes nothing; their 
   assert.equal((await dba.query("select from pg_roles where rolname = any ($1)", [roles])).rowCount, 0)
   assert.deepEqual(
     owed.map((each) => (each as { draft: { event: string } }).draft.event),
-    ["credentials.orphan-removed", "credentials.orphan-removed"],
+    ["credentials.orphan-journalled", "credentials.orphan-journalled"],
   )
 })
 

@@ -78,7 +78,8 @@ async function removeOrphan(room: Room, resource: string, desk: Desk, account: A
     await room.audit.commit({ entries: () => [told] })
   } catch (error) {
     if (!cannotRecord(error)) throw error
-    await room.journal({ draft: told as unknown as { [name: string]: Json }, command: null })
+    const owed = { ...told, event: "credentials.orphan-journalled" }
+    await room.journal({ draft: owed as unknown as { [name: string]: Json }, command: null })
   }
 }
 
