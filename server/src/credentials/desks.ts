@@ -9,8 +9,8 @@ import { type RootRow, readRoots } from "./store.ts"
 export type Desk = {
   /** Issues and looks. Throws `resource-unavailable` while the breaker is open, `overloaded`. */
   give<T>(work: (engine: Engine) => Promise<T>): Promise<T>
-  /** Takes away and reads back: waits its turn and for the breaker, is never refused. */
-  take<T>(work: (engine: Engine) => Promise<T>): Promise<T>
+  /** Takes away and reads back: waits its turn and, telling `onWait`, for the breaker; is never refused. */
+  take<T>(work: (engine: Engine) => Promise<T>, onWait?: () => void): Promise<T>
 }
 
 /** The desks of this server, opened when first needed and kept: they work on when our database is gone. */
@@ -174,14 +174,17 @@ function deskOf(resource: string, engine: Engine, { forget, note, closing }: Des
         return attempt(breaker, work)
       })
     },
-    async take(work) {
+    async take(work, onWait = () => undefined) {
       const { lane, breaker } = taking
-      return await lane.run(async () => {
-        for (let waitMs = breaker.waitMs(); waitMs > 0; waitMs = breaker.waitMs()) {
-          await sleep(waitMs, undefined, { signal: closing, ref: false })
-        }
-        return await attempt(breaker, work)
-      })
+      for (;;) {
+        const turn = await lane.run(async () => {
+          if (breaker.waitMs() > 0) return null
+          return { result: await attempt(breaker, work) }
+        })
+        if (turn !== null) return turn.result
+        onWait()
+        await sleep(Math.max(1, breaker.waitMs()), undefined, { signal: closing, ref: false })
+      }
     },
   }
 }

@@ -44,6 +44,17 @@ test("whoever waits too long is refused, and its place is not lost", async () =>
   assert.deepEqual([await first, await lane.run(async () => 3)], [2, 3])
 })
 
+test("a breaker opens after one call that hung", async () => {
+  let nowMs = 0
+  const breaker = createBreaker(() => nowMs)
+  const hang = async () => {
+    nowMs += 3_000
+    throw new ResourceError("no answer", null, true)
+  }
+  await breaker.watch(hang).catch(() => undefined)
+  assert.equal(breaker.waitMs(), 250)
+})
+
 test("of those that wait for an open breaker one tries first", async () => {
   let nowMs = 0
   const breaker = createBreaker(() => nowMs)

@@ -47,10 +47,12 @@ export function createLane({ width, maxWaiting, maxWaitMs }: LaneLimits): Lane {
 }
 
 const FAILURES_TO_OPEN = 3
+/** A call that failed after so long hung: nobody else should wait as long to learn the same. */
+const HUNG_MS = 2_000
 const LEAST_COOL_MS = 250
 const MOST_COOL_MS = 5_000
 /** While one finds out whether the resource is back, the others look again after this. */
-const LOOK_MS = 50
+const LOOK_MS = 250
 
 /** Remembers that a resource does not answer, so that nobody waits to learn it again. */
 export type Breaker = {
@@ -61,8 +63,8 @@ export type Breaker = {
 }
 
 /**
- * Makes a breaker: open after three failures in a row to reach the resource, for a quarter of a second, doubling to five.
- * After that one call at a time tries, until one gets through.
+ * Makes a breaker: open after three failures in a row to reach the resource, or one that hung, for a quarter of a second,
+ * doubling to five. After that one call at a time tries, until one gets through.
  */
 export function createBreaker(nowMs: () => number = () => performance.now()): Breaker {
   let failures = 0
@@ -72,6 +74,7 @@ export function createBreaker(nowMs: () => number = () => performance.now()): Br
     waitMs: () => Math.max(openUntilMs - nowMs(), isTrying ? LOOK_MS : 0, 0),
     async watch(work) {
       const isTry = failures >= FAILURES_TO_OPEN
+      const startedMs = nowMs()
       if (isTry) isTrying = true
       try {
         const result = await work()
@@ -80,7 +83,9 @@ export function createBreaker(nowMs: () => number = () => performance.now()): Br
         return result
       } catch (error) {
         if (error instanceof ResourceError && !error.isUnreachable) failures = 0
-        else if (error instanceof ResourceError && ++failures >= FAILURES_TO_OPEN) {
+        else if (error instanceof ResourceError) {
+          failures = nowMs() - startedMs >= HUNG_MS ? Math.max(failures + 1, FAILURES_TO_OPEN) : failures + 1
+          if (failures < FAILURES_TO_OPEN) throw error
           const coolMs = Math.min(LEAST_COOL_MS * 2 ** (failures - FAILURES_TO_OPEN), MOST_COOL_MS)
           openUntilMs = nowMs() + coolMs
         }

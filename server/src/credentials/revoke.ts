@@ -112,7 +112,7 @@ async function run(room: Room, lease: Lease, ending: Ending, onCut: (cut: Cut) =
     room,
     lease,
     () => told(null),
-    () => takeAway(room, lease),
+    () => takeAway(room, lease, () => told(null)),
   )
   // A crash here leaves a cut that nobody was told of: the ledger has the lease open, and the sweep or the comparison with
   // the resource ends it.
@@ -151,9 +151,9 @@ async function journalCut(room: Room, lease: Lease, { why, by }: Ending, evidenc
   }
 }
 
-async function takeAway(room: Room, lease: Lease): Promise<Evidence> {
+async function takeAway(room: Room, lease: Lease, onWait: () => void): Promise<Evidence> {
   const desk = await room.desks.at({ name: lease.resource, part: lease.part })
-  return await desk.take((engine) => engine.revoke(accountOf(room, lease)))
+  return await desk.take((engine) => engine.revoke(accountOf(room, lease)), onWait)
 }
 
 /** Resolves with the first read-back that is empty and late enough; what it finds before, it takes away again. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Audit } from "#audit"
-import { type Clock, type Database, type Json, type Keyring, type Log, refusalCode } from "#kernel"
+import { type Clock, type Database, type Keyring, type Log, type Owing, refusalCode } from "#kernel"
 import type { Desks } from "./desks.ts"
 import type { EngineKind } from "./engine.ts"
 import type { Memory } from "./memory.ts"
@@ -25,8 +25,8 @@ export type Room = {
   revocations: Revocations
   /** Issues under way on this server, by lease: a revocation waits for the one it would otherwise miss. */
   issuing: Map<string, Promise<unknown>>
-  /** Takes a line where our database cannot: the cut was made, the entry is owed. */
-  journal: (line: { [name: string]: Json }) => Promise<void>
+  /** Takes in writing, durably, what our database cannot be told. */
+  journal: (owing: Owing) => Promise<unknown>
   /** Aborted when the room closes. */
   closing: AbortSignal
 }

@@ -32,14 +32,17 @@ export interface Connections extends AsyncDisposable {
 }
 
 const CONNECT_MS = 3_000
-const STATEMENT_MS = 10_000
+/** For each statement. Somebody waits for what is given; what is taken away may have much to clean. */
+const STATEMENT_MS = { give: 5_000, take: 10_000 }
+/** What is cancelled at the far end should have its answer by then; else the far end is gone. */
+const ANSWER_MS = 1_000
 const LOCK_MS = 2_000
 const POOL_SIZE = 4
 
 /** Opens both pools; nothing connects before the first statement. */
 export function connect(part: PostgresPart, given: Root, log: Log): Connections {
   let root = given
-  const settings = (database: string, password: () => string): pg.ClientConfig => ({
+  const settings = (database: string, password: () => string, statementMs = STATEMENT_MS.take): pg.ClientConfig => ({
     host: part.host,
     port: part.port,
     database,
@@ -48,16 +51,16 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
     ssl: tlsOptions(part),
     application_name: "safeconduct",
     connectionTimeoutMillis: CONNECT_MS,
-    statement_timeout: STATEMENT_MS,
+    statement_timeout: statementMs,
     lock_timeout: LOCK_MS,
-    idle_in_transaction_session_timeout: STATEMENT_MS,
-    query_timeout: STATEMENT_MS + 1_000,
+    idle_in_transaction_session_timeout: statementMs,
+    query_timeout: statementMs + ANSWER_MS,
     keepAlive: true,
   })
   const current = () => root.password.reveal()
-  const openPool = () => {
+  const openPool = (statementMs: number) => {
     const pool = new pg.Pool({
-      ...settings(part.database, current),
+      ...settings(part.database, current, statementMs),
       max: POOL_SIZE,
       // A connection stays warm for the next revocation, and is replaced before it grows old.
       idleTimeoutMillis: 0,
@@ -66,7 +69,7 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
     pool.on("error", (error) => log.warn("connection to the resource lost", { error: scrub(error.message) }))
     return pool
   }
-  const pools = { give: openPool(), take: openPool() }
+  const pools = { give: openPool(STATEMENT_MS.give), take: openPool(STATEMENT_MS.take) }
   let version: Promise<number> | undefined
   let makers: Promise<readonly string[]> | undefined
 
