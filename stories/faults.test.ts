@@ -15,7 +15,7 @@ import { until } from "./fixtures/until.ts"
 const listed = readSteps(readFileSync(new URL("./durable-steps.txt", import.meta.url), "utf8"))
 const reference = readFileSync(new URL("../docs/reference/credentials.md", import.meta.url), "utf8")
 
-describe("a server killed at each durable step", { timeout: 300_000 }, () => {
+describe("a server killed at each durable step", { timeout: 600_000 }, () => {
   let ground: Ground
   let server: Server
   let next: Promise<Standby>
