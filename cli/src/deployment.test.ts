@@ -256,7 +256,7 @@ test("leases, resources and keys are listed without their secrets", async () => 
   assert.equal((await run(["credentials", "leases", "--json"])).code, 0)
   const { rows } = await run(["keys", "list", "--json"])
   assert.ok(rows.length >= 3)
-  assert.deepEqual(Object.keys(rows[0]!), ["kid", "use", "activeFrom", "retiredAt"])
+  assert.deepEqual(Object.keys(rows[0]!), ["kid", "use", "state", "activeFrom", "retiredAt"])
 })
 
 test("prepare prints statements that a DBA can read, and runs nothing", async () => {

@@ -27,6 +27,9 @@ GET /livez                                         404 404 404 404 404 404
 GET /log/checkpoint                                200 200 200 200 200 200
 GET /log/tile/entries/{N...}                       401 403 404 404 404 403
 GET /log/tile/{L}/{N...}                           404 404 404 404 404 404
+GET /log/{log}/checkpoint                          404 404 404 404 404 404
+GET /log/{log}/tile/entries/{N...}                 401 403 404 404 404 403
+GET /log/{log}/tile/{L}/{N...}                     404 404 404 404 404 404
 GET /metrics                                       404 404 404 404 404 404
 GET /readyz                                        404 404 404 404 404 404
 GET /v1/agents                                     401 403 200 200 200 200
@@ -61,6 +64,8 @@ POST /v1/agents/{name}/join-tokens                 401 403 404 404 403 403
 POST /v1/agents/{name}/retirement                  401 403 404 404 403 403
 POST /v1/agents/{name}/suspension                  401 403 404 404 403 403
 POST /v1/credentials/leases/{id}/renewal           401 404 403 403 403 403
+POST /v1/keys/log/retirement                       401 403 409 403 403 403
+POST /v1/keys/{use}/rotation                       401 403 404 403 403 403
 POST /v1/policy/diff                               401 403 400 400 400 403
 POST /v1/sessions                                  401 400 403 403 403 403
 POST /v1/sessions/{id}/renewal                     401 404 403 403 403 403
