@@ -52,6 +52,20 @@ export function addAgents(program: Command): void {
       change(command, name, { method: "DELETE", part: "suspension", word: "active again", reason }),
     )
 
+  remote(agents, "revoke-instance <name> <instance>", "Stop one instance of an agent for good; the others go on", [
+    "safeconduct agents revoke-instance support-bot instance_3679eg3hwbc5kwsd5gvmyq9eep",
+  ])
+    .option("--reason <text>", "why, for the record")
+    .action(async (name: string, instance: string, { reason }: Reason, command: Command) => {
+      const path = pathOf("v1", "agents", name, "instances", instance)
+      const body = reason === undefined ? {} : { body: { reason } }
+      const row = await atServer(command, "Asking the server", (server) =>
+        server.json<Row>({ method: "DELETE", path, isRepeatable: true, ...body }),
+      )
+      if (styleOf(command).isJson) printRow(row, styleOf(command))
+      done(`${instance} is revoked: its sessions and leases have ended, and its key is refused.`)
+    })
+
   remote(agents, "retire <name>", "Stop an agent for good", ["safeconduct agents retire support-bot --yes"])
     .option("--reason <text>", "why, for the record")
     .option("--yes", "do not ask")

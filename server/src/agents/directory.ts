@@ -9,6 +9,7 @@ import type {
   Principal,
   ProvenKey,
 } from "./principal.ts"
+import type { RevokedInstance } from "./revoke.ts"
 import { principalNamed, spiffeIdOf } from "./spiffe-id.ts"
 import {
   findInstance,
@@ -18,12 +19,13 @@ import {
   readAgents,
   readOperators,
   readRevision,
+  readRevoked,
 } from "./store.ts"
 import type { Svid } from "./validate.ts"
 
 /**
  * Who is registered, in memory: every agent and operator with its state, taken in anew when the epoch moves and the
- * registry's revision with it, and each instance from its first sight on (an instance never changes).
+ * registry's revision with it, and each instance from its first sight on (an instance never changes, but that it is revoked).
  */
 export interface Directory {
   /** The registration of that name that is not retired; null when there is none. */
@@ -44,6 +46,8 @@ export interface Directory {
    * that are stopped already, so that whoever ends what they hold finds what a crash left.
    */
   onStopped(listener: (names: ReadonlySet<string>) => void): void
+  /** The same of instances that were revoked. */
+  onRevoked(listener: (revoked: readonly RevokedInstance[]) => void): void
 }
 
 /** What the directory reads and follows. */
@@ -54,6 +58,7 @@ type Held = {
   agents: ReadonlyMap<string, Agent>
   byName: ReadonlyMap<string, Agent>
   operators: ReadonlyMap<string, Operator>
+  revoked: ReadonlyMap<string, RevokedInstance>
 }
 
 /** Reads the registry and follows it. */
@@ -62,12 +67,15 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
   const instances = new Map<string, Instance>()
   const lastSvids = new Map<string, LastSvid>()
   const listeners: ((names: ReadonlySet<string>) => void)[] = []
+  const revocationListeners: ((revoked: readonly RevokedInstance[]) => void)[] = []
   const stoppedHere = new Map<string, "suspended" | "retired">()
 
   const reload = async () => {
     if ((await readRevision(database)) === held.revision) return
     const before = held
     held = await read(database)
+    const revoked = [...held.revoked.values()].filter(({ instance }) => !before.revoked.has(instance))
+    for (const listener of revoked.length > 0 ? revocationListeners : []) listener(revoked)
     const names = stoppedBetween(before, held)
     if (names.size === 0) return
     log.info("agents stopped", { agents: [...names] })
@@ -93,6 +101,10 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
     return found
   }
 
+  const refuseRevoked = ({ id }: Instance) => {
+    if (!held.revoked.has(id)) return
+    throw new Refusal("identity-unknown", "This instance was revoked. Enrol a new key with a join token.")
+  }
   const refuseStoppedHere = ({ kind, name }: Instance) => {
     const state = kind === "agent" ? stoppedHere.get(name) : undefined
     if (state !== undefined) refuseUnlessActive(state, `The agent ${name}`)
@@ -112,6 +124,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       if (instance === null || named?.kind !== instance.kind || named.name !== instance.name) throw unknown()
       refuseStoppedHere(instance)
       await learnOwner(instance)
+      refuseRevoked(instance)
       const proven: Proven = { ...svid, spiffeId: svid.id.text, confirmation: { "x5t#S256": svid.thumbprint } }
       return instance.kind === "agent"
         ? agentPrincipal(held.agents.get(instance.owner), instance, proven)
@@ -124,6 +137,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       }
       refuseStoppedHere(instance)
       await learnOwner(instance)
+      refuseRevoked(instance)
       const spiffeId = spiffeIdOf(trustDomain, "agent", instance.name)
       const svid = await lastSvidOf(instance, nowMs)
       const proven: Proven = { ...svid, spiffeId, confirmation: { jkt } }
@@ -140,6 +154,10 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       listeners.push(listener)
       const names = stoppedNow(held)
       if (names.size > 0) listener(names)
+    },
+    onRevoked(listener) {
+      revocationListeners.push(listener)
+      if (held.revoked.size > 0) listener([...held.revoked.values()])
     },
   }
 }
@@ -194,11 +212,13 @@ async function read(database: Database): Promise<Held> {
   // The revision first: what changes while we read is then read once more, never missed.
   const revision = await readRevision(database)
   const [agents, operators] = [await readAgents(database), await readOperators(database)]
+  const revoked = await readRevoked(database)
   return {
     revision,
     agents: new Map(agents.map((agent) => [agent.id, agent])),
     byName: new Map(agents.filter(({ state }) => state !== "retired").map((agent) => [agent.name, agent])),
     operators: new Map(operators.map((operator) => [operator.id, operator])),
+    revoked: new Map(revoked.map((each) => [each.instance, each])),
   }
 }
 

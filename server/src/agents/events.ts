@@ -11,5 +11,6 @@ export const events = {
   "agents.operator-retired": "An operator may never act again.",
   "agents.join-token-created": "A single-use token that makes one instance was handed out.",
   "agents.instance-enrolled": "A join token was used: a key stands for an agent or operator from now on.",
+  "agents.instance-revoked": "A key stands for its agent no more; the agent's other instances go on.",
   "agents.svid-issued": "A certificate was issued to an instance, or to a server for itself.",
 } as const

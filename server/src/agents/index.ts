@@ -28,6 +28,7 @@ import { type JoinRequest, type JoinToken, mintToken, storeFirstToken, storeToke
 import { type AgentListing, listAgents, listOperators, type OperatorListing } from "./listing.ts"
 import type { Agent, AgentPrincipal, AgentsPart, Operator, Principal, ProvenKey } from "./principal.ts"
 import { type AgentStep, changeState, replaceAgents, retireOperator, type StateChange } from "./registry.ts"
+import { type Revocation, type RevokedInstance, revokeInstance } from "./revoke.ts"
 import { issueServerIdentity, type ServerIdentity, type ServerNames } from "./server-identity.ts"
 import { checkTrustDomain } from "./spiffe-id.ts"
 import { prune } from "./store.ts"
@@ -43,6 +44,7 @@ export type { AgentListing, OperatorListing } from "./listing.ts"
 export type * from "./principal.ts"
 export { proofOf } from "./principal.ts"
 export type { AgentStep, StateChange } from "./registry.ts"
+export type { Revocation, RevokedInstance } from "./revoke.ts"
 export { mayCall, roles } from "./roles.ts"
 export { routes } from "./routes.ts"
 export type { ServerIdentity, ServerNames } from "./server-identity.ts"
@@ -108,6 +110,10 @@ export interface Agents extends AsyncDisposable {
   stopHere(name: string, state: "suspended" | "retired"): Disposable
   /** Called when agents stopped being active on any server, as the epoch is read; and at once with those that are already. */
   onStopped(listener: (names: ReadonlySet<string>) => void): void
+  /** The same of instances that were revoked. */
+  onRevoked(listener: (revoked: readonly RevokedInstance[]) => void): void
+  /** Throws `not-found` when committed for an instance that is not that agent's. */
+  revokeInstance(of: RevokedInstance, reason: string, by: string): Change<Revocation>
   /** A new SVID for this server, committed. The caller renews it at half its life. */
   serverIdentity(names: ServerNames): Promise<ServerIdentity>
   /** A new intermediate of the certificate authority, which signs from then on. */
@@ -193,6 +199,8 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
     },
     stopHere: (name, state) => directory.stopHere(name, state),
     onStopped: (listener) => directory.onStopped(listener),
+    onRevoked: (listener) => directory.onRevoked(listener),
+    revokeInstance,
     serverIdentity: (names) => issueServerIdentity(enrolParts, names),
     rotateIntermediate: (by) => authority.rotate(by),
     async [Symbol.asyncDispose]() {

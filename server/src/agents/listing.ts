@@ -3,7 +3,7 @@ import type { Agent, Operator } from "./principal.ts"
 import { type InstanceListing, listInstances, readAgents, readOperators } from "./store.ts"
 
 /** One enrolled key, as listings show it. Times are RFC 3339; `svidNotAfter` null when its last one is forgotten. */
-export type InstanceView = { id: string; enrolledAt: string; svidNotAfter: string | null }
+export type InstanceView = { id: string; enrolledAt: string; revokedAt: string | null; svidNotAfter: string | null }
 
 /** An agent with its instances. */
 export type AgentListing = Agent & { instances: InstanceView[] }
@@ -27,6 +27,10 @@ async function withInstances<Owner extends { id: string }>(database: Database, o
   return owners.map((owner) => ({ ...owner, instances: (instances.get(owner.id) ?? []).map(viewOf) }))
 }
 
-function viewOf({ id, enrolledAt, svidNotAfter }: InstanceListing): InstanceView {
-  return { id, enrolledAt: enrolledAt.toISOString(), svidNotAfter: svidNotAfter?.toISOString() ?? null }
+function viewOf({ id, enrolledAt, revokedAt, svidNotAfter }: InstanceListing): InstanceView {
+  const [revoked, ends] = [revokedAt, svidNotAfter].map((at) => at?.toISOString() ?? null) as [
+    string | null,
+    string | null,
+  ]
+  return { id, enrolledAt: enrolledAt.toISOString(), revokedAt: revoked, svidNotAfter: ends }
 }

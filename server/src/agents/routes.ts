@@ -16,7 +16,8 @@ const enrolment = z.object({
   notAfter: z.string(),
 })
 const joinToken = z.object({ token: z.string(), expiresAt: z.string() })
-const instances = z.array(z.object({ id: z.string(), enrolledAt: z.string(), svidNotAfter: z.string().nullable() }))
+const time = z.string().nullable()
+const instances = z.array(z.object({ id: z.string(), enrolledAt: z.string(), revokedAt: time, svidNotAfter: time }))
 const agent = z.object({
   id: z.string(),
   name: z.string(),

@@ -139,7 +139,7 @@ export async function findEnrolled(
 ): Promise<Id<"instance"> | null> {
   const [row] = await tx.query<{ id: Id<"instance"> }>(
     `select i.id from agents.join_tokens t join agents.instances i on i.key_thumbprint = t.used_by_key
-     where t.hash = $1 and t.used_by_key = $2 and t.expires_at > now()`,
+     where t.hash = $1 and t.used_by_key = $2 and t.expires_at > now() and i.revoked_at is null`,
     [hash, keyThumbprint],
   )
   return row?.id ?? null
@@ -184,13 +184,37 @@ export async function findInstance(database: Queryable, keyThumbprint: string): 
   return row ?? null
 }
 
+/** Instances of agents that were revoked. */
+export async function readRevoked(database: Queryable): Promise<{ agent: string; instance: string }[]> {
+  return await database.query(
+    "select name as agent, id as instance from agents.instances where revoked_at is not null and kind = 'agent'",
+  )
+}
+
+/** False when it was revoked before; null when none of the owners has such an instance. */
+export async function revokeInstance(tx: Transaction, id: string, owners: readonly string[]): Promise<boolean | null> {
+  const [found] = await tx.query<{ isRevoked: boolean }>(
+    `select revoked_at is not null as "isRevoked" from agents.instances where id = $1 and owner = any ($2)`,
+    [id, owners],
+  )
+  if (found === undefined) return null
+  if (!found.isRevoked) await tx.query("update agents.instances set revoked_at = now() where id = $1", [id])
+  return !found.isRevoked
+}
+
 /** An instance as listings show it. */
-export type InstanceListing = { id: string; owner: string; enrolledAt: Date; svidNotAfter: Date | null }
+export type InstanceListing = {
+  id: string
+  owner: string
+  enrolledAt: Date
+  revokedAt: Date | null
+  svidNotAfter: Date | null
+}
 
 /** Every instance, the oldest first. */
 export async function listInstances(database: Queryable): Promise<InstanceListing[]> {
   return await database.query<InstanceListing>(
-    `select i.id, i.owner, i.enrolled_at as "enrolledAt", max(s.not_after) as "svidNotAfter"
+    `select i.id, i.owner, i.enrolled_at as "enrolledAt", i.revoked_at as "revokedAt", max(s.not_after) as "svidNotAfter"
      from agents.instances i left join agents.svids s on s.instance = i.id
      group by i.id order by i.enrolled_at`,
   )

@@ -1,4 +1,4 @@
-import type { AgentPrincipal, Principal } from "#agents"
+import type { AgentPrincipal, Principal, RevokedInstance } from "#agents"
 import type { Change } from "#audit"
 import type { Cut } from "#credentials"
 import { type Id, refusalCode } from "#kernel"
@@ -50,6 +50,15 @@ export async function endSession(rooms: Rooms, id: string, reason: EndReason, by
 export async function endSessionsOf(rooms: Rooms, agents: ReadonlySet<string>): Promise<void> {
   const sessions = (await Promise.all([...agents].map((name) => rooms.sessions.openOf(name)))).flat()
   await Promise.all(sessions.map(({ id }) => endSession(rooms, id, "suspended", "server")))
+}
+
+/** The same for instances that were revoked, and only theirs. */
+export async function endSessionsOfInstances(rooms: Rooms, revoked: readonly RevokedInstance[]): Promise<void> {
+  const instances = new Set(revoked.map(({ instance }) => instance))
+  const agents = new Set(revoked.map(({ agent }) => agent))
+  const sessions = (await Promise.all([...agents].map((name) => rooms.sessions.openOf(name)))).flat()
+  const theirs = sessions.filter(({ instance }) => instances.has(instance))
+  await Promise.all(theirs.map(({ id }) => endSession(rooms, id, "suspended", "server")))
 }
 
 /** Ends what ran out: sessions past their life or their hard end. Returns milliseconds until the next is due, if any. */

@@ -11,7 +11,7 @@ import { endOwnSession } from "./end.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import type { Rooms } from "./rooms.ts"
-import { setAgentState } from "./stop.ts"
+import { revokeInstance, setAgentState } from "./stop.ts"
 import { accepted } from "./unrecorded.ts"
 
 const seconds = z
@@ -156,6 +156,18 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
     ),
     stop("/v1/agents/{name}/suspension", "DELETE", "active", "Let a suspended agent work again"),
     stop("/v1/agents/{name}/retirement", "POST", "retired", "Stop an agent for good"),
+    route<Principal | null, z.infer<typeof reasonSchema>>({
+      method: "DELETE",
+      path: "/v1/agents/{name}/instances/{id}",
+      listeners: ["agents"],
+      right: "manage-agents",
+      events: ["agents.instance-revoked", "sessions.ended", "credentials.lease-revoked"],
+      summary:
+        "Revoke one instance of an agent: its sessions, leases and connections end at once, its key is refused for good",
+      body: reasonSchema,
+      handle: ({ caller, params, body }) =>
+        revokeInstance(rooms, operatorOf(caller), { agent: params.name!, instance: params.id! }, body.reason),
+    }),
     route<Principal | null, z.infer<typeof diffSchema>>({
       method: "POST",
       path: "/v1/policy/diff",

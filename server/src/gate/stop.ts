@@ -1,7 +1,7 @@
-import type { OperatorPrincipal } from "#agents"
+import type { OperatorPrincipal, RevokedInstance } from "#agents"
 import { type Change, together } from "#audit"
 import type { Id } from "#kernel"
-import { endSessionsOf } from "./end.ts"
+import { endSessionsOf, endSessionsOfInstances } from "./end.ts"
 import type { Rooms } from "./rooms.ts"
 import { isUnrecordable } from "./unrecorded.ts"
 
@@ -39,6 +39,24 @@ export async function setAgentState(
   await rooms.epoch.refresh()
   await endSessionsOf(rooms, new Set([name]))
   return { agent: name, state: to }
+}
+
+/**
+ * Revokes one instance: its sessions end and their leases are revoked before this resolves. Each server refuses its key as it
+ * takes in the new epoch, within 250 ms. While nothing can be recorded, suspend the agent instead: that works without.
+ */
+export async function revokeInstance(
+  rooms: Rooms,
+  operator: OperatorPrincipal,
+  of: RevokedInstance,
+  reason: string,
+): Promise<RevokedInstance> {
+  await rooms.audit.commit(rooms.agents.revokeInstance(of, reason, operator.spiffeId))
+  // A crash here leaves a revoked instance with open sessions: none of its requests is answered, and each server, as it takes
+  // in the epoch or starts, ends them.
+  await rooms.epoch.refresh()
+  await endSessionsOfInstances(rooms, [of])
+  return of
 }
 
 /** Who is stopped, how and by whom. */
