@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { inspect } from "node:util"
-import { newId, refusalCode } from "#kernel"
+import { newId, Refusal, refusalCode } from "#kernel"
 import { intentionOf, testDeployment } from "./fixture.ts"
 
 const refused = (code: string) => (error: unknown) => refusalCode(error) === code
@@ -148,6 +148,30 @@ test("a lease that was revoked between intent and issue is never handed out", as
     rows = (await dba.query("select 1 from pg_roles where rolname = $1", [lease.roleName])).rowCount ?? 0
   }
   await dba.end()
+})
+
+test("a lease that was confirmed, and whose server did not hear of it, did not fail: it is revoked", async () => {
+  await using at = await testDeployment()
+  const first = await at.serve()
+  let isLost = true
+  const commit: typeof first.audit.commit = async (change) => {
+    const committed = await first.audit.commit(change)
+    if (!isLost) return committed
+    isLost = false
+    throw new Refusal("store-unavailable", "The answer was lost.")
+  }
+  const server = await at.serve({ audit: Object.create(first.audit, { commit: { value: commit } }) })
+  const { lease, entry } = await first.intend()
+  const issuing = server.credentials.issue(lease, { id: entry as `entry_${string}` })
+  await assert.rejects(issuing, refused("store-unavailable"))
+  const { state, ending } = await server.credentials.settled(lease.id)
+  assert.deepEqual([state, ending], ["revoked", "not-issued"])
+  assert.deepEqual(await at.entries("credentials.lease-failed"), [])
+  const [issued, revoked] = [
+    ...(await at.entries("credentials.lease-issued")),
+    ...(await at.entries("credentials.lease-revoked")),
+  ]
+  assert.deepEqual([issued?.of, revoked?.of], [entry, undefined])
 })
 
 test("a resource without a root refuses before anything is recorded", async () => {

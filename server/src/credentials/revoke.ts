@@ -220,7 +220,9 @@ type End = { by: string; beginEntry: string | null; evidence: { [name: string]: 
 function endDraft(lease: Lease, { by, beginEntry, evidence }: End): Draft {
   const data = { why: lease.ending, evidence }
   if (lease.ending === "expired") return draftOf(lease, "credentials.lease-expired", { by, data })
-  if (lease.ending !== "not-issued") return draftOf(lease, "credentials.lease-revoked", { by, data })
+  // One whose confirmation was recorded, and only its answer lost, did not fail: it was issued, and is taken back.
+  const hasFailed = lease.ending === "not-issued" && lease.liveAt === null
+  if (!hasFailed) return draftOf(lease, "credentials.lease-revoked", { by, data })
   const draft = draftOf(lease, "credentials.lease-failed", { by, data })
   return beginEntry === null ? draft : { ...draft, of: beginEntry }
 }

@@ -92,17 +92,17 @@ async function finish(
   event: string,
   data: Record<string, string | boolean>,
 ): Promise<void> {
+  const draft = {
+    event,
+    ...actor(caller),
+    session: standing.session.id,
+    purpose: standing.session.purpose,
+    action: actionReference(action),
+    of: entry,
+  }
   await rooms.audit.commit({
-    entries: () => [
-      {
-        event,
-        ...actor(caller),
-        session: standing.session.id,
-        purpose: standing.session.purpose,
-        action: actionReference(action),
-        of: entry,
-        data,
-      },
-    ],
+    work: (tx) => takeIntent(tx, entry),
+    // Null: its outcome is recorded already, and only the answer that said so was lost.
+    entries: (taken) => (taken === null ? [] : [{ ...draft, data: taken.isLate ? { ...data, late: true } : data }]),
   })
 }

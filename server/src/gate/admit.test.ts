@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
-import { refusalCode } from "#kernel"
+import { Refusal, refusalCode } from "#kernel"
 import { act } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { admit } from "./admit.ts"
@@ -221,6 +221,24 @@ describe("the gate admits", () => {
     assert.equal(refusalCode(failing), null)
     const failed = (await gate.entries("gate.action-failed")).at(-1)
     assert.deepEqual([failed?.session, failed?.data], [session.id, { code: "internal" }])
+  })
+
+  test("a credential whose confirmation was recorded, and only the answer lost, has that one outcome", async () => {
+    const { session } = await gate.open()
+    const lost = new Refusal("store-unavailable", "The answer was lost.")
+    const issue: typeof rooms.credentials.issue = async (lease, intent) => {
+      await rooms.credentials.issue(lease, intent)
+      throw lost
+    }
+    const losing = { ...rooms, credentials: { ...rooms.credentials, issue } }
+    const asked = act(losing, bot, { session: session.id, action: readKb, idempotencyKey: null })
+    await assert.rejects(asked, lost)
+    const begun = (await gate.entries("gate.action-begun")).at(-1)!
+    const outcomes = (await gate.entries()).filter(({ of }) => of === begun.id)
+    assert.deepEqual(
+      outcomes.map(({ event }) => event),
+      ["credentials.lease-issued"],
+    )
   })
 
   test("when its failure cannot be recorded either, the caller still hears the first reason", async () => {
