@@ -19,6 +19,7 @@ export type Desk = {
 
 /** How long a connection may outlive the answer that says it is cut: until the end reaches this busy process. */
 const NOTICE_MS = 3_000
+const LAST_MS = 2_000
 const SEARCH = { type: "tool", operation: "search" } as const
 
 /** By turns, by chance. Errand comes oftener, because it is what agents do. */
@@ -50,7 +51,8 @@ async function errand(desk: Desk): Promise<void> {
     if (chance.next() < 0.2) await untilOver(session)
   } finally {
     await pace()
-    const wasOpen = !session.signal.aborted
+    // In its last second no token fits into what is left, to end it with; then its time does, and the SDK calls it over.
+    const wasOpen = !session.signal.aborted && session.expiresAt.getTime() - Date.now() > LAST_MS
     await session.end().then(
       () => {
         isEnded = wasOpen
