@@ -168,7 +168,7 @@ describe("two servers on one database", { timeout: 120_000 }, () => {
     assert.deepEqual([state, endReason], ["ended", "suspended"])
     await ground.recorded(session.id, "sessions.ended")
     const { leaf } = await ground.recorded(session.id, "credentials.lease-revoked")
-    assert.equal(leaf.data!.why, "session-suspended")
+    assert.equal(leaf.data!.why, "agent-suspended")
 
     await ground.operator.json({ method: "DELETE", path: "/v1/agents/suspect/suspension", body: { reason: "over" } })
     // Giving back may take its time.
