@@ -1,5 +1,5 @@
-import { type KeyObject, verify } from "node:crypto"
-import { fromBase64url, type Json, parseJson } from "#kernel"
+import type { KeyObject } from "node:crypto"
+import { fromBase64url, isEcdsaSignature, type Json, parseJson } from "#kernel"
 
 /** A compact JWS (RFC 7515 §3.1) that was taken apart. Nothing of it is believed before `isSignedBy()` says so. */
 export type Jws = {
@@ -35,7 +35,7 @@ export function readJws(text: string): Jws {
 
 /** True when that EC P-256 key signed it. */
 export function isSignedBy({ input, signature }: Jws, key: KeyObject): boolean {
-  return verify("sha256", Buffer.from(input), { key, dsaEncoding: "ieee-p1363" }, signature)
+  return isEcdsaSignature({ key, message: Buffer.from(input), signature, form: "jose" })
 }
 
 function readObject(part: string): { readonly [name: string]: Json } {
