@@ -60,13 +60,7 @@ test("only hashes, the checkpoint and the key are public, and entries need read-
   const open = routes(t.audit).filter(({ right }) => right === "public")
   assert.deepEqual(
     open.map(({ path }) => path),
-    [
-      "/v1/audit/key",
-      "/log/checkpoint",
-      "/log/tile/{L}/{N...}",
-      "/log/{log}/checkpoint",
-      "/log/{log}/tile/{L}/{N...}",
-    ],
+    ["/v1/audit/key", "/log/checkpoint", "/log/tile/{L}/{N...}", "/log/{log}/checkpoint", "/log/{log}/tile/{L}/{N...}"],
   )
   for (const { right, path } of routes(t.audit)) assert.ok(right === "public" || right === "read-audit", path)
   await t.audit.commit(happened(1))
