@@ -38,6 +38,20 @@ export function isSignedBy({ input, signature }: Jws, key: KeyObject): boolean {
   return isEcdsaSignature({ key, message: Buffer.from(input), signature, form: "jose" })
 }
 
+/**
+ * The payload of a JWS of exactly that type (RFC 8725 §3.11), by the key that it names. Throws an Error that says what is wrong;
+ * issuer, times and whatever else the payload says are the caller's to judge.
+ */
+export function verifiedPayload(text: string, type: string, keyOf: (kid: string) => KeyObject | null): Jws["payload"] {
+  const jws = readJws(text)
+  const { typ, kid } = jws.header
+  if (typ !== type) throw new Error(`typ is not ${type}`)
+  const key = typeof kid === "string" ? keyOf(kid) : null
+  if (key === null) throw new Error("no such key")
+  if (!isSignedBy(jws, key)) throw new Error("the signature is not by its key")
+  return jws.payload
+}
+
 function readObject(part: string): { readonly [name: string]: Json } {
   const value = parseJson(new TextDecoder("utf-8", { fatal: true }).decode(fromBase64url(part)))
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not a JSON object")

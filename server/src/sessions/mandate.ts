@@ -1,7 +1,8 @@
-import { jwtVerify, SignJWT } from "jose"
+import { SignJWT } from "jose"
 import { z } from "zod"
 import { base64url, type Json, Refusal, sha256 } from "#kernel"
 import { type ActionDetail, detailsSchema, intersect, parseDetails } from "./action-details.ts"
+import { verifiedPayload } from "./jws.ts"
 import type { Purpose } from "./purposes.ts"
 import type { Session } from "./session.ts"
 import type { TokenKeys } from "./token-keys.ts"
@@ -72,18 +73,11 @@ export async function signMandate(
  */
 export async function readMandate(parts: { keys: TokenKeys; issuer: string }, session: Session): Promise<Mandate> {
   try {
-    const { payload } = await jwtVerify(
-      session.mandate,
-      ({ kid }) => {
-        const key = kid === undefined ? null : parts.keys.mandateKey(kid)
-        if (key === null) throw new Error(`no key ${kid}`)
-        return key
-      },
-      // The hard end is compared with the row's, which the database's clock judges.
-      { algorithms: ["ES256"], typ: TYPE, issuer: parts.issuer, subject: session.agent, currentDate: session.openedAt },
-    )
-    const claims = claimsSchema.parse(payload)
+    const claims = claimsSchema.parse(verifiedPayload(session.mandate, TYPE, parts.keys.mandateKey))
+    // The hard end is the row's, which the database's clock judges.
     const isOwn =
+      claims.iss === parts.issuer &&
+      claims.sub === session.agent &&
       claims.safeconduct_session === session.id &&
       claims.safeconduct_instance === session.instance &&
       claims.safeconduct_purpose === session.purpose &&
