@@ -51,6 +51,7 @@ ended TLS, and each request has a token and a proof that the asking process sign
     for (let round = 0; round < pace.rounds; round++) byProof.ours.push(await withCpu(ground.usage, proving, proven))
     progress("decisions: profile")
     const file = await ground.profiled(() => load.play({ ...order, clients: 64, seconds: pace.seconds }))
+    progress(`decisions: the profile stays in ${file}`)
     return {
       columns: [
         "by",
