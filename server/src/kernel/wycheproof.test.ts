@@ -15,7 +15,12 @@ type Vectors = {
 
 const sets = [
   { form: "der", file: "ecdsa_secp256r1_sha256_test.json.gz", valid: 174, of: "certificates and signing requests" },
-  { form: "jose", file: "ecdsa_secp256r1_sha256_p1363_test.json.gz", valid: 173, of: "tokens, mandates, proofs and assertions" },
+  {
+    form: "jose",
+    file: "ecdsa_secp256r1_sha256_p1363_test.json.gz",
+    valid: 173,
+    of: "tokens, mandates, proofs and assertions",
+  },
 ] as const
 
 for (const { form, file, valid, of } of sets) {
