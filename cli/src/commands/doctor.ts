@@ -12,6 +12,8 @@ import { loadPrograms } from "../programs.ts"
 /** One thing that was looked at: what was found, and what to do when it is not well. */
 type Diagnosis = { what: string; isWell: boolean; found: string; fix: string | null }
 
+type Resource = { name: string; username: string | null; problem: string | null }
+
 /** Says what is wrong here and what to do about it. */
 export function addDoctor(program: Command): void {
   remote(program, "doctor", "Look for what is wrong, and say what to do", [
@@ -37,6 +39,7 @@ async function examine(options: RemoteOptions): Promise<Diagnosis[]> {
       return `${spiffeId}, until ${new Date(notAfterMs).toISOString()}`
     }),
     await look("server", "Check the URL, the network, and the server's own doctor.", () => callServer(options)),
+    await look("resources", "Do what it says; the server tries again by itself.", () => askForResources(options)),
   ]
   const folder = findHome()
   // The server's own needs only matter where one is meant to run.
@@ -44,6 +47,18 @@ async function examine(options: RemoteOptions): Promise<Diagnosis[]> {
   if (!isServerHere) return here
   const { diagnose } = await loadPrograms()
   return [...here, ...(await diagnose({ folder }))]
+}
+
+async function askForResources(options: RemoteOptions): Promise<string> {
+  using transport = openTransport(peerOf(await findOperator(options)))
+  const path = "/v1/credentials/resources"
+  const { resources } = await transport.json<{ resources: Resource[] }>({ method: "GET", path, maxAttempts: 1 })
+  const ill = resources.flatMap(({ name, username, problem }) => {
+    if (username === null) return [`${name}: no account is set; "safeconduct credentials postgres configure ${name}"`]
+    return problem === null ? [] : [`${name}: ${problem}`]
+  })
+  if (ill.length > 0) throw new Error(ill.join("; "))
+  return resources.map(({ name }) => name).join(", ") || "none in force"
 }
 
 async function callServer(options: RemoteOptions): Promise<string> {

@@ -89,6 +89,13 @@ function changed(): Refusal {
   return new Refusal("idempotency-conflict", what)
 }
 
+/** The version in force as the database has it now, for whoever only looks. Throws `policy-broken`. */
+export async function readVersion(database: Database, log: Log): Promise<Version | null> {
+  const loaded = await load(database, log)
+  if (loaded instanceof Refusal) throw loaded
+  return loaded.version
+}
+
 /** What does not load is kept as the refusal that every decision then gets; an unreachable database still throws. */
 async function load(database: Database, log: Log): Promise<Loaded | Refusal> {
   try {

@@ -17,7 +17,7 @@ export { type Document, diff } from "./diff.ts"
 export { idsOf } from "./entities.ts"
 export { type AccessQuestion, evaluate, isOwn, ownAction, type Thing } from "./evaluate.ts"
 export { events } from "./events.ts"
-export { openPolicy, type Policy, type PolicyParts } from "./in-force.ts"
+export { openPolicy, type Policy, type PolicyParts, readVersion } from "./in-force.ts"
 export { parse } from "./parse.ts"
 export type { Policy as CedarPolicy, PolicyFile, PolicySet } from "./policy-set.ts"
 export {

@@ -241,8 +241,10 @@ describe("serve", { timeout: 60_000 }, () => {
       [
         ["key-encryption key", false],
         ["log key", false],
+        ["journal", true],
         ["database", false],
         ["a running server", false],
+        ["addresses", true],
       ],
     )
     assert.ok(ill.every(({ fix, found }) => fix !== null && found !== ""))

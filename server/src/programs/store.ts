@@ -19,6 +19,27 @@ export async function proveRoom(database: Database): Promise<void> {
     })
 }
 
+/** The database's time now, milliseconds since the Unix epoch. */
+export async function readClock(database: Queryable): Promise<number> {
+  const text = "select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms"
+  return (await database.query<{ ms: number }>(text))[0]!.ms
+}
+
+/** Who we are there, and whether we could do what a server must not. */
+export async function readRole(database: Queryable) {
+  const [row] = await database.query<{ name: string; isSuperuser: boolean; isOwner: boolean }>(
+    `select current_user as name, rolsuper as "isSuperuser",
+            coalesce((select pg_has_role(current_user, nspowner, 'member') from pg_namespace where nspname = 'audit'), false) as "isOwner"
+       from pg_roles where rolname = current_user`,
+  )
+  return row!
+}
+
+/** Entries of the log that goes on. */
+export async function readLogSize(database: Queryable): Promise<number> {
+  return (await database.query<{ size: number }>("select size from audit.head"))[0]!.size
+}
+
 type Durability = { fsync: string; pages: string; commit: string; mayLose: string | null }
 
 /** Why what this database calls committed could be lost with its machine, and what to do; null when it could not. */
