@@ -247,7 +247,7 @@ describe("serve", { timeout: 60_000 }, () => {
         ["addresses", true],
       ],
     )
-    assert.ok(ill.every(({ fix, found }) => fix !== null && found !== ""))
+    assert.ok(ill.every(({ isWell, fix, found }) => (isWell || fix !== null) && found !== ""))
     assert.doesNotMatch(JSON.stringify(ill), /s3cret/)
     const [misspelt] = await diagnose({}, { SAFECONDUCT_TYPO: "x" })
     assert.deepEqual([misspelt?.what, misspelt?.isWell], ["configuration", false])
