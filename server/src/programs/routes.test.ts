@@ -16,6 +16,7 @@ const routes = [...allRoutes(anything, anything), ...healthRoutes([])] as unknow
  */
 const golden = `
                                                    nobody agent admin operator auditor approver
+DELETE /v1/agents/{name}/instances/{id}            401 403 404 404 403 403
 DELETE /v1/agents/{name}/suspension                401 403 404 404 403 403
 DELETE /v1/credentials/leases/{id}                 401 404 404 404 403 403
 DELETE /v1/sessions/{id}                           401 404 404 404 403 403
