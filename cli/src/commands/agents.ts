@@ -108,5 +108,6 @@ async function change(command: Command, name: string, { method, part, word, reas
     server.json<Row | null>({ method, path, isRepeatable: true, ...(reason !== undefined && { body: { reason } }) }),
   )
   if (styleOf(command).isJson) printRow(row ?? { name }, styleOf(command))
-  done(`${name} is ${word}.`)
+  // There is a detail when the server could not record it yet.
+  done(typeof row?.["detail"] === "string" ? `${name} is ${word}. ${row["detail"]}` : `${name} is ${word}.`)
 }

@@ -33,9 +33,10 @@ export function addSessions(program: Command): void {
   ]).action(async (id: string, _options, command: Command) => {
     const path = pathOf("v1", "sessions", id)
     const answer = await atServer(command, "Ending the session", (server) =>
-      server.json<{ leases?: Row[] } & Row>({ method: "DELETE", path }),
+      server.json<{ leases?: Row[]; detail?: string } & Row>({ method: "DELETE", path }),
     )
     if (styleOf(command).isJson) printRow(answer, styleOf(command))
+    if (answer.detail !== undefined) return done(answer.detail, `safeconduct audit list --session ${id}`)
     const leases = answer.leases ?? []
     done(
       `${id} is over; ${leases.length} ${leases.length === 1 ? "lease was" : "leases were"} taken back.`,
