@@ -45,6 +45,8 @@ export function createOwed(parts: Parts): Owed {
   /** By what the command is about. */
   const held = new Map<string, Disposable>()
   const complained = new Set<string>()
+  /** One round after another: two at once would enter the same line. */
+  let entering: Promise<void> = Promise.resolve()
 
   const hold = (command: Command) => {
     const subject = subjectOf(command)
@@ -74,24 +76,29 @@ export function createOwed(parts: Parts): Owed {
       const line = await journal.write({ draft: draftOf(command, by) as { [name: string]: Json }, command })
       return line.id
     },
-    async enter() {
-      await journal.load()
-      for (const { command } of journal.pending) {
-        const parsed = commandSchema.safeParse(command)
-        if (parsed.success) hold(parsed.data)
-      }
-      for (const line of journal.pending) {
-        try {
-          await enterOne(line)
-        } catch (error) {
-          if (error instanceof Refusal && isUnrecordable(error)) throw error
-          // Another process of this machine was faster; the next look finds its entry.
-          if (sqlState(error) === UNIQUE_VIOLATION) continue
-          if (!complained.has(line.id)) log.error("a line of the journal cannot be entered", { line: line.id, error })
-          complained.add(line.id)
-        }
-      }
+    enter() {
+      entering = entering.catch(() => undefined).then(enterAll)
+      return entering
     },
+  }
+
+  async function enterAll(): Promise<void> {
+    await journal.load()
+    for (const { command } of journal.pending) {
+      const parsed = commandSchema.safeParse(command)
+      if (parsed.success) hold(parsed.data)
+    }
+    for (const line of journal.pending) {
+      try {
+        await enterOne(line)
+      } catch (error) {
+        if (error instanceof Refusal && isUnrecordable(error)) throw error
+        // Another process of this machine was faster; the next look finds its entry.
+        if (sqlState(error) === UNIQUE_VIOLATION) continue
+        if (!complained.has(line.id)) log.error("a line of the journal cannot be entered", { line: line.id, error })
+        complained.add(line.id)
+      }
+    }
   }
 }
 

@@ -22,7 +22,11 @@ export function startSweep(rooms: Rooms): AsyncDisposable {
     const names = stopped
     stopped = new Set()
     try {
-      if (names.size > 0) await endSessionsOf(rooms, names)
+      // What was commanded while nothing could be recorded comes before what follows from it.
+      if (names.size > 0) {
+        await rooms.owed.enter()
+        await endSessionsOf(rooms, names)
+      }
     } catch (error) {
       stopped = stopped.union(names)
       throw error
