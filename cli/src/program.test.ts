@@ -30,6 +30,7 @@ test("these are the commands", () => {
       "agents enrol",
       "agents suspend",
       "agents resume",
+      "agents revoke-instance",
       "agents retire",
       "operators list",
       "operators join-token",

@@ -15,6 +15,7 @@ export const flagSettings = {
   issuer: "public URL of the web address: issuer of tokens",
   logKeyFile: "signing key of the log",
   keyEncryptionKeyFile: "key that seals every secret in the database",
+  journalFolder: "where it is written down what was taken away while the database was gone",
   logLevel: "debug, info, warn or error",
 } as const
 
