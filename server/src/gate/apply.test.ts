@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
+import { newId } from "#kernel"
 import { apply, compare, parseDocument } from "./apply.ts"
 import { document, openTestGate, permit } from "./fixture.ts"
 
@@ -97,6 +98,31 @@ describe("a configuration", { timeout: 30_000 }, () => {
     await rooms.credentials.revokeSession(session.id, "test")
     await gate.apply()
     assert.equal(rooms.agents.agent("second"), null)
+  })
+
+  test("that leaves an agent out marks its leases in the same commit, so that none is confirmed behind it", async () => {
+    await apply(rooms, by, parsed({ agents: { ...document.agents, second: { ...bot } } }))
+    const second = await gate.instance("second")
+    const { session } = await gate.open(second)
+    // What the policy says of this one does not matter: the lease is intended, as if it were being made elsewhere.
+    const { result: lease } = await rooms.audit.commit(
+      rooms.credentials.intend({
+        session: session.id,
+        purpose: session.purpose,
+        caller: second,
+        action: { id: newId("action"), digest: "d", type: "credential", resource: "kb", operation: "read" },
+        idempotencyKey: null,
+        leaseSeconds: 60,
+        hardEndAt: session.hardEndAt,
+      }),
+    )
+    await gate.apply()
+    const [row] = await gate.store.owner.query<{ ending: string }>(
+      "select ending from credentials.leases where id = $1",
+      [lease.id],
+    )
+    assert.equal(row!.ending, "agent-retired")
+    await assert.rejects(rooms.credentials.issue(lease), { code: "lease-ended" })
   })
 
   test("is not applied over another version than the one it was compared with", async () => {

@@ -1,6 +1,6 @@
 import { z } from "zod"
 import type { AgentsPart } from "#agents"
-import { together } from "#audit"
+import { type Change, together } from "#audit"
 import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
@@ -72,13 +72,28 @@ export async function apply(
     rooms.policy.replace(document, parts.policies, by, shown),
     together(
       together(rooms.sessions.replace(parts.purposes, by), rooms.credentials.replace(parts.resources, by)),
-      rooms.agents.replace(parts.agents, by),
+      // An agent that is left out is retired: none of its leases may be confirmed behind the entry that says so.
+      together(markingRetired(rooms, before, parts), rooms.agents.replace(parts.agents, by)),
     ),
   )
   const { result } = await rooms.audit.commit(change)
   // A crash here leaves the new version in force; every server takes it in with the next reading of the epoch.
   await rooms.epoch.refresh()
   return { digest: result[0].digest, lines }
+}
+
+/** The mark on the leases of every agent that the version before has and this one has not. */
+function markingRetired({ credentials }: Rooms, before: Version | null | "broken", { agents }: Parts): Change<void> {
+  const known = before === null || before === "broken" ? [] : Object.keys(before.document.agents ?? {})
+  const marks = known
+    .filter((name) => !Object.hasOwn(agents, name))
+    .map((name) => credentials.marking({ agent: name }, "agent-retired"))
+  return {
+    async work(tx) {
+      for (const mark of marks) await mark.work!(tx)
+    },
+    entries: () => [],
+  }
 }
 
 /** What checks each room's part: the rooms, or where there is no server, what they parse with. */
