@@ -39,6 +39,12 @@ const ANSWER_MS = 1_000
 const LOCK_MS = 2_000
 const POOL_SIZE = 4
 
+/**
+ * Where names are looked up. Whoever may make an operator or a function in a schema of the path could have it run by us, with
+ * our rights, and a lease may do so in every database where everybody may write to `public`.
+ */
+export const SEARCH_PATH = "pg_catalog, pg_temp"
+
 /** Opens both pools; nothing connects before the first statement. */
 export function connect(part: PostgresPart, given: Root, log: Log): Connections {
   let root = given
@@ -50,6 +56,7 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
     password,
     ssl: tlsOptions(part),
     application_name: "safeconduct",
+    options: `-c search_path=${SEARCH_PATH.replaceAll(" ", "")}`,
     connectionTimeoutMillis: CONNECT_MS,
     statement_timeout: statementMs,
     lock_timeout: LOCK_MS,

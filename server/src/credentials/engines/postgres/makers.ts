@@ -16,16 +16,18 @@ const LONGEST_STEM = 50
 /** The statement that makes the makers of an account, each allowed to give out the groups. Does nothing on PostgreSQL 15. */
 export function makersStatement(account: string, groups: readonly string[]): string {
   const stem = Buffer.byteLength(account) <= LONGEST_STEM ? account : `sc_${fingerprint(account).slice(0, 40)}`
-  const grants = groups.map((group) => `execute format('grant %I to %I with admin option', ${literal(group)}, maker);`)
+  const grants = groups.map(
+    (group) => `execute pg_catalog.format('grant %I to %I with admin option', ${literal(group)}, maker);`,
+  )
   return `do ${literal(`declare maker text;
 begin
-  if current_setting('server_version_num')::int < 160000 then return; end if;
+  if pg_catalog.current_setting('server_version_num')::int < 160000 then return; end if;
   for nth in 1..${MAKERS} loop
-    maker := ${literal(`${stem}_maker_`)} || nth;
+    maker := pg_catalog.format('%s_maker_%s', ${literal(stem)}, nth);
     if not exists (select from pg_catalog.pg_roles where rolname = maker) then
-      execute format('create role %I nologin createrole', maker);
+      execute pg_catalog.format('create role %I nologin createrole', maker);
     end if;
-    execute format('grant %I to %I with inherit false, set true', maker, ${literal(account)});
+    execute pg_catalog.format('grant %I to %I with inherit false, set true', maker, ${literal(account)});
     ${grants.join("\n    ")}
   end loop;
 end`)}`

@@ -60,8 +60,8 @@ const mistakes: [mistake: (lab: { account: string; group: string }) => string, l
   ],
   [() => "grant create on schema public to public", "problem", /create objects/],
   [() => "grant execute on function lo_create(oid) to public", "warning", /large objects/],
-  [({ group }) => `create view v as select 1; grant select on v to ${group}`, "warning", /view v reads/],
-  [() => "create function f() returns int security definer return 1", "warning", /f\(\) runs/],
+  [({ group }) => `create view v as select 1; grant select on v to ${group}`, "warning", /view public.v reads/],
+  [() => "create function f() returns int security definer return 1", "warning", /public.f\(\) runs/],
 ]
 
 for (const [mistake, level, what] of mistakes) {

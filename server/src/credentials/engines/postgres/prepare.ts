@@ -2,7 +2,7 @@ import pg from "pg"
 import { type Log, verifiedUrl } from "#kernel"
 import { type Finding, ResourceError, type Root } from "../../engine.ts"
 import { createRole, findings, LARGE_OBJECTS } from "./check.ts"
-import { resourceError, type Sql } from "./connect.ts"
+import { resourceError, SEARCH_PATH, type Sql } from "./connect.ts"
 import { makersStatement } from "./makers.ts"
 import { name } from "./quote.ts"
 import { newPassword, scramVerifier, type Verifier } from "./scram.ts"
@@ -95,6 +95,7 @@ async function asDba<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T>
   client.on("error", () => undefined)
   try {
     await client.connect()
+    await client.query(`set search_path to ${SEARCH_PATH}`)
     return await work({
       async run<Row extends object>(step: string, text: string, values?: unknown[]) {
         try {
