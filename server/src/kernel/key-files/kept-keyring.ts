@@ -13,7 +13,7 @@ export interface KeptKeyring extends Keyring {
   held(): readonly string[]
   /** Name of the key that seals. */
   sealing(): string
-  /** The last key of the file that does not seal; null when there is none. */
+  /** The last key of the file below the one that seals; null when there is none. What stands above it was rotated away. */
   next(): string | null
   /** Reads the file and the database again. Throws `key-unusable`, and everything stays, when the file lacks what seals. */
   reload(): Promise<void>
@@ -43,7 +43,10 @@ export async function openKeptKeyring({ database, path, read }: KeptKeyringParts
     isCurrent: (sealed) => now.ring.isCurrent(sealed),
     held: () => [...now.keys.keys()],
     sealing: () => now.sealing,
-    next: () => [...now.keys.keys()].findLast((name) => name !== now.sealing) ?? null,
+    next() {
+      const names = [...now.keys.keys()]
+      return names.slice(names.indexOf(now.sealing) + 1).at(-1) ?? null
+    },
     async reload() {
       now = await load()
     },
