@@ -74,11 +74,34 @@ test("a clock that is set back makes no used proof good, and no generation longe
 })
 
 test("when too many proofs are remembered new ones are refused, and no used one becomes good again", () => {
-  const { clock, nonces, use } = open(3)
+  const { clock, nonces, use } = open(6)
   const nonce = nonces.current()
   for (const jti of ["a", "b", "c"]) use(jti, nonce)
   assert.throws(() => use("d", nonce), refusesWith("overloaded"))
   for (const jti of ["a", "b", "c"]) assert.throws(() => use(jti, nonce), refusesWith("dpop-proof-invalid"))
   clock.advance(60_000)
   use("d")
+})
+
+test("keys that take all they can leave room for another one, whose proofs nobody would remember otherwise", () => {
+  const { clock, nonces, use } = open(1_000)
+  const nonce = nonces.current()
+  let jti = 0
+  const takeAll = (jkt: string) => {
+    for (let taken = 0; ; taken += 1) {
+      try {
+        use(`${jti++}`, nonce, jkt)
+      } catch (error) {
+        assert.ok(refusesWith("overloaded")(error))
+        return taken
+      }
+    }
+  }
+  assert.equal(takeAll("hostile"), 500)
+  assert.equal(takeAll("its friend"), 250)
+  assert.equal(takeAll("hostile"), 0)
+  for (let at = 0; at < 100; at += 1) use(`mine ${at}`, nonce, "quiet")
+  assert.throws(() => use("mine 0", nonce, "quiet"), refusesWith("dpop-proof-invalid"))
+  clock.advance(60_000)
+  use("next", nonces.current(), "hostile")
 })

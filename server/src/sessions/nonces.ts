@@ -11,17 +11,21 @@ export interface Nonces {
   current(): string
   /** The nonce, when this server gave it out and it is still good. Throws `use-dpop-nonce`. */
   requireOwn(nonce: string | undefined): string
-  /** Uses a proof up. Throws `dpop-proof-invalid` for one that was used, `use-dpop-nonce`, `overloaded` when too many are remembered. */
+  /**
+   * Uses a proof up. Throws `dpop-proof-invalid` for one that was used, `use-dpop-nonce`, and `overloaded` for a key that has
+   * more remembered than there is room left: so no key, nor any few of them, takes the room of all others.
+   */
   use(proof: Pick<Proof, "jkt" | "jti" | "nonce">): void
 }
 
 /** Lengths in milliseconds; `maxProofs` counts one generation's. */
 export type NoncesParts = { clock: Clock; generationMs?: number; maxProofs?: number }
 
-type Generation = { nonce: string; madeAtMs: number; used: Set<string> }
+/** `countOf` is by key: how many of `used` are its proofs. */
+type Generation = { nonce: string; madeAtMs: number; used: Set<string>; countOf: Map<string, number> }
 
 const NONCE_BYTES = 16
-/** Of one generation: 8,300 requests a second, and about 30 MB. */
+/** Of one generation: 8,300 requests a second, of one key half of that, and about 30 MB. */
 const MAX_PROOFS = 500_000
 /** Enough of a hash that no two proofs are taken for one. */
 const NAME_BYTES = 16
@@ -32,6 +36,7 @@ export function openNonces({ clock, generationMs = 60_000, maxProofs = MAX_PROOF
     nonce: base64url(random(NONCE_BYTES)),
     madeAtMs: clock.nowMs(),
     used: new Set(),
+    countOf: new Map(),
   })
   let newest = generation()
   let before: Generation | null = null
@@ -62,16 +67,21 @@ export function openNonces({ clock, generationMs = 60_000, maxProofs = MAX_PROOF
     },
     requireOwn: (nonce) => find(nonce).nonce,
     use({ jkt, jti, nonce }) {
-      const { used } = find(nonce)
+      const { used, countOf } = find(nonce)
       const name = sha256(`${jkt}.${jti}`).toString("latin1", 0, NAME_BYTES)
       if (used.has(name)) {
         throw new Refusal("dpop-proof-invalid", "This DPoP proof was used before. Make a new one for each request.")
       }
-      // To forget one early would let it be used again.
-      if (used.size >= maxProofs) {
-        throw new Refusal("overloaded", "Too many requests came with DPoP proofs lately. Try again in a minute.")
+      // To forget one early would let it be used again. A key alone gets half, two that take all they can a third each.
+      const count = countOf.get(jkt) ?? 0
+      if (count >= maxProofs - used.size) {
+        throw new Refusal(
+          "overloaded",
+          "Too many requests came with DPoP proofs of this key lately. Try again in a minute.",
+        )
       }
       used.add(name)
+      countOf.set(jkt, count + 1)
     },
   }
 }
