@@ -30,6 +30,10 @@ import type { Svid } from "./validate.ts"
 export interface Directory {
   /** The registration of that name that is not retired; null when there is none. */
   agent(name: string): Agent | null
+  /** True for a key that was identified here before. */
+  knows(key: Pick<ProvenKey, "keyThumbprint">): boolean
+  /** True for an instance that stands for nobody any more. */
+  isRevoked(instance: string): boolean
   /** The agents of the configuration as registered. */
   current(): AgentsPart
   /** Who the SVID stands for. Throws `identity-unknown`, `agent-suspended`, `agent-retired`. */
@@ -70,7 +74,13 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
   const revocationListeners: ((revoked: readonly RevokedInstance[]) => void)[] = []
   const stoppedHere = new Map<string, "suspended" | "retired">()
 
-  const reload = async () => {
+  let reloading: Promise<void> = Promise.resolve()
+  /** One after another: of two at once the one that began first could end last, and bring back who was stopped meanwhile. */
+  const reload = () => {
+    reloading = reloading.catch(() => undefined).then(reloadOnce)
+    return reloading
+  }
+  const reloadOnce = async () => {
     if ((await readRevision(database)) === held.revision) return
     const before = held
     held = await read(database)
@@ -116,14 +126,16 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       const state = stoppedHere.get(name)
       return agent === null || state === undefined ? agent : { ...agent, state }
     },
+    knows: ({ keyThumbprint }) => instances.has(keyThumbprint),
+    isRevoked: (instance) => held.revoked.has(instance),
     current: () => Object.fromEntries([...held.byName.values()].map((agent) => [agent.name, definitionOf(agent)])),
     async principal(svid) {
       const named = principalNamed(svid.id)
       const instance = named === null ? null : await instanceOf(svid.keyThumbprint)
       // The certificate's name must be the one that this very key was enrolled for.
       if (instance === null || named?.kind !== instance.kind || named.name !== instance.name) throw unknown()
-      refuseStoppedHere(instance)
       await learnOwner(instance)
+      refuseStoppedHere(instance)
       refuseRevoked(instance)
       const proven: Proven = { ...svid, spiffeId: svid.id.text, confirmation: { "x5t#S256": svid.thumbprint } }
       return instance.kind === "agent"
@@ -135,11 +147,12 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       if (instance?.kind !== "agent") {
         throw new Refusal("identity-unknown", "This key is no agent's. Enrol it with a join token.")
       }
-      refuseStoppedHere(instance)
       await learnOwner(instance)
+      const svid = await lastSvidOf(instance, nowMs)
+      // Judged without waiting for anything from here on: what is taken away meanwhile is taken away.
+      refuseStoppedHere(instance)
       refuseRevoked(instance)
       const spiffeId = spiffeIdOf(trustDomain, "agent", instance.name)
-      const svid = await lastSvidOf(instance, nowMs)
       const proven: Proven = { ...svid, spiffeId, confirmation: { jkt } }
       const principal = agentPrincipal(held.agents.get(instance.owner), instance, proven)
       if (nowMs > svid.notAfterMs + graceMs) throw ended(svid)

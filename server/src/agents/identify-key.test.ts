@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { createPublicKey, type KeyObject } from "node:crypto"
 import { test } from "node:test"
-import { generateKey, refusalCode, sha256 } from "#kernel"
+import { type Database, type Epoch, generateKey, refusalCode, sha256 } from "#kernel"
 import { bot, by, enrolAgent, enrolWith, register, testDeployment } from "./fixture.ts"
 import { newSigningRequest } from "./index.ts"
 
@@ -76,4 +76,43 @@ test("a stopped agent's key is refused on every server, and an old instance is n
   await both("agent-retired")
   await register(one, { "support-bot": bot })
   await both("agent-retired")
+})
+
+test("two readings of the registry at once do not bring back who was suspended meanwhile", async () => {
+  await using deployment = await testDeployment()
+  const one = await deployment.serve()
+  await register(one, { "support-bot": bot })
+  const key = proven((await enrolAgent(one, "support-bot")).privateKey)
+  const reached = Promise.withResolvers<void>()
+  const held = Promise.withResolvers<void>()
+  let isHeld = false
+  const { database } = deployment.store
+  const slow: Database = {
+    ...database,
+    async query(text, parameters) {
+      const rows = await database.query<never>(text, parameters)
+      if (isHeld && text.includes("from agents.agents")) {
+        isHeld = false
+        reached.resolve()
+        await held.promise
+      }
+      return rows
+    },
+  }
+  const listeners: ((epoch: number) => Promise<void> | void)[] = []
+  const epoch: Epoch = { ...one.epoch, onChange: (listener) => void listeners.push(listener) }
+  const two = await deployment.serve({ database: slow, epoch })
+  await two.agents.identifyKey(key)
+
+  await register(one, { "support-bot": bot, other: bot })
+  const other = proven((await enrolAgent(one, "other")).privateKey)
+  isHeld = true
+  const early = two.agents.identifyKey(other)
+  await reached.promise
+  await one.audit.commit(one.agents.suspend("support-bot", "a test", by))
+  const late = Promise.all(listeners.map((listener) => listener(0)))
+  for (let roundTrip = 0; roundTrip < 20; roundTrip += 1) await database.query("select 1")
+  held.resolve()
+  await Promise.all([early, late])
+  await assert.rejects(two.agents.identifyKey(key), refusesWith("agent-suspended"))
 })

@@ -94,6 +94,10 @@ export interface Agents extends AsyncDisposable {
    * of the key counts as its own would there. Throws the same, but `svid-invalid`; operators act with certificates only.
    */
   identifyKey(key: ProvenKey, options?: { forRenewal?: boolean }): Promise<AgentPrincipal>
+  /** True for a key that this server identified before; from memory. */
+  knows(key: Pick<ProvenKey, "keyThumbprint">): boolean
+  /** True for an instance that was revoked, from memory: whoever was identified a moment ago may be by now. */
+  isRevoked(instance: string): boolean
   /** Makes a join token, committed. Throws `not-found`, `agent-suspended`. */
   createJoinToken(request: JoinRequest, by: string): Promise<JoinToken>
   /** The first admin's token; null when an operator is enrolled or a token for one can still be used. */
@@ -170,6 +174,8 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
     },
     identifyKey: (key, { forRenewal = false } = {}) =>
       directory.holder(key, { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }),
+    knows: directory.knows,
+    isRevoked: directory.isRevoked,
     async createJoinToken(request, by) {
       const { hash, text } = mintToken(authority.rootDigests[0]!)
       const { result } = await audit.commit(storeToken(hash, request, lifetimes.joinTokenSeconds, by))
