@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { connect, enrol, openTransport, peerOf, type Safeconduct, type Transport } from "@safeconduct/sdk"
 import { applyPrepare, dev, readDocument, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
+import { openFolder } from "./fixtures/folder.ts"
 
 /**
  * What all stories share: a server on its own PostgreSQL, a second PostgreSQL 15 as the knowledge base of example 1, and
@@ -28,7 +28,7 @@ const anyPort = { agentsAddress: "127.0.0.1:0", webAddress: "127.0.0.1:0", opsAd
 /** Starts it, in a folder of its own that goes with it. */
 export async function openHouse(): Promise<House> {
   await using stack = new AsyncDisposableStack()
-  const folder = mkdtempSync(join(tmpdir(), "safeconduct-stories-"))
+  const folder = await openFolder()
   stack.defer(async () => {
     // A folder that an unprivileged PostgreSQL cannot reach has its data elsewhere; that goes too.
     await Promise.all(["kb", "server/postgres"].map((name) => removePostgres(join(folder, name))))
