@@ -75,7 +75,7 @@ describe("applying a configuration", { timeout: 60_000 }, () => {
     await assert.rejects(agent.transport.json({ method: "GET", path: "/v1/sessions" }), refused)
     await ground.recorded(session.id, "sessions.ended")
     const { leaf } = await ground.recorded(session.id, "credentials.lease-revoked")
-    assert.equal(leaf.data!.why, "session-suspended")
+    assert.equal(leaf.data!.why, "agent-retired")
     await ground.apply(ground.document)
     // The name is another agent's now; the key that was enrolled for the old one stays refused.
     await assert.rejects(agent.transport.json({ method: "GET", path: "/v1/sessions" }), refused)
