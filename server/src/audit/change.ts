@@ -2,7 +2,7 @@ import type { Id, Json, Transaction } from "#kernel"
 
 /** What happened, before it is an entry of the log. */
 export type Draft = {
-  /** For an entry that was promised before it could be written; its unit asks findEntry() first. Any new one unless told. */
+  /** For an entry that was promised before it could be written; its unit asks isRecorded() first. Any new one unless told. */
   id?: Id<"entry">
   /** Name from a room's events.ts, such as `credentials.lease-issued`. */
   event: string

@@ -16,6 +16,7 @@ export * from "./change.ts"
 export * from "./events.ts"
 export * from "./file-signer.ts"
 export { commitment, type Leaf, readLeaf } from "./leaf.ts"
+export { isRecorded } from "./logs/closed.ts"
 export type { LogKeys } from "./logs/keys.ts"
 export type { LogListing } from "./logs/listing.ts"
 export * from "./logs/rotate.ts"
@@ -24,7 +25,7 @@ export * from "./open.ts"
 export * from "./read.ts"
 export * from "./routes.ts"
 export type { LogSigner, SignedHead } from "./signer.ts"
-export { findEntry, takeIntent } from "./store.ts"
+export { takeIntent } from "./store.ts"
 
 /** Tables of the log. */
 export const migrations: Migrations = { room: "audit", folder: new URL("./migrations/", import.meta.url) }

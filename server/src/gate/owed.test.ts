@@ -3,9 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, describe, test } from "node:test"
-import { isId, type Journal, newId, openJournal, Refusal, silentLog, systemClock } from "#kernel"
+import { events as agentsEvents } from "#agents"
+import { createLogKey, openAudit, openFileSigner } from "#audit"
+import { isId, type Journal, newId, openJournal, Refusal, SERVER_ROLE, silentLog, systemClock } from "#kernel"
 import { act } from "./act.ts"
 import { endOwnSession } from "./end.ts"
+import { events } from "./events.ts"
 import { openTestGate } from "./fixture.ts"
 import { createOwed } from "./owed.ts"
 import type { Rooms } from "./rooms.ts"
@@ -70,17 +73,39 @@ describe("what is owed to the database", { timeout: 60_000 }, () => {
   test("a line is entered once, although the process died between the log and the file", async () => {
     const { session } = await gate.open()
     const folder = scratch()
-    const { owed: crashing } = await server(folder, (journal) => ({
-      ...journal,
-      settle: () => Promise.reject(new Error("crash")),
-    }))
+    const { owed: crashing } = await server(folder, { settle: () => Promise.reject(new Error("crash")) })
     const entry = await crashing.add({ what: "end-session", session: session.id }, operator.spiffeId)
     await crashing.enter()
+    assert.equal((await rooms.sessions.find(session.id, operator)).endReason, "ended")
     const { owed: next, journal } = await server(folder)
     await next.enter()
     assert.deepEqual(journal.pending, [])
     assert.equal((await gate.entries("gate.session-end-journalled")).filter(({ id }) => id === entry).length, 1)
     assert.equal((await gate.entries("sessions.ended")).filter((each) => each.session === session.id).length, 1)
+  })
+
+  test("a line whose entry is in a log that was closed since is not entered again", async () => {
+    await using own = await openTestGate()
+    const folder = scratch()
+    const settle = () => Promise.reject(new Error("crash"))
+    const { owed: crashing } = await server(folder, { settle }, own.rooms)
+    await crashing.add({ what: "stop-agent", agent: "bot", to: "suspended", reason: "odd" }, own.operator.spiffeId)
+    await crashing.enter()
+    assert.equal(own.rooms.agents.agent("bot")?.state, "suspended")
+    await setAgentState(own.rooms, own.operator, "bot", "active", "explained")
+
+    await own.store.owner.query("select audit.close_log(2, $1)", [SERVER_ROLE])
+    const [key, origin] = [join(scratch(), "log.key"), "example.org/log/2"]
+    await createLogKey(key, origin)
+    const signer = await openFileSigner(key, origin)
+    const common = { database: own.store.database, clock: systemClock, log: silentLog }
+    await using audit = await openAudit({ ...common, signer, origin, events: { ...agentsEvents, ...events } })
+    const { owed, journal } = await server(folder, {}, { ...own.rooms, audit })
+    await owed.enter()
+    assert.deepEqual(journal.pending, [])
+    assert.deepEqual(await own.entries(), [])
+    await own.rooms.epoch.refresh()
+    assert.equal(own.rooms.agents.agent("bot")?.state, "active")
   })
 
   test("what a process left is refused by the next before it could be entered", async () => {
@@ -134,10 +159,9 @@ describe("what is owed to the database", { timeout: 60_000 }, () => {
   test("what can be written down nowhere is cut all the same, and the answer says so", async () => {
     const { session } = await gate.open()
     await gate.lease(session.id)
-    const { owed } = await server(scratch(), (journal) => ({
-      ...journal,
+    const { owed } = await server(scratch(), {
       write: () => Promise.reject(new Refusal("not-recorded", "No room.")),
-    }))
+    })
     await gate.unplugged(() =>
       assert.rejects(endOwnSession({ ...rooms, owed }, bot, session.id), { code: "not-recorded" }),
     )
@@ -170,7 +194,8 @@ function scratch(): string {
 }
 
 /** What another process of this machine would have: the same rooms, and a journal of its own over the folder. */
-async function server(folder: string, change: (journal: Journal) => Journal = (journal) => journal) {
+async function server(folder: string, change: Partial<Journal> = {}, over = rooms) {
   const journal = await openJournal({ folder, clock: systemClock, log: silentLog })
-  return { journal, owed: createOwed({ ...rooms, journal: change(journal) }) }
+  // Not spread: what is pending would be what was pending now.
+  return { journal, owed: createOwed({ ...over, journal: Object.assign(Object.create(journal), change) as Journal }) }
 }

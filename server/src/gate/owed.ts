@@ -1,5 +1,5 @@
 import { z } from "zod"
-import { type Change, type Draft, findEntry } from "#audit"
+import { type Change, type Draft, isRecorded } from "#audit"
 import { type Id, type Journal, type JournalLine, type Json, Refusal, sqlState } from "#kernel"
 import { ending } from "./end.ts"
 import type { Rooms } from "./rooms.ts"
@@ -158,7 +158,8 @@ function entering(parts: Parts, line: JournalLine, command: Command | null, foun
   let isNew = false
   return {
     async work(tx) {
-      isNew = (await findEntry(tx, line.id)) === null
+      // In a log that was closed since as well: the command would be carried out once more, over whatever was done after it.
+      isNew = !(await isRecorded(tx, line.id))
       return isNew ? await inner?.work?.(tx) : undefined
     },
     entries: (result) => {

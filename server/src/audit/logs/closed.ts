@@ -1,4 +1,4 @@
-import { type Queryable, Refusal } from "#kernel"
+import { type Queryable, Refusal, refusalCode } from "#kernel"
 import { findEntry, type LogTables, newestCheckpoint, type StoredEntry } from "../store.ts"
 import { type ClosedLog, closedTables, readClosedLogs } from "./store.ts"
 
@@ -25,6 +25,17 @@ export async function locate(
     if (older !== null) return { entry: older, closed: { ...closed, tables } }
   }
   throw new Refusal("not-found", "The log has no such entry.")
+}
+
+/** Whether an entry of that id is in this log, or in one that was closed: what was promised under it is done. */
+export async function isRecorded(database: Queryable, entryId: string): Promise<boolean> {
+  try {
+    await locate(database, entryId)
+    return true
+  } catch (error) {
+    if (error instanceof Refusal && refusalCode(error) === "not-found") return false
+    throw error
+  }
 }
 
 /** The last checkpoint of a closed log. Throws `not-found` when none was ever signed. */
