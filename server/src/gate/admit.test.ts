@@ -139,6 +139,19 @@ describe("the gate admits", () => {
     }
   })
 
+  test("an instance that is revoked while it is decided gets nothing, its sessions ended or not yet", async () => {
+    const suspected = await gate.instance()
+    const { session } = await gate.open(suspected)
+    const revoking = before(rooms, async (commit) => {
+      const of = { agent: "bot", instance: suspected.instance }
+      if (commit === 1) await rooms.audit.commit(rooms.agents.revokeInstance(of, "test", operator.spiffeId))
+    })
+    await assert.rejects(act(revoking, suspected, ask(session.id)), { code: "identity-unknown" })
+    const [intended] = await rooms.credentials.leases({ session: session.id })
+    assert.equal((await rooms.credentials.settled(intended!.id)).liveAt, null)
+    await gate.lease((await gate.open()).session.id)
+  })
+
   test("rights that change at every try end in a refusal that may be repeated", async () => {
     const { session } = await gate.open()
     const texts = [permit, `${permit} @id("never") forbid (principal, action, resource);`]

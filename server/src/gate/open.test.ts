@@ -72,6 +72,24 @@ describe("a session", { timeout: 30_000 }, () => {
     await assert.rejects(gate.open(impostor), { code: "agent-retired" }, "another agent of the same name")
   })
 
+  test("is not given to an instance that was revoked meanwhile, and none of its own is renewed", async () => {
+    const suspected = await gate.instance()
+    const { session } = await gate.open(suspected)
+    const revoke = rooms.agents.revokeInstance(
+      { agent: "bot", instance: suspected.instance },
+      "test",
+      operator.spiffeId,
+    )
+    const revoking = before(rooms, async (commit) => {
+      if (commit === 1) await rooms.audit.commit(revoke)
+    })
+    await assert.rejects(openSession(revoking, suspected, { purpose: "answer" }), { code: "epoch-changed" })
+    const { session: last } = (await gate.entries("sessions.ended")).at(-1)!
+    assert.equal((await rooms.sessions.find(last!, suspected)).state, "ended")
+    await assert.rejects(gate.open(suspected), { code: "identity-unknown" })
+    await assert.rejects(renewSession(rooms, suspected, session.id), { code: "identity-unknown" })
+  })
+
   test("is renewed with a new token, its own only", async () => {
     const { session, token } = await gate.open()
     const renewed = await renewSession(before(rooms, gate.bump), bot, session.id)

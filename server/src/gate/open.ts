@@ -33,9 +33,9 @@ export async function openSession(rooms: Rooms, caller: AgentPrincipal, request:
   throw new Refusal("epoch-changed", "Rights changed while the session was opened. Try again.")
 }
 
-/** All that a session's mandate and times are made of; an agent that is not active has its state in it. */
+/** All that a session's mandate and times are made of; who may not act any more has that in it. */
 function basisOf({ agents, sessions }: Rooms, caller: AgentPrincipal, { purpose }: OpenRequest): string {
-  return JSON.stringify([agents.agent(caller.name), sessions.purpose(purpose)])
+  return JSON.stringify([agents.agent(caller.name), agents.isRevoked(caller.instance), sessions.purpose(purpose)])
 }
 
 /**

@@ -28,12 +28,13 @@ export function actor(caller: AgentPrincipal): Pick<Draft, "by" | "agent"> {
 }
 
 /**
- * Asked before anything is given. The caller was active when its connection was identified; this asks again, of what holds
- * now. Throws `agent-suspended`, `agent-retired`, `clock-skewed`.
+ * Asked before anything is given. The caller was active when its request was identified; this asks again, of what holds now,
+ * of its agent and its instance. Throws `agent-suspended`, `agent-retired`, `identity-unknown`, `clock-skewed`.
  */
 export function refuseStopped({ agents, epoch }: Rooms, caller: AgentPrincipal): void {
   refuseSkewed(epoch)
   const agent = agents.agent(caller.name)
   if (agent?.id !== caller.agentId) throw new Refusal("agent-retired", `The agent ${caller.name} is retired.`)
   if (agent.state !== "active") throw new Refusal("agent-suspended", `The agent ${caller.name} is suspended.`)
+  if (agents.isRevoked(caller.instance)) throw new Refusal("identity-unknown", "This instance was revoked.")
 }
