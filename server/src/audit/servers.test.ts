@@ -133,3 +133,21 @@ test("a checkpoint is of the newest entries, however many were committed meanwhi
 function dead(signer: LogSigner): LogSigner {
   return { ...signer, sign: () => Promise.reject(new Error("the disk is full")) }
 }
+
+test("nothing of ours calls a function that somebody put on the path beside PostgreSQL's", async () => {
+  await using t = await openTestAudit()
+  const { owner } = t.store
+  // PostgreSQL prefers it to its own, whose argument is anyarray; and the owner appends too, when a log is begun.
+  await owner.query(`create function public.cardinality(smallint[]) returns int language plpgsql as $$
+    begin raise exception 'called as %', current_user; end $$`)
+  await assert.rejects(owner.query("select cardinality('{}'::smallint[])"), /called as/)
+  const { entries } = await t.audit.commit(happened(300))
+  assert.equal(entries.length, 300)
+  const paths = await owner.query<{ name: string; settings: string[] | null }>(
+    `select proname as name, proconfig as settings from pg_proc where pronamespace = 'audit'::regnamespace order by 1`,
+  )
+  assert.deepEqual(
+    paths.map(({ name, settings }) => [name, settings]),
+    ["append", "close_log", "erase"].map((name) => [name, ["search_path=pg_catalog, pg_temp"]]),
+  )
+})
