@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { leafHash, verifyProof } from "@safeconduct/tlog"
+import { SERVER_ROLE } from "#kernel"
 import { happened, openTestAudit, recompute } from "./fixture.ts"
 import { eraseDisclosures } from "./store.ts"
 
@@ -53,4 +54,34 @@ test("an erasure that a crash cut off is finished at the next start", async () =
   assert.equal((await t.audit.entry(entries[0]!.id)).disclosures, undefined)
   assert.notEqual((await t.audit.entry(entries[1]!.id)).disclosures, undefined)
   assert.equal((await recompute(t.store.database)).size, 3)
+})
+
+test("an erasure that was recorded in a log that is closed since is done", async () => {
+  await using t = await openTestAudit()
+  const { entries } = await t.audit.commit(happened(2, { personal }))
+  const [mine, other] = entries.map(({ id }) => id) as [string, string]
+  const telling = (entry: string) => happened(1, { event: "audit.erased", data: { entry, names: [], reason: "" } })
+  const { entries: told } = await t.audit.commit(telling(mine))
+  await t.store.owner.query("select audit.close_log(2, $1)", [SERVER_ROLE])
+  for (const wrong of [other, mine]) {
+    await assert.rejects(eraseDisclosures(t.store.database, other, wrong), { code: "42501" })
+  }
+  await assert.rejects(eraseDisclosures(t.store.database, other, told[0]!.id), { code: "42501" })
+  assert.equal(await eraseDisclosures(t.store.database, mine, told[0]!.id), 2)
+})
+
+test("on a log that was altered nothing is erased, whatever its entries say, and it opens", async () => {
+  await using t = await openTestAudit()
+  const { entries } = await t.audit.commit(happened(3, { personal }))
+  await t.audit.receipt(entries[2]!.id)
+  const claim = (entry: string, at: number) =>
+    t.store.owner.query(
+      "update audit.entries set event = 'audit.erased', leaf = convert_to($1, 'UTF8') where index = $2",
+      [entry, at],
+    )
+  await claim(JSON.stringify({ data: { entry: entries[0]!.id } }), 1)
+  await claim("no JSON", 2)
+  const audit = await t.another()
+  assert.notEqual(audit.fork, null)
+  assert.notEqual((await audit.entry(entries[0]!.id)).disclosures, undefined)
 })

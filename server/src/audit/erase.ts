@@ -1,4 +1,4 @@
-import { type Database, Refusal } from "#kernel"
+import { type Database, type Queryable, Refusal } from "#kernel"
 import type { Change, Recorded } from "./change.ts"
 import { locate } from "./logs/closed.ts"
 import { eraseDisclosures, findUnfinishedErasures, readDisclosures } from "./store.ts"
@@ -16,13 +16,13 @@ export async function erase({ database, commit }: ErasingParts, { entry, by, rea
   const { entries } = await commit({
     entries: () => [{ event: "audit.erased", by, data: { entry, names, reason } }],
   })
-  // A crash here leaves values whose erasure is recorded; finishErasures() finds them at the next start.
+  // A crash here leaves values whose erasure is recorded; finishErasures() finds them at the next start, and when the log is closed.
   await eraseDisclosures(database, entry, entries[0]!.id)
   return entries[0]!
 }
 
 /** Erases what a crash left behind after its erasure was recorded. */
-export async function finishErasures(database: Database): Promise<void> {
+export async function finishErasures(database: Queryable): Promise<void> {
   for (const { entry, telling } of await findUnfinishedErasures(database)) {
     await eraseDisclosures(database, entry, telling)
   }
