@@ -1,7 +1,7 @@
 import type { TLSSocket } from "node:tls"
 import type { Http2Bindings, HttpBindings } from "@hono/node-server"
 import { type Context, Hono } from "hono"
-import { mayCall, type Principal } from "#agents"
+import { holdersOf, mayCall, type Principal } from "#agents"
 import { type Listener, type Log, Refusal, type Route, tracedRequest } from "#kernel"
 import { answerJson } from "./answer.ts"
 import { readFormBody, readJsonBody, readNoBody, readQuery } from "./body.ts"
@@ -118,9 +118,10 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
   return () => (running ??= work())
 }
 
-function takeTurn({ limiter }: ApplicationParts, route: ApiRoute, { env }: Context<Bindings>): void {
+function takeTurn({ limiter, identification }: ApplicationParts, route: ApiRoute, { env }: Context<Bindings>): void {
+  const isBounded = route.right === "enrol" || (route.bodyType === "form" && identification?.takesTurns !== true)
   // The socket's own address: forwarded headers are whatever the client likes them to be.
-  if (route.right === "enrol" || route.bodyType === "form") limiter.take(env.incoming.socket?.remoteAddress ?? "")
+  if (isBounded) limiter.take(env.incoming.socket?.remoteAddress ?? "")
 }
 
 /** A public route never looks at who calls, so that a broken certificate or token cannot close it. */
@@ -151,7 +152,10 @@ async function callerOf(
   const caller = await presented.judge()
   const verdict = mayCall(caller, route.right)
   if (verdict === "no-identity") throw new Refusal(verdict, identification?.hint ?? "This listener knows nobody.")
-  if (verdict !== true) throw new Refusal(verdict, `This identity does not have the right "${route.right}".`)
+  if (verdict !== true) {
+    const message = `This identity does not have the right "${route.right}"; ${holdersOf(route.right)} do.`
+    throw new Refusal(verdict, message)
+  }
   if (caller !== null && route.method !== "GET") refuseWebPage(headers)
   return caller
 }

@@ -3,6 +3,7 @@ import type { Agents, Principal } from "#agents"
 import { Refusal } from "#kernel"
 import type { Sessions, TokenClaims } from "#sessions"
 import type { ApiRoute } from "./application.ts"
+import type { Limiter } from "./limiter.ts"
 import type { Peers } from "./peer.ts"
 import { bearerToken, type TokenVerifier, tokenOf } from "./token.ts"
 
@@ -24,6 +25,8 @@ export type Identification = {
   /** What a caller that named nobody has to do. */
   hint: string
   present(shown: Shown): Promise<Presented>
+  /** True where present() bounds token requests itself, because one address stands for everybody. */
+  takesTurns?: true
   /** What goes with every answer to whoever had to say who it is. */
   headers?: () => Readonly<Record<string, string>>
 }
@@ -53,8 +56,11 @@ export function byCertificate({ peers, tokens }: { peers: Peers; tokens?: TokenV
   }
 }
 
+/** What identification by proof stands on; `limiter` bounds token requests. */
+export type ProofParts = { agents: Pick<Agents, "identifyKey" | "knows">; sessions: ProofReader; limiter: Limiter }
+
 /** By the enrolled key: a DPoP proof with each request (RFC 9449), and a client assertion where a token is asked for. */
-export function byProof({ agents, sessions }: { agents: Agents; sessions: ProofReader }): Identification {
+export function byProof({ agents, sessions, limiter }: ProofParts): Identification {
   const proofOf = ({ request: { headers, method, url } }: Shown) => ({
     jwt: headers.get("dpop"),
     method,
@@ -66,10 +72,14 @@ export function byProof({ agents, sessions }: { agents: Agents; sessions: ProofR
     refuseSecondMethod(shown.request.headers)
     const form = await shown.body()
     const assertion = sessions.readAssertion(proofOf(shown), form)
+    // Whatever ends TLS in front of us asks for everybody: a key that we know has turns of its own, which no stranger can
+    // use up. Strangers share the address's, and get no reading of the database beyond it.
+    const { proof } = assertion
+    limiter.take(agents.knows(proof) ? proof.jkt : (shown.socket?.remoteAddress ?? ""))
     const isForSession = (form as { safeconduct_session?: unknown }).safeconduct_session !== undefined
     const judge = async () => {
       // With a token of its own an agent can renew an SVID that has expired; everything else asks again.
-      const principal = await agents.identifyKey(assertion.proof, { forRenewal: !isForSession })
+      const principal = await agents.identifyKey(proof, { forRenewal: !isForSession })
       if (principal.spiffeId === assertion.client) return principal
       throw new Refusal("identity-unknown", "The client assertion names another agent than the one that the key is of.")
     }
@@ -81,6 +91,7 @@ export function byProof({ agents, sessions }: { agents: Agents; sessions: ProofR
 
   return {
     scheme: "DPoP",
+    takesTurns: true,
     hint: "This route needs an access token of POST /oauth2/token, and a DPoP proof by the agent's key.",
     headers: () => ({ "dpop-nonce": sessions.dpopNonce() }),
     async present(shown) {

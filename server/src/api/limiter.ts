@@ -1,10 +1,10 @@
 import { isIPv6 } from "node:net"
 import { type Clock, Refusal } from "#kernel"
 
-/** Bounds how often one address may try: a bucket of tokens that refills steadily. */
+/** Bounds how often one address, or one key, may try: a bucket of tokens that refills steadily. */
 export type Limiter = {
-  /** Takes one; throws `rate-limited` when none is left. */
-  take(address: string): void
+  /** Takes one of an address, or of what else tells callers apart; throws `rate-limited` when none is left. */
+  take(owner: string): void
 }
 
 const MAX_BUCKETS = 10_000
@@ -13,8 +13,8 @@ const MAX_BUCKETS = 10_000
 export function createLimiter(clock: Clock, { burst, perSecond }: { burst: number; perSecond: number }): Limiter {
   const buckets = new Map<string, { tokens: number; atMs: number }>()
   return {
-    take(address) {
-      const owner = ownerOf(address)
+    take(named) {
+      const owner = ownerOf(named)
       const now = clock.nowMs()
       const seen = buckets.get(owner)
       const refill = seen === undefined ? burst : seen.tokens + (Math.max(0, now - seen.atMs) / 1000) * perSecond
@@ -24,12 +24,13 @@ export function createLimiter(clock: Clock, { burst, perSecond }: { burst: numbe
       buckets.delete(owner)
       buckets.set(owner, { tokens: left, atMs: now })
       if (buckets.size > MAX_BUCKETS) buckets.delete(buckets.keys().next().value!)
-      if (tokens < 1) throw new Refusal("rate-limited", "Too many tries from this address. Wait a few seconds.")
+      if (tokens < 1)
+        throw new Refusal("rate-limited", "Too many tries from this address, or by this key. Wait a few seconds.")
     },
   }
 }
 
-/** Who has the address: of IPv6 a whole /64, because everybody who has one address there has all of them. */
+/** Who has the address; what is none stands for itself. Of IPv6 a whole /64, because everybody who has one address there has all of them. */
 export function ownerOf(address: string): string {
   const [plain] = address.split("%")
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain!)?.[1]

@@ -14,7 +14,7 @@ import type { Listener } from "#kernel"
 import type { KeptIdentity } from "./identity.ts"
 import type { Ports } from "./ports.ts"
 
-/** Tries of enrolment and of token requests that one address has at once, and then each second. */
+/** Tries of enrolment and of token requests that one address, or at the web listener one key, has at once, and then each second. */
 const TRIES = { burst: 50, perSecond: 5 }
 
 /** What the listeners stand on: `routes` are all there are, each listener serves its own. */
@@ -34,7 +34,7 @@ export function openListeners({ ports, rooms, identity, routes }: ListenersParts
   const limiter = createLimiter(clock, TRIES)
   const identifications: Partial<Record<Listener, Identification>> = {
     agents: byCertificate({ peers, tokens: rooms.sessions.verifyToken }),
-    web: byProof(rooms),
+    web: byProof({ ...rooms, limiter }),
   }
   const application = (listener: Listener) => {
     const identification = identifications[listener]
