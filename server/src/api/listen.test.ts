@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { once } from "node:events"
+import { EventEmitter, once } from "node:events"
 import { connect as connectPlain } from "node:net"
 import { after, describe, test } from "node:test"
 import { setTimeout as delay } from "node:timers/promises"
@@ -10,7 +10,7 @@ import { createApplication } from "./application.ts"
 import { dial, type Holder, openTestAgents } from "./fixture.ts"
 import { byCertificate } from "./identify.ts"
 import { createLimiter } from "./limiter.ts"
-import { type Limits, listenPlain, listenTls, reserve } from "./listen.ts"
+import { boundEachAddress, type Limits, listenPlain, listenTls, reserve } from "./listen.ts"
 import { createPeers } from "./peer.ts"
 
 const limiter = createLimiter(systemClock, { burst: 1_000, perSecond: 1_000 })
@@ -278,4 +278,25 @@ describe("a plain listener", { timeout: 30_000 }, () => {
     await never[Symbol.asyncDispose]()
     await assert.rejects(waiting, { code: "ECONNRESET" })
   })
+})
+
+test("an address has its share of the connections and no more, of IPv6 a /64", () => {
+  const server = new EventEmitter()
+  boundEachAddress(server as never, 2)
+  const connect = (remoteAddress: string) => {
+    const socket = Object.assign(new EventEmitter(), { remoteAddress, isDestroyed: false, destroy: () => undefined })
+    socket.destroy = () => void (socket.isDestroyed = true)
+    server.emit("connection", socket)
+    return socket
+  }
+  const [first, second, third] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"].map(connect)
+  assert.deepEqual(
+    [first, second, third].map((each) => each!.isDestroyed),
+    [false, false, true],
+  )
+  assert.equal(connect("2001:db8:0:1::1").isDestroyed, false)
+  assert.equal(connect("192.0.2.1").isDestroyed, false)
+  for (const each of [first, third]) each!.emit("close")
+  assert.equal(connect("2001:db8::4").isDestroyed, false)
+  assert.equal(connect("2001:db8::5").isDestroyed, true)
 })

@@ -10,6 +10,7 @@ import {
 import { getRequestListener } from "@hono/node-server"
 import { type Log, Refusal } from "#kernel"
 import type { Application } from "./application.ts"
+import { ownerOf } from "./limiter.ts"
 import { problemResponse } from "./problem.ts"
 import { answerUnreadable } from "./unreadable.ts"
 
@@ -180,17 +181,20 @@ function open(server: Server | TlsServer, { at, log }: ListenerParts, { connecti
   }
 }
 
-/** One client cannot take all the room that there is. What is beyond its share is closed before the handshake, which is what costs. */
-function boundEachAddress(server: TlsServer, connectionsPerAddress: number): void {
+/**
+ * One client cannot take all the room that there is, of IPv6 nobody with a /64. What is beyond its share is closed before the
+ * handshake, which is what costs.
+ */
+export function boundEachAddress(server: Pick<TlsServer, "on">, connectionsPerAddress: number): void {
   const counts = new Map<string, number>()
   server.on("connection", (socket: Socket) => {
-    const address = socket.remoteAddress ?? ""
-    const count = (counts.get(address) ?? 0) + 1
-    counts.set(address, count)
+    const owner = ownerOf(socket.remoteAddress ?? "")
+    const count = (counts.get(owner) ?? 0) + 1
+    counts.set(owner, count)
     socket.once("close", () => {
-      const left = counts.get(address)! - 1
-      if (left > 0) counts.set(address, left)
-      else counts.delete(address)
+      const left = counts.get(owner)! - 1
+      if (left > 0) counts.set(owner, left)
+      else counts.delete(owner)
     })
     if (count > connectionsPerAddress) socket.destroy()
   })
