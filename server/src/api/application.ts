@@ -35,7 +35,9 @@ export function createApplication(parts: ApplicationParts): Application {
   const app = new Hono<Bindings>({ strict: true })
   app.use(async (context, next) => {
     // AuthZEN 1.0 (request identification) asks it of its endpoints; elsewhere it helps to find a request in two logs.
-    const requestId = context.req.raw.headers.get("x-request-id")
+    const given = context.req.raw.headers.get("x-request-id")
+    // What is no name, or as long as a header may be, would come back through everything in between.
+    const requestId = given !== null && /^[\x20-\x7e]{1,200}$/.test(given) ? given : null
     // Before the answer, which may be written without a Response (answer.ts).
     if (requestId !== null) context.env.outgoing?.setHeader("x-request-id", requestId)
     await next()

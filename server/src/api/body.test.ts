@@ -63,4 +63,8 @@ test("a request's X-Request-ID comes back with every answer, and a handler knows
     assert.equal(refused.headers.get("x-request-id"), "bfe9eb29 ab87", path)
   }
   assert.equal((await post("/usual", "{}")).headers.get("x-request-id"), null)
+  for (const id of ["x".repeat(201), "caf\u00e9", ""]) {
+    const answer = await post("/usual", "{}", { "content-type": json, "x-request-id": id })
+    assert.deepEqual([answer.status, answer.headers.get("x-request-id")], [200, null], id)
+  }
 })

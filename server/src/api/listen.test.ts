@@ -284,8 +284,13 @@ test("an address has its share of the connections and no more, of IPv6 a /64", (
   const server = new EventEmitter()
   boundEachAddress(server as never, 2)
   const connect = (remoteAddress: string) => {
-    const socket = Object.assign(new EventEmitter(), { remoteAddress, isDestroyed: false, destroy: () => undefined })
-    socket.destroy = () => void (socket.isDestroyed = true)
+    const socket = Object.assign(new EventEmitter(), {
+      remoteAddress,
+      isDestroyed: false,
+      destroy() {
+        socket.isDestroyed = true
+      },
+    })
     server.emit("connection", socket)
     return socket
   }
