@@ -11,9 +11,9 @@ type Meaning = {
 }
 
 const bad: Meaning = { status: 400, oauth: "invalid_request", exit: 2, isRetryable: false }
-const denied: Meaning = { status: 403, oauth: "access_denied", exit: 5, isRetryable: false }
-/** RFC 6749 §5.2 has no access_denied at the token endpoint. */
-const unauthorized: Meaning = { ...denied, oauth: "unauthorized_client", exit: 4 }
+/** RFC 6749 §5.2 has no access_denied, which is the authorization endpoint's. */
+const denied: Meaning = { status: 403, oauth: "unauthorized_client", exit: 5, isRetryable: false }
+const unauthorized: Meaning = { ...denied, exit: 4 }
 const unauthenticated: Meaning = { status: 401, oauth: "invalid_client", exit: 4, isRetryable: false }
 const missing: Meaning = { status: 404, oauth: "invalid_request", exit: 3, isRetryable: false }
 const conflict: Meaning = { status: 409, oauth: "invalid_request", exit: 1, isRetryable: false }
@@ -76,7 +76,8 @@ export const refusals = {
   "use-dpop-nonce": { ...unauthenticated, oauth: "use_dpop_nonce" },
   // policy
   "denied-by-policy": denied,
-  "outside-mandate": denied,
+  // At the token endpoint: the session's mandate does not verify, and another session is what helps.
+  "outside-mandate": { ...denied, oauth: "invalid_grant" },
   "approval-required": denied,
   "policy-broken": later,
   "policy-invalid": { ...bad, status: 422 },

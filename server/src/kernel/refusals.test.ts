@@ -1,0 +1,17 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { refusals } from "./refusals.ts"
+
+/** RFC 6749 §5.2; RFC 9449 §5 and §8; RFC 6750 §3.1 for where tokens are presented; two of RFC 6749 §4.1.2.1 for 5xx. */
+const CODES = [
+  ...["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"],
+  ...["invalid_dpop_proof", "use_dpop_nonce", "invalid_token"],
+]
+const LATER = ["temporarily_unavailable", "server_error"]
+
+test("every refusal has an OAuth error that a client of the token endpoint can know", () => {
+  for (const [code, { oauth, status }] of Object.entries(refusals)) {
+    const known = status >= 500 || status === 429 || status === 408 ? [...CODES, ...LATER] : CODES
+    assert.ok(known.includes(oauth), `${code}: ${oauth}`)
+  }
+})
