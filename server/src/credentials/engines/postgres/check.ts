@@ -1,4 +1,5 @@
 import type { Finding } from "../../engine.ts"
+import { makerFindings } from "./check-makers.ts"
 import type { Connections, Sql } from "./connect.ts"
 import { makersOf, makersStatement } from "./makers.ts"
 import type { PostgresPart } from "./part.ts"
@@ -19,6 +20,7 @@ export async function findings(sql: Sql, { account, groups }: CheckSpec): Promis
   const found = [
     ...(await accountFindings(sql, account)),
     ...(await groupFindings(sql, account, names)),
+    ...(await makerFindings(sql, account, names)),
     ...(await databaseFindings(sql, names)),
   ]
   const order = ["reject", "problem", "warning"]
@@ -28,6 +30,7 @@ export async function findings(sql: Sql, { account, groups }: CheckSpec): Promis
 async function accountFindings(sql: Sql, account: string): Promise<Finding[]> {
   const [role] = await sql.run<{
     is_superuser: boolean
+    superusers: string[]
     makes_roles: boolean
     has_more: boolean
     closes_connections: boolean
@@ -35,10 +38,12 @@ async function accountFindings(sql: Sql, account: string): Promise<Finding[]> {
   }>(
     "check the account",
     `select rolsuper as is_superuser, rolcreaterole as makes_roles,
+            array(select s.rolname::text from pg_catalog.pg_roles s where s.rolsuper and not r.rolsuper
+                     and pg_catalog.pg_has_role(r.oid, s.oid, 'member')) as superusers,
             rolreplication or rolbypassrls or rolcreatedb as has_more,
             pg_catalog.pg_has_role(oid, 'pg_signal_backend', 'member') as closes_connections,
             pg_catalog.pg_has_role(oid, 'pg_read_all_stats', 'usage') as sees_activity
-       from pg_catalog.pg_roles where rolname = $1`,
+       from pg_catalog.pg_roles r where rolname = $1`,
     [account],
   )
   const who = name(account)
@@ -51,6 +56,10 @@ async function accountFindings(sql: Sql, account: string): Promise<Finding[]> {
   if (role.is_superuser) {
     const what = `The account ${account} is a superuser; Safeconduct never works with one. Prepare an account of its own.`
     found.push({ level: "reject", what, fix: `alter role ${who} nosuperuser` })
+  }
+  for (const superuser of role.superusers) {
+    const what = `${account} may act as ${superuser}, a superuser; Safeconduct never works with one.`
+    found.push({ level: "reject", what, fix: `revoke ${name(superuser)} from ${who}` })
   }
   if (!role.makes_roles) {
     found.push({ level: "problem", what: `${account} may not make roles.`, fix: `alter role ${who} createrole` })
@@ -90,9 +99,11 @@ async function groupFindings(sql: Sql, account: string, groups: string[]): Promi
                 where m.roleid = r.oid and m.member = made.oid and m.admin_option)) as helpless,
             coalesce(r.rolsuper or r.rolcreaterole or r.rolcreatedb or r.rolreplication or r.rolbypassrls, false) as is_mighty,
             array(select p.rolname::text from pg_catalog.pg_roles p
-                   where r.oid is not null and pg_catalog.pg_has_role(r.oid, p.oid, 'member')
-                     and p.rolname in ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program',
-                                       'pg_signal_backend', 'pg_write_all_data', 'pg_read_all_data')) as reaches,
+                   where r.oid is not null and not r.rolsuper and p.oid <> r.oid
+                     and pg_catalog.pg_has_role(r.oid, p.oid, 'member')
+                     and (p.rolsuper or p.rolcreaterole or p.rolcreatedb or p.rolreplication or p.rolbypassrls or p.rolname in ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program',
+                                       'pg_signal_backend', 'pg_write_all_data', 'pg_read_all_data', 'pg_maintain',
+                                       'pg_create_subscription'))) as reaches,
             (select count(*)::int from pg_catalog.pg_shdepend s where s.refobjid = r.oid and s.deptype = 'o'
                 and s.refclassid = 'pg_catalog.pg_authid'::regclass
                 and s.classid <> 'pg_catalog.pg_default_acl'::regclass) as owns,

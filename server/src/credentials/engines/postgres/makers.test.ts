@@ -83,6 +83,35 @@ test("the check finds makers that may not give out a group, and preparing again 
   assert.deepEqual(await checkPrepared(lab.superuserUrl, lab.spec), [])
 })
 
+test("a maker that somebody gave more rights makes no more leases, and those that it made are taken away", async () => {
+  const lab = await labDatabase(18, { scramIterations: 1 })
+  await using dba = await lab.dba()
+  const [made] = await issued(lab, [name(11)])
+  const [maker] = await makersOf(lab, name(11))
+  await dba.query(`alter role ${maker} login`)
+  await using engine = lab.engine()
+  await engine.revoke({ name: name(11), oid: made!.oid })
+  assert.equal((await engine.readBack([{ name: name(11), oid: null }]))[0]!.hasAccount, false)
+  const [found] = await engine.check(lab.part)
+  assert.equal(found!.what, `${maker} may do more than make leases for ${lab.spec.account}.`)
+  await dba.query(found!.fix)
+  assert.deepEqual(await engine.check(lab.part), [])
+})
+
+test("a role of a maker's name that may log in is given nothing: prepare is refused and changes nothing", async () => {
+  const lab = await labDatabase(18)
+  const account = `${lab.database}_second`
+  await using dba = await lab.dba()
+  await dba.query(`create role ${account}_maker_7 login createrole`)
+  await assert.rejects(
+    applyPrepare(lab.superuserUrl, { ...lab.spec, account }, silentLog),
+    /second_maker_7 is there already/,
+  )
+  assert.equal((await dba.query("select from pg_roles where rolname = $1", [account])).rowCount, 0)
+  const { rowCount } = await dba.query("select from pg_auth_members where member = $1::regrole", [`${account}_maker_7`])
+  assert.equal(rowCount, 0)
+})
+
 test("an account with a name that leaves no room for more has makers too", async () => {
   const lab = await labDatabase(18)
   const account = `a${"b".repeat(62)}`

@@ -9,9 +9,17 @@ import { literal, name } from "./quote.ts"
  */
 
 /** How many roles make leases. */
-const MAKERS = 32
+export const MAKERS = 32
 /** PostgreSQL cuts longer names. */
 const LONGEST_STEM = 50
+
+/** Of a role `m`: it is named as a maker. */
+export const IS_NAMED = "m.rolname ~ '_maker_[0-9]+$'"
+/**
+ * Of a role `m`: it makes leases and no more. By name too: a group role that wrongly may make roles is none, and what it makes
+ * would belong to every lease.
+ */
+export const ARE_MAKERS = `m.rolcreaterole and not m.rolcanlogin and not m.rolsuper and ${IS_NAMED}`
 
 /** The statement that makes the makers of an account, each allowed to give out the groups. Does nothing on PostgreSQL 15. */
 export function makersStatement(account: string, groups: readonly string[]): string {
@@ -26,15 +34,14 @@ begin
     maker := pg_catalog.format('%s_maker_%s', ${literal(stem)}, nth);
     if not exists (select from pg_catalog.pg_roles where rolname = maker) then
       execute pg_catalog.format('create role %I nologin createrole', maker);
+    elsif not exists (select from pg_catalog.pg_roles m where rolname = maker and ${ARE_MAKERS}) then
+      raise exception 'The role % is there already and does more than make leases; drop or rename it.', maker;
     end if;
     execute pg_catalog.format('grant %I to %I with inherit false, set true', maker, ${literal(account)});
     ${grants.join("\n    ")}
   end loop;
 end`)}`
 }
-
-// By name too: a group role that wrongly may make roles is none, and what it makes would belong to every lease.
-const ARE_MAKERS = "m.rolcreaterole and not m.rolcanlogin and not m.rolsuper and m.rolname ~ '_maker_[0-9]+$'"
 
 /** Selects the makers that an account may act as; `account` is SQL for its name. */
 export function makersOf(account: string): string {
@@ -49,11 +56,14 @@ export function asMaker(maker: string): string {
   return `set local role ${name(maker)}`
 }
 
-/** Acts as whichever maker made the role, until the transaction ends; as ourselves when we made it, or when it is gone. */
+/**
+ * Acts as whichever maker made the role, until the transaction ends; as ourselves when we made it, or when it is gone. One that
+ * somebody gave more rights makes no leases any more, but nobody else can take away those that it made.
+ */
 export function asMakerOf(role: string): string {
   return `select pg_catalog.set_config('role', coalesce((
     select m.rolname from pg_catalog.pg_auth_members a
       join pg_catalog.pg_roles r on r.oid = a.roleid
       join pg_catalog.pg_roles m on m.oid = a.member
-     where r.rolname = ${literal(role)} and a.admin_option and ${ARE_MAKERS} limit 1), 'none'), true)`
+     where r.rolname = ${literal(role)} and a.admin_option and not m.rolsuper and ${IS_NAMED} limit 1), 'none'), true)`
 }

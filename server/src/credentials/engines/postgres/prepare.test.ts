@@ -44,6 +44,7 @@ for (const version of [15, 18] as const) {
 /** Each row: what the DBA got wrong, and what the check says of it. */
 const mistakes: [mistake: (lab: { account: string; group: string }) => string, level: string, what: RegExp][] = [
   [({ account }) => `alter role ${account} superuser`, "reject", /superuser/],
+  [({ account }) => `grant postgres to ${account}`, "reject", /may act as postgres, a superuser/],
   [({ account }) => `alter role ${account} nocreaterole`, "problem", /may not make roles/],
   [({ account }) => `revoke pg_signal_backend from ${account}`, "problem", /close connections/],
   [({ account }) => `revoke pg_read_all_stats from ${account}`, "warning", /last used/],
@@ -52,6 +53,24 @@ const mistakes: [mistake: (lab: { account: string; group: string }) => string, l
   [({ group }) => `drop owned by ${group}; drop role ${group}`, "problem", /does not exist/],
   [({ group }) => `alter role ${group} createrole`, "problem", /rights over the server/],
   [({ group }) => `grant pg_read_server_files to ${group}`, "problem", /pg_read_server_files/],
+  [
+    ({ account, group }) => `create role ${account}_boss createrole; grant ${account}_boss to ${group}`,
+    "problem",
+    /_boss, which reaches/,
+  ],
+  [
+    ({ account }) => `create role ${account}_clerk; grant ${account} to ${account}_clerk`,
+    "problem",
+    /_clerk may act as/,
+  ],
+  [({ account }) => `alter role ${account}_maker_3 login`, "problem", /_maker_3 may do more than make leases/],
+  [({ account }) => `grant pg_read_all_data to ${account}_maker_3`, "problem", /_maker_3 may do more/],
+  [
+    ({ account }) => `create role ${account}_clerk; grant ${account}_maker_3 to ${account}_clerk`,
+    "problem",
+    /_clerk may act as \w+_maker_3/,
+  ],
+  [({ account }) => `drop owned by ${account}_maker_3; drop role ${account}_maker_3`, "warning", /31 of 32 roles/],
   [({ group }) => `create table theirs (n int); alter table theirs owner to ${group}`, "warning", /owns 1 objects/],
   [
     ({ group }) => `set role ${group}; alter default privileges grant select on tables to public; reset role`,
