@@ -23,6 +23,13 @@ export const roles: Readonly<Record<OperatorRole | "agent", readonly Right[]>> =
   agent: ["agent", "read-sessions", "read-credentials", "end-sessions"],
 }
 
+/** Who has the right, in words, for whom is refused. */
+export function holdersOf(right: Right): string {
+  if (right === "agent") return "agents"
+  const holders = Object.keys(roles).filter((role) => role !== "agent" && roles[role as OperatorRole].includes(right))
+  return `operators with the role ${holders.join(" or ")}`
+}
+
 /** True when the principal has the right; else the code that says why not. Null is a caller who showed no certificate. */
 export function mayCall(principal: Principal | null, right: Right): true | RefusalCode {
   if (right === "public" || right === "enrol") return true
