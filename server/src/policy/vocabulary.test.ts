@@ -41,6 +41,10 @@ test("a schema declares nothing of ours and nothing without a namespace", () => 
     message: /credentials::vault is Safeconduct's own/,
     place: "0.cedarschema:2:1",
   })
+  refused(['namespace app { entity a; }\n@doc("//") namespace gate { entity Door; }'], [], {
+    message: /gate is Safeconduct's own/,
+    place: "0.cedarschema:2:22",
+  })
   refused(["entity user;"], [], { message: /namespace of their own/, place: "0.cedarschema:1:1" })
 })
 

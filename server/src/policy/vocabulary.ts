@@ -48,7 +48,14 @@ export function parseSchemas(files: readonly PolicyFile[] = []): Vocabulary {
     const { file, at } = placeIn(files, error?.sourceLocations?.[0]?.start ?? 0)
     throw mistake(sentenceOf(error), file, at)
   }
-  return readVocabulary(Object.freeze(files.map(({ file, text }) => Object.freeze({ file, text }))), text)
+  const made = readVocabulary(Object.freeze(files.map(({ file, text }) => Object.freeze({ file, text }))), text)
+  // What Cedar read, not what the text looks like: a string may hold what begins a comment.
+  const taken = Object.keys(made.namespaces).find(
+    (name) => isReserved(name) && !Object.hasOwn(ownVocabulary.namespaces, name),
+  )
+  if (taken === undefined) return made
+  const file = files.find((each) => each.text.includes(taken)) ?? files[0]!
+  throw reserved(taken, file, Math.max(file.text.indexOf(taken), 0))
 }
 
 function readVocabulary(files: readonly PolicyFile[], text: string): Vocabulary {
@@ -150,9 +157,12 @@ function actionsOf(namespace: string, actions: Namespaces[string]["actions"]): K
 function refuseReserved(file: PolicyFile): void {
   const declared = file.text.replaceAll(/\/\/[^\n]*/g, (comment) => " ".repeat(comment.length))
   for (const { 1: name, index } of declared.matchAll(/\bnamespace\s+([\w:]+)/g)) {
-    if (isReserved(name!))
-      throw mistake(`The namespace ${name} is Safeconduct's own; choose another name.`, file, index)
+    if (isReserved(name!)) throw reserved(name!, file, index)
   }
+}
+
+function reserved(name: string, file: PolicyFile, at: number): Refusal {
+  return mistake(`The namespace ${name} is Safeconduct's own; choose another name.`, file, at)
 }
 
 /** The file, and the place in it, of an offset in the joined text, in bytes of UTF-8. */
