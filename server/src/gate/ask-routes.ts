@@ -6,12 +6,20 @@ import { type Answered, type Asked, askPolicy, type Judge } from "./ask.ts"
 import * as wire from "./authzen.ts"
 import type { Rooms } from "./rooms.ts"
 import { type Candidate, type Found, knownActions, knownIds, type Page, search } from "./search.ts"
+import { createTurns, type Turns } from "./turns.ts"
 
 type Handled = { caller: Principal | null; headers: Headers }
+type InTurn = Rooms & { turns: Turns }
 type Judged = { decision: Decision } | { problem: string }
+
+/** Requests of many questions each that wait for each other; the last of them waits for about five seconds. */
+const MOST_AT_ONCE = 64
 
 /** AuthZEN Authorization API 1.0: policy questions of other enforcement points. */
 export function askRoutes(rooms: Rooms): Route<Principal | null, never>[] {
+  // A request may ask a thousand questions: many such at once would leave agents' decisions no time in between.
+  const turns = createTurns(MOST_AT_ONCE)
+  const inTurn = { ...rooms, turns }
   const ask = <Body>(
     path: string,
     summary: string,
@@ -32,11 +40,11 @@ export function askRoutes(rooms: Rooms): Route<Principal | null, never>[] {
   return [
     ask("evaluation", "Ask policy one question", wire.evaluationSchema, (request) => evaluateOne(rooms, request)),
     ask("evaluations", "Ask policy several questions", wire.evaluationsSchema, (request) =>
-      evaluateAll(rooms, request),
+      evaluateAll(inTurn, request),
     ),
     ask("search/subject", "Ask who may", wire.subjectSearchSchema, (request) => {
       const { subject, page, ...rest } = request.body
-      return searchFor(rooms, request, "search-subject", page, (set) =>
+      return searchFor(inTurn, request, "search-subject", page, (set) =>
         knownIds(rooms, set, subject.type).map((id) => ({
           result: { type: subject.type, id },
           question: { ...rest, subject: { ...subject, id } },
@@ -45,7 +53,7 @@ export function askRoutes(rooms: Rooms): Route<Principal | null, never>[] {
     }),
     ask("search/resource", "Ask on what one may", wire.resourceSearchSchema, (request) => {
       const { resource, page, ...rest } = request.body
-      return searchFor(rooms, request, "search-resource", page, (set) =>
+      return searchFor(inTurn, request, "search-resource", page, (set) =>
         knownIds(rooms, set, resource.type).map((id) => ({
           result: { type: resource.type, id },
           question: { ...rest, resource: { ...resource, id } },
@@ -54,7 +62,7 @@ export function askRoutes(rooms: Rooms): Route<Principal | null, never>[] {
     }),
     ask("search/action", "Ask what one may", wire.actionSearchSchema, (request) => {
       const { page, ...rest } = request.body
-      return searchFor(rooms, request, "search-action", page, (set) =>
+      return searchFor(inTurn, request, "search-action", page, (set) =>
         knownActions(set, rest.subject.type, rest.resource.type).map((name) => ({
           result: { name },
           question: { ...rest, action: { name } },
@@ -90,7 +98,7 @@ async function evaluateOne(rooms: Rooms, request: Handled & { body: z.infer<type
   return wire.decisionView(answer, entry)
 }
 
-async function evaluateAll(rooms: Rooms, request: Handled & { body: wire.Evaluations }) {
+async function evaluateAll(rooms: InTurn, request: Handled & { body: wire.Evaluations }) {
   const { body } = request
   const evaluations = wire.evaluationsOf(body)
   if (evaluations === null) {
@@ -103,7 +111,7 @@ async function evaluateAll(rooms: Rooms, request: Handled & { body: wire.Evaluat
     askerOf(request),
     asked("evaluations", request),
     async (judge, set) => {
-      const judged = await inOrder(judge, evaluations, body.options?.evaluations_semantic)
+      const judged = await rooms.turns(() => inOrder(judge, evaluations, body.options?.evaluations_semantic))
       return recorded(set, judged, judged)
     },
   )
@@ -131,14 +139,14 @@ async function inOrder(
 }
 
 async function searchFor<Result extends { type: string; id: string } | { name: string }>(
-  rooms: Rooms,
+  rooms: InTurn,
   request: Handled & { body: unknown },
   kind: Asked["kind"],
   page: Page | undefined,
   candidatesOf: (set: PolicySet) => Candidate<Result>[],
 ): Promise<Found<Result>> {
   const { answer } = await askPolicy(rooms, askerOf(request), asked(kind, request), (judge, set) =>
-    search(judge, set, { candidates: candidatesOf(set), page }),
+    rooms.turns(() => search(judge, set, { candidates: candidatesOf(set), page })),
   )
   return answer
 }
