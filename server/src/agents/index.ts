@@ -27,7 +27,14 @@ import { type Enrolment, enrol, renew } from "./enrol.ts"
 import { type JoinRequest, type JoinToken, mintToken, storeFirstToken, storeToken } from "./join.ts"
 import { type AgentListing, listAgents, listOperators, type OperatorListing } from "./listing.ts"
 import type { Agent, AgentPrincipal, AgentsPart, Operator, Principal, ProvenKey } from "./principal.ts"
-import { type AgentStep, changeState, replaceAgents, retireOperator, type StateChange } from "./registry.ts"
+import {
+  type AgentNamed,
+  type AgentStep,
+  changeState,
+  replaceAgents,
+  retireOperator,
+  type StateChange,
+} from "./registry.ts"
 import { type Revocation, type RevokedInstance, revokeInstance } from "./revoke.ts"
 import { issueServerIdentity, type ServerIdentity, type ServerNames } from "./server-identity.ts"
 import { checkTrustDomain } from "./spiffe-id.ts"
@@ -43,7 +50,7 @@ export type { JoinRequest, JoinToken } from "./join.ts"
 export type { AgentListing, OperatorListing } from "./listing.ts"
 export type * from "./principal.ts"
 export { proofOf } from "./principal.ts"
-export type { AgentStep, StateChange } from "./registry.ts"
+export type { AgentNamed, AgentStep, StateChange } from "./registry.ts"
 export type { Revocation, RevokedInstance } from "./revoke.ts"
 export { holdersOf, mayCall, roles } from "./roles.ts"
 export { routes } from "./routes.ts"
@@ -105,9 +112,9 @@ export interface Agents extends AsyncDisposable {
   enrol(request: { token: string; csr: string }): Promise<Enrolment>
   renew(principal: Principal, csr: string): Promise<Enrolment>
   /** Throws `not-found` when committed for a name that is not registered; records nothing when it is so already. */
-  suspend(name: string, reason: string, by: string): Change<StateChange>
-  resume(name: string, reason: string, by: string): Change<StateChange>
-  retire(name: string, reason: string, by: string): Change<StateChange>
+  suspend(who: AgentNamed, reason: string, by: string): Change<StateChange>
+  resume(who: AgentNamed, reason: string, by: string): Change<StateChange>
+  retire(who: AgentNamed, reason: string, by: string): Change<StateChange>
   /** Committed at once. Throws `not-found`, `last-admin`. */
   retireOperator(name: string, reason: string, by: string): Promise<Operator>
   /** Stops an agent on this server alone, while the database cannot be told, until the returned is disposed of. */
@@ -195,9 +202,9 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       refuseSkewed(epoch)
       return await renew(enrolParts, principal, csr)
     },
-    suspend: (name, reason, by) => changeState(name, "suspended", reason, by),
-    resume: (name, reason, by) => changeState(name, "active", reason, by),
-    retire: (name, reason, by) => changeState(name, "retired", reason, by),
+    suspend: (who, reason, by) => changeState(who, "suspended", reason, by),
+    resume: (who, reason, by) => changeState(who, "active", reason, by),
+    retire: (who, reason, by) => changeState(who, "retired", reason, by),
     async retireOperator(name, reason, by) {
       const { result } = await audit.commit(retireOperator(name, reason, by))
       await epoch.refresh()

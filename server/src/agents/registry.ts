@@ -39,16 +39,22 @@ export type StateChange = { name: string; id: string; state: AgentState; isChang
 
 const EVENTS = { active: "agents.resumed", suspended: "agents.suspended", retired: "agents.retired" } as const
 
+/** Whose state is changed: whoever is registered under the name, or only the registration with that id. */
+export type AgentNamed = string | { name: string; id: string }
+
 /**
- * Suspends, resumes or retires. Throws `not-found` for a name that is not registered. What it takes away is gone on every
- * server when that server has read the epoch.
+ * Suspends, resumes or retires. Throws `not-found` for a name that is not registered, or not with that id any more. What it
+ * takes away is gone on every server when that server has read the epoch.
  */
-export function changeState(name: string, state: AgentState, reason: string, by: string): Change<StateChange> {
+export function changeState(who: AgentNamed, state: AgentState, reason: string, by: string): Change<StateChange> {
+  const { name, id } = typeof who === "string" ? { name: who, id: null } : who
   return {
     async work(tx) {
       await lock(tx, "registry")
       const agent = (await readAgents(tx)).find((each) => each.name === name && each.state !== "retired")
-      if (agent === undefined) throw new Refusal("not-found", `There is no agent ${name}.`)
+      if (agent === undefined || (id ?? agent.id) !== agent.id) {
+        throw new Refusal("not-found", `There is no agent ${name}${id === null ? "" : " of that registration"}.`)
+      }
       const isChanged = agent.state !== state
       if (isChanged) {
         await setAgentState(tx, agent.id, state)

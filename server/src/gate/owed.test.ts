@@ -138,6 +138,38 @@ describe("what is owed to the database", { timeout: 60_000 }, () => {
     assert.equal((await rooms.audit.entry(entry)).leaf.data?.["found"], "session-unknown")
   })
 
+  test("what can be no name of anything is no command", async () => {
+    await gate.unplugged(async () => {
+      await assert.rejects(endOwnSession(rooms, operator, "x".repeat(200)), { code: "session-unknown" })
+      await assert.rejects(setAgentState(rooms, operator, "x".repeat(200), "suspended", "odd"), { code: "not-found" })
+    })
+    await rooms.owed.enter()
+    assert.equal((await gate.open()).session.state, "open")
+  })
+
+  test("a stop that was commanded is not carried out for another agent that has the name since", async () => {
+    await using own = await openTestGate()
+    const { owed } = await server(scratch(), {}, own.rooms)
+    const stop = { ...own.rooms, owed }
+    await own.unplugged(() => setAgentState(stop, own.operator, "bot", "retired", "not needed"))
+    await own.apply({ agents: {} })
+    await own.apply()
+    await owed.enter()
+    assert.equal(own.rooms.agents.agent("bot")?.state, "active")
+    const [leaf] = await own.entries("gate.agent-stop-journalled")
+    assert.equal(leaf?.data?.["found"], "not-found")
+  })
+
+  test("whoever is resumed is not stopped again by what was commanded before", async () => {
+    await using own = await openTestGate()
+    const { owed } = await server(scratch(), {}, own.rooms)
+    const stop = { ...own.rooms, owed }
+    await own.unplugged(() => setAgentState(stop, own.operator, "bot", "suspended", "odd"))
+    await setAgentState(stop, own.operator, "bot", "active", "explained")
+    await owed.enter()
+    assert.equal(own.rooms.agents.agent("bot")?.state, "active")
+  })
+
   test("a line that says something else than we write is carried out by nobody", async () => {
     const folder = scratch()
     const { owed, journal } = await server(folder)

@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { type Change, type Draft, isRecorded } from "#audit"
-import { type Id, type Journal, type JournalLine, type Json, Refusal, sqlState } from "#kernel"
+import { type Id, isId, type Journal, type JournalLine, type Json, Refusal, sqlState } from "#kernel"
 import { ending } from "./end.ts"
 import type { Rooms } from "./rooms.ts"
 import { stopping } from "./stop.ts"
@@ -10,10 +10,12 @@ import { isUnrecordable } from "./unrecorded.ts"
 export type Command = z.infer<typeof commandSchema>
 
 const commandSchema = z.discriminatedUnion("what", [
-  z.strictObject({ what: z.literal("end-session"), session: z.string().max(100) }),
+  z.strictObject({ what: z.literal("end-session"), session: z.string().refine((id) => isId("session", id)) }),
   z.strictObject({
     what: z.literal("stop-agent"),
     agent: z.string().max(100),
+    /** Of its registration, where this server knew it: the name may be another agent's when the database hears of it. */
+    id: z.string().max(100).optional(),
     to: z.enum(["suspended", "retired"]),
     reason: z.string().max(500),
   }),
@@ -30,7 +32,7 @@ const draftSchema = z.looseObject({
 export interface Owed {
   /**
    * Holds from now on; durable in the journal when it resolves, with the id of the entry that it will be. Throws
-   * `not-recorded`: then it holds as long as this process lives.
+   * `not-recorded`: then it holds as long as this process lives; `session-unknown`, `not-found` for what is no name of anything.
    */
   add(command: Command, by: string): Promise<Id<"entry">>
   /** Takes up what stands in the journal and gives the database what it takes. Rejects when it cannot be reached. */
@@ -69,6 +71,7 @@ export function createOwed(parts: Parts): Owed {
 
   return {
     async add(command, by) {
+      requireName(command)
       hold(command)
       const known = journal.pending.find(({ command: other }) => other !== null && isSame(other, command))
       // Asked once more while it is owed: one entry is enough.
@@ -172,8 +175,15 @@ function entering(parts: Parts, line: JournalLine, command: Command | null, foun
 
 function changeOf(parts: Parts, command: Command, by: string): Change<unknown> {
   if (command.what === "end-session") return ending(parts, command.session, "ended", by) as Change<unknown>
-  const { agent: name, to, reason } = command
-  return stopping(parts, { name, to, reason, by })
+  const { agent: name, id, to, reason } = command
+  return stopping(parts, { name, id, to, reason, by })
+}
+
+/** A line that cannot be read again would stay in the journal for good. */
+function requireName(command: Command): void {
+  if (commandSchema.safeParse(command).success) return
+  if (command.what === "end-session") throw new Refusal("session-unknown", "There is no session of that id.")
+  throw new Refusal("not-found", "No agent has a name like that.")
 }
 
 function draftOf(command: Command, by: string): Draft {

@@ -20,6 +20,8 @@ export async function setAgentState(
   const { agents, credentials, audit, log } = rooms
   const by = operator.spiffeId
   if (to === "active") {
+    // What was commanded here before comes before: or it would stop again whoever is resumed.
+    await rooms.owed.enter()
     await audit.commit(agents.resume(name, reason, by))
     await rooms.epoch.refresh()
     return { agent: name, state: to }
@@ -30,7 +32,8 @@ export async function setAgentState(
   } catch (error) {
     if (!isUnrecordable(error)) throw error
     log.warn("an agent is stopped without the database", { agent: name, by, error })
-    const entry = await rooms.owed.add({ what: "stop-agent", agent: name, to, reason }, by)
+    const id = agents.agent(name)?.id
+    const entry = await rooms.owed.add({ what: "stop-agent", agent: name, ...(id && { id }), to, reason }, by)
     // A crash here leaves a line of the journal: whoever starts here next carries it out.
     return { agent: name, state: to, entry }
   }
@@ -59,15 +62,16 @@ export async function revokeInstance(
   return of
 }
 
-/** Who is stopped, how and by whom. */
-export type Stop = { name: string; to: "suspended" | "retired"; reason: string; by: string }
+/** Who is stopped, how and by whom; with an id only that registration of the name. */
+export type Stop = { name: string; id?: string | undefined; to: "suspended" | "retired"; reason: string; by: string }
 
 /** The agent's end and the mark on its leases, in one transaction. */
 export function stopping(
   { agents, credentials }: Pick<Rooms, "agents" | "credentials">,
-  { name, to, reason, by }: Stop,
+  { name, id, to, reason, by }: Stop,
 ): Change<unknown> {
-  const change = to === "retired" ? agents.retire(name, reason, by) : agents.suspend(name, reason, by)
+  const who = id === undefined ? name : { name, id }
+  const change = to === "retired" ? agents.retire(who, reason, by) : agents.suspend(who, reason, by)
   // Leases first, as apply() does: whoever locks both in another order would wait for it, and it for them.
   return together(credentials.marking({ agent: name }, `agent-${to}`), change) as Change<unknown>
 }
