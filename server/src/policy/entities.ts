@@ -131,16 +131,23 @@ function read(entity: Json, file: PolicyFile, at: number): StoredEntity {
   return { uid: name, attrs, parents: groups as Uid[], ...(tags === undefined ? {} : { tags }) }
 }
 
-/** All at once, because most files are right; one by one to say which is not. */
+/** All at once, because most files are right; then by halves, to say which is not: the last of the fewest that do not fit. */
 function refuseMisfits(file: PolicyFile, { text }: Vocabulary): void {
   const entities = listOf(file).map((entity, at) => read(entity, file, at)) as EntityJson[]
-  if (checkParseEntities({ entities, schema: text }).type === "success") return
-  for (const [at, entity] of entities.entries()) {
-    const answer = checkParseEntities({ entities: [entity], schema: text })
-    if (answer.type === "failure") throw wrong(sentenceOf(answer.errors[0]), file, at)
+  const problemOf = (count: number) => {
+    const answer = checkParseEntities({ entities: entities.slice(0, count), schema: text })
+    return answer.type === "failure" ? sentenceOf(answer.errors[0]) : null
   }
-  const answer = checkParseEntities({ entities, schema: text })
-  throw mistake(answer.type === "failure" ? sentenceOf(answer.errors[0]) : "The entities do not fit.", file, 0)
+  let problem = problemOf(entities.length)
+  if (problem === null) return
+  let [good, broken] = [0, entities.length]
+  while (broken - good > 1) {
+    const middle = (good + broken) >> 1
+    const found = problemOf(middle)
+    if (found === null) good = middle
+    else [broken, problem] = [middle, found]
+  }
+  throw wrong(problem, file, broken - 1)
 }
 
 function uidOf(value: Json | undefined): Uid | null {

@@ -69,6 +69,14 @@ test("entities that are broken, do not fit, are there twice, or are ours are ref
   refused([], [lines(entity("a"))], { message: /not declared/, place: "0.json:2:1" })
 })
 
+test("of many entities the one that does not fit is found without asking for each", () => {
+  const many = Array.from({ length: 10_000 }, (_, at) => entity(String(at), at === 7_654 ? { attrs: { role: 1 } } : {}))
+  refused([schema], [`[\n${many.map((each) => JSON.stringify(each)).join(",\n")}\n]`], {
+    message: /expected to have type string/,
+    place: "0.json:7656:1",
+  })
+})
+
 test("entities are bounded", () => {
   const many = Array.from({ length: 10_001 }, (_, at) => entity(String(at)))
   refused([schema], [JSON.stringify(many)], { message: /more than 10000 entities/, place: "0.json:1:1" })
