@@ -1,7 +1,9 @@
-import { type Database, type Queryable, Refusal } from "#kernel"
+import { type Database, Refusal } from "#kernel"
 import type { Change, Recorded } from "./change.ts"
+import { readLeaf } from "./leaf.ts"
 import { locate } from "./logs/closed.ts"
-import { eraseDisclosures, findUnfinishedErasures, readDisclosures } from "./store.ts"
+import { closedTables, readClosedLogs } from "./logs/store.ts"
+import { currentTables, eraseDisclosures, findDisclosing, listErasures, readDisclosures } from "./store.ts"
 
 /** A wish to erase the personal values of an entry. `reason` is recorded, so it names nobody. */
 export type Erasure = { entry: string; by: string; reason: string }
@@ -16,14 +18,32 @@ export async function erase({ database, commit }: ErasingParts, { entry, by, rea
   const { entries } = await commit({
     entries: () => [{ event: "audit.erased", by, data: { entry, names, reason } }],
   })
-  // A crash here leaves values whose erasure is recorded; finishErasures() finds them at the next start, and when the log is closed.
+  // A crash here leaves values whose erasure is recorded; finishErasures() finds them at the next start.
   await eraseDisclosures(database, entry, entries[0]!.id)
   return entries[0]!
 }
 
-/** Erases what a crash left behind after its erasure was recorded. */
-export async function finishErasures(database: Queryable): Promise<void> {
-  for (const { entry, telling } of await findUnfinishedErasures(database)) {
-    await eraseDisclosures(database, entry, telling)
+/** Erases what a crash left behind after its erasure was recorded, in this log or in one that was closed since. */
+export async function finishErasures(database: Database): Promise<void> {
+  const closed = (await readClosedLogs(database)).map(({ log }) => closedTables(log))
+  for (const tables of [currentTables, ...closed]) {
+    const told = (await listErasures(database, tables)).map(({ id, leaf }) => ({ telling: id, entry: erasedIn(leaf) }))
+    const left = await findDisclosing(
+      database,
+      told.flatMap(({ entry }) => entry ?? []),
+    )
+    for (const { telling, entry } of told) {
+      if (entry !== null && left.has(entry)) await eraseDisclosures(database, entry, telling)
+    }
+  }
+}
+
+/** Null for what says nothing: a closed log may hold leaves that somebody altered. */
+function erasedIn(leaf: Buffer): string | null {
+  try {
+    const { entry } = readLeaf(leaf).data ?? {}
+    return typeof entry === "string" ? entry : null
+  } catch {
+    return null
   }
 }

@@ -83,6 +83,12 @@ export async function openFileSigner(path: string, origin: string): Promise<LogS
   }
 }
 
+/** The last tree of that log that this host remembers as signed, also where its key is lost; null when it remembers none. */
+export async function recallSigned(path: string, origin: string): Promise<TreeHead | null> {
+  const folder = memoryOf(path, origin)
+  return (await stat(folder).catch(unless("ENOENT"))) === undefined ? null : await recall(folder)
+}
+
 /** Every key in the file, with the line that it stands in. */
 async function readKeys(path: string): Promise<(NoteSigner & { line: string })[]> {
   const lines = (await readFile(path, "utf8")).split("\n").map((line) => line.trim())
@@ -113,7 +119,7 @@ function noneInForce(path: string, vkeys: readonly string[]): Refusal {
   const wanted = vkeys.map((vkey) => vkey.split("+").slice(0, 2).join("+")).join(", ")
   return new Refusal(
     "key-unusable",
-    `${path} holds none of the log keys in force (${wanted}). Copy it from another host.`,
+    `${path} holds none of the log keys in force (${wanted}). Copy it from another host; if all are lost: safeconduct audit rotate --without-the-old-key.`,
   )
 }
 

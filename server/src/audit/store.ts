@@ -215,13 +215,20 @@ export async function eraseDisclosures(database: Queryable, entry: string, telli
   return row!.erased
 }
 
-/** Erasures that were recorded and not done. */
-export async function findUnfinishedErasures(database: Queryable): Promise<{ entry: string; telling: string }[]> {
-  return await database.query(
-    `select distinct d.entry, e.id as telling from audit.entries e
-     join audit.disclosures d on d.entry = convert_from(e.leaf, 'UTF8')::jsonb #>> '{data,entry}'
-     where e.event = 'audit.erased'`,
+/** Entries of a log that tell of an erasure. */
+export async function listErasures(database: Queryable, { entries } = currentTables): Promise<StoredEntry[]> {
+  return await database.query<StoredEntry>(
+    `select index, id, leaf from ${entries} where event = 'audit.erased' order by index`,
   )
+}
+
+/** Those of the entries that have personal values. */
+export async function findDisclosing(database: Queryable, entries: readonly string[]): Promise<Set<string>> {
+  const rows = await database.query<{ entry: string }>(
+    "select distinct entry from audit.disclosures where entry = any($1)",
+    [entries],
+  )
+  return new Set(rows.map(({ entry }) => entry))
 }
 
 /** Keeps a checkpoint; of one size there is one, and signing again gives the same. */

@@ -18,9 +18,13 @@ export async function openLogKey(configuration: Configuration, log: number): Pro
   return await reading(configuration, () => openFileSigner(configuration.logKeyFile, logOrigin(configuration, log)))
 }
 
-/** The same; a log that has no key in the file yet gets one there. */
+/** The same; a log that has no key in the file yet gets one there, and the file is made where it was lost. */
 export async function openOrAddLogKey(configuration: Configuration, log: number): Promise<LogSigner> {
   const origin = logOrigin(configuration, log)
+  if (!existsSync(configuration.logKeyFile)) {
+    mkdirSync(dirname(configuration.logKeyFile), { recursive: true, mode: 0o700 })
+    await createLogKey(configuration.logKeyFile, origin)
+  }
   return await reading(configuration, async () => {
     try {
       return await openFileSigner(configuration.logKeyFile, origin)

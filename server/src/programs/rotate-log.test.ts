@@ -1,12 +1,12 @@
 import assert from "node:assert/strict"
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { test } from "node:test"
-import { addLogKey } from "#audit"
+import { addLogKey, createLogKey } from "#audit"
 import { silentLog } from "#kernel"
 import { addKey } from "./add-key.ts"
 import { testDeployment } from "./fixture.ts"
-import { rotateLog } from "./rotate-log.ts"
+import { rotateLog, rotateLogWithoutTheOldKey } from "./rotate-log.ts"
 
 const closing = { reason: "a test", closesWholeLog: true }
 
@@ -55,7 +55,31 @@ test("nothing is closed without the owner, and nothing that is whole without bei
   await assert.rejects(rotateLog(asServer, closing, silentLog), /permission denied/)
   const notTold = { ...closing, closesWholeLog: false }
   await assert.rejects(rotateLog(at.configuration(), notTold, silentLog), { code: "log-not-forked" })
+  // A key that is added now is of the log that goes on.
+  assert.match((await addKey(at.configuration(), "log")).kid, /^safeconduct\.local\/log\/1\+/)
   assert.equal((await at.serve()).rooms.audit.log, 1)
+})
+
+test("a log whose key is lost ends when it is said so, and its key is not said to be lost where it is there", async () => {
+  await using at = await testDeployment()
+  await (await at.serve()).stop()
+  const { logKeyFile } = at.configuration()
+  await assert.rejects(rotateLogWithoutTheOldKey(at.configuration(), "fire", silentLog), { code: "invalid-request" })
+  rmSync(logKeyFile)
+  await assert.rejects(rotateLog(at.configuration(), closing, silentLog), { code: "key-unusable" })
+  // As "keys create" makes one: of the same name, and not the key that is in force.
+  await createLogKey(logKeyFile, "safeconduct.local/log/1")
+  await assert.rejects(rotateLog(at.configuration(), closing, silentLog), {
+    code: "key-unusable",
+    message: /holds none of the log keys in force .*--without-the-old-key/,
+  })
+  rmSync(logKeyFile)
+  const begun = await rotateLogWithoutTheOldKey(at.configuration(), "fire", silentLog)
+  assert.deepEqual([begun.origin, begun.before.signed], ["safeconduct.local/log/2", begun.before.kept])
+  const server = await at.serve()
+  assert.equal(server.rooms.audit.fork, null)
+  const [first] = (await server.rooms.audit.entries({ limit: 1 })).entries
+  assert.equal((first!.leaf.data as { before: { keyLost: boolean } }).before.keyLost, true)
 })
 
 test("a key that is added to a file stands below the others, and one that is not there is not begun", async () => {

@@ -1,29 +1,11 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { type LogReader, verifyLog, verifyReceipt } from "@safeconduct/tlog"
-import { SERVER_ROLE, systemClock } from "#kernel"
-import { addLogKey, openFileSigner } from "../file-signer.ts"
-import { happened, openTestAudit, origin, readerOf, recompute, type TestAudit } from "../fixture.ts"
+import { type Database, SERVER_ROLE } from "#kernel"
+import { happened, openTestAudit, readerOf, recompute } from "../fixture.ts"
 import type { Audit } from "../open.ts"
+import { restore, rotation, second } from "./fixture.ts"
 import { beginAfterFork, closeWholeLogAndBeginNext } from "./rotate.ts"
-
-const second = "example.org/log/2"
-
-/** What rotating needs; the next log's key is in the file beside the first's. */
-async function rotation({ store, keyPath }: TestAudit, reason = "a test") {
-  const { vkey } = await addLogKey(keyPath, second)
-  const [signer, next] = [await openFileSigner(keyPath, origin), await openFileSigner(keyPath, second)]
-  const parts = { owner: store.owner, serverRole: SERVER_ROLE, clock: systemClock, signer, next, reason }
-  return { vkey, parts, open: (t: TestAudit) => t.another({ origin: second, signer: next }) }
-}
-
-/** The database as a backup from when the log had `size` entries would leave it. */
-async function restore({ store: { owner } }: TestAudit, size: number, root: Buffer) {
-  for (const table of ["entries where index", "checkpoints where size - 1", "tiles where (index + 1) * 256 - 1"]) {
-    await owner.query(`delete from audit.${table} >= ${size}`)
-  }
-  await owner.query("update audit.head set size = $1, root = $2", [size, root])
-}
 
 function closedReader(audit: Audit, log: number): LogReader {
   return {
@@ -152,7 +134,7 @@ test("a log that is whole ends only when it is said so, signed to its end, and t
 test("a rotation that broke off after its commit is ended by the next start; one that broke off before left nothing", async () => {
   await using t = await openTestAudit()
   await t.audit.commit(happened(5))
-  const { parts, vkey, open } = await rotation(t)
+  const { parts, next, vkey, open } = await rotation(t)
   const broken = async () => {
     throw new Error("power cut")
   }
@@ -160,7 +142,10 @@ test("a rotation that broke off after its commit is ended by the next start; one
   await t.audit.commit(happened(1))
   assert.equal((await recompute(t.store.database)).size, 6)
 
-  await assert.rejects(closeWholeLogAndBeginNext({ ...parts, next: { ...parts.next, sign: broken } }), /power cut/)
+  await assert.rejects(
+    closeWholeLogAndBeginNext({ ...parts, next: async () => ({ ...next, sign: broken }) }),
+    /power cut/,
+  )
   assert.equal((await t.store.database.query("select from audit.checkpoints")).length, 0)
   const audit = await open(t)
   assert.deepEqual((await verifyLog(readerOf(audit), vkey)).problems, [])
@@ -175,6 +160,38 @@ test("a forked log cannot be closed as a whole one", async () => {
   const { parts } = await rotation(t)
   await assert.rejects(closeWholeLogAndBeginNext(parts), { code: "log-forked" })
   assert.equal((await t.store.database.query("select from audit.logs")).length, 1)
+})
+
+test("an erasure that a crash cut off before the log was closed is finished when the next one opens", async () => {
+  await using t = await openTestAudit()
+  const { entries } = await t.audit.commit(happened(1, { personal: { name: "Alice" } }))
+  const entry = entries[0]!.id
+  await t.audit.commit(happened(1, { event: "audit.erased", data: { entry, names: ["name"], reason: "" } }))
+  await t.store.owner.query(
+    "insert into audit.entries (index, id, event, at, leaf) values (2, 'entry_odd', 'audit.erased', now(), 'no JSON')",
+  )
+  const { parts, open } = await rotation(t)
+  await closeWholeLogAndBeginNext(parts)
+  assert.equal((await (await open(t)).entry(entry)).disclosures, undefined)
+})
+
+test("the owner looks for nothing on a path on which the server's role could put something", async () => {
+  await using t = await openTestAudit()
+  await t.audit.commit(happened(1))
+  const { parts } = await rotation(t)
+  const paths: unknown[] = []
+  const transaction: Database["transaction"] = (work) =>
+    t.store.owner.transaction((tx) =>
+      work({
+        async query(text, values) {
+          if (text.includes("audit.")) paths.push(...(await tx.query("select current_setting('search_path') as path")))
+          return await tx.query(text, values)
+        },
+      }),
+    )
+  await closeWholeLogAndBeginNext({ ...parts, owner: { ...t.store.owner, transaction } })
+  assert.ok(paths.length > 5)
+  assert.deepEqual(new Set(paths.map((each) => (each as { path: string }).path)), new Set(["pg_catalog, pg_temp"]))
 })
 
 test("the server's role can neither close a log nor write into a closed one", async () => {

@@ -13,6 +13,11 @@ export function closedTables(log: number): LogTables {
   return { entries: of("entries"), tiles: of("tiles"), checkpoints: of("checkpoints") }
 }
 
+/** One rotation after another; refused to whoever could not close a log, before anything is done. */
+export async function lockLogs(tx: Transaction): Promise<void> {
+  await tx.query("lock table audit.logs in share row exclusive mode")
+}
+
 /** Number of the log that goes on. */
 export async function readLogNumber(database: Queryable): Promise<number> {
   const [row] = await database.query<{ log: number }>("select max(log) as log from audit.logs")
@@ -27,6 +32,11 @@ export async function readClosedLogs(database: Queryable): Promise<ClosedLog[]> 
   )
 }
 
+/** As the owner: until the transaction ends nothing is called that somebody put into a schema on the session's path. */
+export async function trustNoPath(tx: Transaction): Promise<void> {
+  await tx.query("set local search_path = pg_catalog, pg_temp")
+}
+
 /** Closes the log, begins an empty one of that number, and returns the number of the closed one. Only as the owner. */
 export async function closeLog(tx: Transaction, next: number, serverRole: string): Promise<number> {
   const [row] = await tx.query<{ log: number }>("select audit.close_log($1, $2) as log", [next, serverRole])
@@ -38,6 +48,12 @@ export async function readLogKeys(database: Queryable): Promise<LogKey[]> {
   return await database.query<LogKey>(
     `select vkey, log, added_at as "addedAt", retired_at as "retiredAt" from audit.log_keys order by added_at, vkey`,
   )
+}
+
+/** Public keys that checkpoints of the log are signed with now, oldest first. */
+export async function readKeysInForce(database: Queryable, log: number): Promise<string[]> {
+  const keys = (await readLogKeys(database)).filter((key) => key.log === log && key.retiredAt === null)
+  return keys.map(({ vkey }) => vkey)
 }
 
 /** Puts a key in force; does nothing when it is or was. */
