@@ -10,7 +10,7 @@ import { isUnrecordable } from "./unrecorded.ts"
 export type Command = z.infer<typeof commandSchema>
 
 const commandSchema = z.discriminatedUnion("what", [
-  z.strictObject({ what: z.literal("end-session"), session: z.string().refine((id) => isId("session", id)) }),
+  z.strictObject({ what: z.literal("end-session"), session: z.string().refine((id): boolean => isId("session", id)) }),
   z.strictObject({
     what: z.literal("stop-agent"),
     agent: z.string().max(100),
@@ -76,7 +76,8 @@ export function createOwed(parts: Parts): Owed {
       const known = journal.pending.find(({ command: other }) => other !== null && isSame(other, command))
       // Asked once more while it is owed: one entry is enough.
       if (known !== undefined && known.draft["by"] === by) return known.id
-      const line = await journal.write({ draft: draftOf(command, by) as { [name: string]: Json }, command })
+      const [draft, json] = [draftOf(command, by), command] as { [name: string]: Json }[]
+      const line = await journal.write({ draft: draft!, command: json! })
       return line.id
     },
     enter() {
