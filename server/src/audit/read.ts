@@ -2,10 +2,11 @@ import { encodeEntries, parseTilePath, tileWidth, widthIn } from "@safeconduct/t
 import { base64url, type Database, type Json, Refusal } from "#kernel"
 import { type Leaf, readLeaf } from "./leaf.ts"
 import { type ClosedPlace, findClosed, locate } from "./logs/closed.ts"
+import { readLogNumber } from "./logs/store.ts"
 import { listEntries, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
 import { forked, orForked, tileReader } from "./tree.ts"
 
-/** Which entries: from an index on, at most 256, of one event or session where given; of a closed log where named. */
+/** Which entries: from an index on, at most 256, of one event or session where given; of another log where named. */
 export type EntryQuery = { log?: number; from?: number; limit?: number; event?: string; session?: string }
 
 /** An entry as it is read: its place, what it says, and `text`, the very bytes that were hashed. */
@@ -34,7 +35,8 @@ export async function readEntries(database: Database, query: EntryQuery): Promis
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_ENTRIES) {
     throw new Refusal("invalid-request", `limit is a number from 1 to ${MAX_ENTRIES}.`)
   }
-  const closed = query.log === undefined ? null : await findClosed(database, query.log)
+  const isClosed = query.log !== undefined && query.log !== (await readLogNumber(database))
+  const closed = isClosed ? await findClosed(database, query.log!) : null
   const { size } = closed ?? (await readHead(database))
   const rows = await listEntries(database, { from, limit, event, session }, closed?.tables)
   return { entries: rows.map(view), next: rows.length === limit ? rows.at(-1)!.index + 1 : null, size }
