@@ -86,7 +86,7 @@ async function findRoot(url: string, rootHash: Buffer): Promise<X509Certificate>
 const HANDSHAKE_TIMEOUT_MS = 10_000
 const MAX_CHAIN = 5
 
-function presentedChain({ protocol, hostname, port }: URL): Promise<X509Certificate[]> {
+function presentedChain({ protocol, hostname, port, origin }: URL): Promise<X509Certificate[]> {
   if (protocol !== "https:") {
     throw new SafeconductError("not-configured", "The server's URL must begin with https://.")
   }
@@ -103,7 +103,7 @@ function presentedChain({ protocol, hostname, port }: URL): Promise<X509Certific
     socket.setTimeout(HANDSHAKE_TIMEOUT_MS, () => {
       socket.destroy(new SafeconductError("timeout", "The server does not shake hands.", { isRetryable: true }))
     })
-    socket.once("error", (error) => reject(unreachable(error)))
+    socket.once("error", (error) => reject(unreachable(error, origin)))
     socket.once("secureConnect", () => {
       const chain: X509Certificate[] = []
       let next = socket.getPeerX509Certificate()

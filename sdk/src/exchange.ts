@@ -67,12 +67,12 @@ export async function exchange(
     if (timeout.aborted) {
       throw new SafeconductError("timeout", "Safeconduct did not answer in time.", { isRetryable: true, cause: error })
     }
-    throw unreachable(error)
+    throw unreachable(error, origin)
   }
 }
 
-/** A failure of the platform's as an error of ours. */
-export function unreachable(cause: unknown): SafeconductError {
+/** A failure of the platform's as an error of ours; `at` is the address that was called. */
+export function unreachable(cause: unknown, at?: string): SafeconductError {
   if (cause instanceof SafeconductError) return cause
   const code = String((cause as { code?: unknown } | null)?.code ?? "")
   if (CERTIFICATE.test(code)) {
@@ -81,7 +81,8 @@ export function unreachable(cause: unknown): SafeconductError {
     return new SafeconductError("server-not-trusted", message, { cause })
   }
   const detail = NEVER_CONNECTED.test(code) ? { wasSent: false } : {}
-  const message = `Safeconduct cannot be reached${code === "" ? "" : ` (${code})`}.`
+  const where = `${at === undefined ? "" : ` at ${at}`}${code === "" ? "" : ` (${code})`}`
+  const message = `Safeconduct cannot be reached${where}. Is that its address, and is it running?`
   return new SafeconductError("unreachable", message, { isRetryable: true, detail, cause })
 }
 
