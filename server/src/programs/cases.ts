@@ -131,7 +131,8 @@ function parse<Value>(schema: z.ZodType<Value>, value: unknown, at: string): Val
   // The member itself, not what holds it, is where an unknown one stands.
   const unknown = issue?.code === "unrecognized_keys" ? [issue.keys[0]!] : []
   const path = [...(at === "" ? [] : [at]), ...(issue?.path ?? []), ...unknown].map(String).join(".")
-  throw new Refusal("policy-invalid", `${path}: ${issue?.message}.`, { detail: { path } })
+  const what = path === "" ? "" : `${path}: `
+  throw new Refusal("policy-invalid", `${what}${issue?.message}.`, { detail: { path } })
 }
 
 function list(names: readonly string[]): string {

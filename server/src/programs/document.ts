@@ -49,6 +49,7 @@ export function readDocument(path: string): PolicyDocument {
 export function placed(error: unknown, path: string): unknown {
   if (!(error instanceof Refusal) || typeof error.detail?.["path"] !== "string") return error
   const { yaml, lines } = readYaml(path)
+  if (yaml.contents === null) return invalid(basename(path), "it is empty.", error)
   const at = find(yaml.contents, error.detail["path"])
   if (at?.range == null) return error
   const { line, col } = lines.linePos(at.range[0])
