@@ -54,6 +54,8 @@ test("a misspelt member, a missing file, and no case at all are mistakes", async
   using empty = place()
   assert.equal((await empty.run(["policy", "test"])).code, 2)
   assert.equal((await empty.run(["policy", "test", "nowhere.yaml"])).code, 2)
+  using blank = place("")
+  assert.match((await blank.run(["policy", "test"])).stderr, /bot\.test\.yaml: it is empty/)
 })
 
 test("an explanation off a file shows the policy that decides, or what else does", async () => {
@@ -67,6 +69,13 @@ test("an explanation off a file shows the policy that decides, or what else does
   assert.deepEqual([rows[0]!["verdict"], rows[0]!["by"]], ["deny", "ceiling"])
   assert.equal((await there.run([...explain, "--agent", "bot"])).code, 2)
   assert.equal((await there.run([...explain, ...question, "--action", "fly"])).code, 2)
+})
+
+test("a question and what else would say it are not mixed", async () => {
+  using there = place()
+  const { code, stderr } = await there.run(["policy", "explain", "--question", "question.json", "--agent", "bot"])
+  assert.equal(code, 2)
+  assert.match(stderr, /with --config alone/)
 })
 
 test("the example's own cases pass", async () => {

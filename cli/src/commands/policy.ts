@@ -86,13 +86,29 @@ function addExplain(policy: Command): void {
     .option("--label <label...>", "what the session has seen: untrusted, confidential")
     .action(async (options: ExplainOptions, command: Command) => {
       const { explain, readQuestion, openRehearsal, readRehearsal } = await loadPrograms()
-      const asked = options.question === undefined ? askingOf(options) : readQuestion(options.question)
+      const asked = options.question === undefined ? askingOf(options) : readQuestion(questionAlone(options))
       const rehearsal =
         options.config === undefined
           ? openRehearsal(await documentInForce(command))
           : readRehearsal(needFile(options.config))
       printExplained(explain(rehearsal, asked), command)
     })
+}
+
+/** A question says everything: what else is said would not be looked at. */
+function questionAlone({
+  question,
+  agent,
+  user,
+  purpose,
+  operation,
+  resource,
+  approved,
+  label,
+}: ExplainOptions): string {
+  const others = [agent, user, purpose, operation, resource, approved, label]
+  if (others.every((each) => each === undefined)) return question!
+  throw usage("--question says everything: it goes with --config alone.")
 }
 
 function askingOf({ agent, user, purpose, action, operation, resource, approved, label }: ExplainOptions) {
