@@ -1,5 +1,5 @@
 import type { Transport } from "@safeconduct/sdk"
-import type { Command } from "commander"
+import { type Command, InvalidArgumentError } from "commander"
 import { asOperator, type RemoteOptions } from "./operator.ts"
 import { type Row, type Style, say, withProgress } from "./output.ts"
 
@@ -26,6 +26,14 @@ export function remote(parent: Command, usage: string, summary: string, examples
   return verb(parent, usage, summary, examples)
     .option("--url <url>", "the server's agents listener (SAFECONDUCT_URL; default: where you logged in)")
     .option("--identity <folder>", "folder of the operator's identity (default: operator in the .safeconduct folder)")
+}
+
+/** Reads an option that counts. */
+export function wholeNumber(least: number): (text: string) => number {
+  return (text) => {
+    if (/^\d{1,15}$/.test(text) && Number(text) >= least) return Number(text)
+    throw new InvalidArgumentError(`It is a whole number, ${least} or more.`)
+  }
 }
 
 /** What an action gets of its command. */

@@ -216,14 +216,37 @@ test("what is not there is exit status 3", async () => {
     ["sessions", "end", "session_00000000000000000000000000"],
     ["credentials", "show", "lease_00000000000000000000000000"],
     ["audit", "show", "entry_00000000000000000000000000"],
+    ["audit", "list", "--log", "9"],
+    ["audit", "verify", "--log", "9"],
+    ["audit", "export", "log-9", "--log", "9"],
+    ["agents", "revoke-instance", "support-bot", "instance_00000000000000000000000000"],
   ]) {
     assert.equal((await run(args)).code, 3, args.join(" "))
+  }
+})
+
+test("what nothing can be meant by is a usage error, before anything is asked", async () => {
+  for (const [args, said] of [
+    [["audit", "list", "--limit", "0"], /whole number, 1 or more/],
+    [["audit", "list", "--from", "-1"], /whole number, 0 or more/],
+    [["audit", "verify", "--log", "first"], /whole number/],
+    [["audit", "verify", "--older", "nowhere"], /nowhere cannot be read/],
+    [["audit", "export", "configuration.yaml"], /is a file/],
+    [["keys", "rotate", "ca-root"], /token, ca-intermediate/],
+    [["keys", "list", "--url", "http://127.0.0.1:7443"], /URL of an agents listener/],
+  ] as const) {
+    const { code, stdout, stderr } = await run(args)
+    assert.deepEqual([code, stdout], [2, ""], args.join(" "))
+    assert.match(stderr, said)
   }
 })
 
 test("the running log, its export and a receipt verify; the last with nothing but the file and the key", async () => {
   const entries = await run(["audit", "list", "--event", "sessions.opened", "--json"])
   const [entry] = entries.rows as [{ id: string; index: number }]
+  // The log that goes on has its number too.
+  const numbered = await run(["audit", "list", "--event", "sessions.opened", "--log", "1", "--json"])
+  assert.deepEqual(numbered.rows, entries.rows)
   assert.equal((await run(["audit", "verify"])).code, 0)
   assert.equal((await run(["audit", "receipt", entry.id, "--out", "receipt"])).code, 0)
   assert.equal((await run(["audit", "export", "log", "--json"])).code, 0)
@@ -244,7 +267,9 @@ test("an operator that was let in logs in, and can do what the role allows and n
   })
   assert.equal(login.code, 0)
   assert.equal((await run(["audit", "verify"], { env: home })).code, 0)
-  assert.equal((await run(["agents", "join-token", "support-bot"], { env: home })).code, 4)
+  const refused = await run(["agents", "join-token", "support-bot"], { env: home })
+  assert.equal(refused.code, 4)
+  assert.match(refused.stderr, /"manage-agents"; operators with the role admin or operator do/)
 })
 
 test("leases, resources and keys are listed without their secrets", async () => {
@@ -290,6 +315,21 @@ test("doctor names what is wrong, and says what to do", async () => {
   const ill = await run(["doctor", "--json"], { env: { SAFECONDUCT_HOME: join(place.folder, "nobody") } })
   assert.equal(ill.code, 1)
   assert.ok(ill.rows.every(({ isWell, fix }) => isWell || typeof fix === "string"))
+})
+
+test("a server's host is well without anybody logged in, and its folder is the one that is set", async () => {
+  const env = {
+    SAFECONDUCT_HOME: join(place.folder, "nobody"),
+    SAFECONDUCT_FOLDER: join(place.folder, ".safeconduct"),
+    SAFECONDUCT_OPS_ADDRESS: new URL(urls.opsUrl).host,
+    DATABASE_URL: "postgres://server:password@127.0.0.1:1/own",
+  }
+  const { rows } = await run(["doctor", "--json"], { env })
+  assert.deepEqual(
+    rows.filter(({ isWell }) => !isWell).map(({ what }) => what),
+    ["database"],
+  )
+  assert.match(String(rows.find(({ what }) => what === "journal")!["found"]), /nothing is owed/)
 })
 
 test("SIGTERM stops dev in order, and then there is nobody to ask", async () => {

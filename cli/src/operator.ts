@@ -7,7 +7,7 @@ import {
   renewIdentity,
   type Transport,
 } from "@safeconduct/sdk"
-import { CommandError, exits } from "./exit.ts"
+import { CommandError, exits, usage } from "./exit.ts"
 import { FILES, inHome } from "./home.ts"
 import { say } from "./output.ts"
 
@@ -38,7 +38,15 @@ export async function findOperator(options: RemoteOptions): Promise<Identity> {
     throw new CommandError(exits.notAuthorised, "svid-expired", message)
   }
   const url = options.url ?? process.env["SAFECONDUCT_URL"]
-  return url ? { ...identity, url: new URL(url).origin } : identity
+  return url ? { ...identity, url: originOfUrl(url) } : identity
+}
+
+/** An identity is proven by the connection's certificate: there is no plain way to the agents listener. */
+function originOfUrl(url: string): string {
+  if (!URL.canParse(url) || new URL(url).protocol !== "https:") {
+    throw usage(`"${url}" is not the URL of an agents listener, such as https://127.0.0.1:7443.`)
+  }
+  return new URL(url).origin
 }
 
 async function renewWhenDue(identity: Identity, transport: Transport): Promise<void> {

@@ -1,10 +1,11 @@
-import { writeFile } from "node:fs/promises"
+import { stat, writeFile } from "node:fs/promises"
 import type { Transport } from "@safeconduct/sdk"
 import { exportLog, formatProof, parseProof } from "@safeconduct/tlog"
 import { folderWriter } from "@safeconduct/tlog/folder"
 import type { Command } from "commander"
-import { atServer, done, noun, pathOf, queryOf, remote, styleOf } from "../command.ts"
-import { serverReader } from "../log-readers.ts"
+import { atServer, done, noun, pathOf, queryOf, remote, styleOf, wholeNumber } from "../command.ts"
+import { usage } from "../exit.ts"
+import { namedReader } from "../log-readers.ts"
 import { printRow, printRows, type Row, writeOut } from "../output.ts"
 import { addRotate } from "./rotate-log.ts"
 import { addVerify } from "./verify.ts"
@@ -12,7 +13,7 @@ import { addVerify } from "./verify.ts"
 /** An entry as the server shows it: `text` is the very bytes that were hashed. */
 type Entry = { index: number; id: string; leaf: Row; text: string }
 
-type ListOptions = { log?: string; from?: string; limit: string; event?: string; session?: string }
+type ListOptions = { log?: number; from?: number; limit: number; event?: string; session?: string }
 
 const COLUMNS = ["index", "at", "event", "by", "session", "resource", "operation"]
 
@@ -27,9 +28,9 @@ export function addAudit(program: Command): void {
     "safeconduct audit list --session session_… --json",
     "safeconduct audit list --event credentials.lease-revoked",
   ])
-    .option("--log <number>", "of a closed log instead of the one that goes on")
-    .option("--from <index>", "the first entry's index")
-    .option("--limit <count>", "entries at the most", "100")
+    .option("--log <number>", "of a closed log instead of the one that goes on", wholeNumber(1))
+    .option("--from <index>", "the first entry's index", wholeNumber(0))
+    .option("--limit <count>", "entries at the most", wholeNumber(1), 100)
     .option("--event <name>", "only entries of one event")
     .option("--session <session>", "only entries of one session")
     .action(async (options: ListOptions, command: Command) => {
@@ -71,10 +72,12 @@ export function addAudit(program: Command): void {
       "safeconduct audit export ./log-1 --log 1    # one that was closed",
     ],
   )
-    .option("--log <number>", "a closed log instead of the one that goes on")
-    .action(async (folder: string, { log }: { log?: string }, command: Command) => {
+    .option("--log <number>", "a closed log instead of the one that goes on", wholeNumber(1))
+    .action(async (folder: string, { log }: { log?: number }, command: Command) => {
+      const found = await stat(folder).catch(() => null)
+      if (found?.isDirectory() === false) throw usage(`${folder} is a file; name a folder.`)
       const { origin, size } = await atServer(command, "Exporting", (server) =>
-        exportLog(serverReader(server, log), folderWriter(folder)),
+        exportLog(namedReader(server, log?.toString()), folderWriter(folder)),
       )
       if (styleOf(command).isJson) printRow({ folder, origin, size }, styleOf(command))
       done(`${size} entries of ${origin} are in ${folder}.`, `safeconduct audit verify ${folder}`)
@@ -94,12 +97,12 @@ export function addAudit(program: Command): void {
 const PAGE = 256
 
 async function readEntries(server: Transport, { log, from, limit, event, session }: ListOptions): Promise<Entry[]> {
-  const wanted = Number(limit)
   const entries: Entry[] = []
-  let next: number | null = Number(from ?? 0)
-  while (next !== null && entries.length < wanted) {
-    const count = String(Math.min(PAGE, wanted - entries.length))
-    const path = `/v1/audit/entries${queryOf({ log, from: String(next), limit: count, event, session })}`
+  let next: number | null = from ?? 0
+  while (next !== null && entries.length < limit) {
+    const count = String(Math.min(PAGE, limit - entries.length))
+    const query = { log: log?.toString(), from: String(next), limit: count, event, session }
+    const path = `/v1/audit/entries${queryOf(query)}`
     const page: { entries: Entry[]; next: number | null } = await server.json({ method: "GET", path })
     entries.push(...page.entries)
     next = page.next

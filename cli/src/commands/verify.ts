@@ -3,17 +3,17 @@ import { httpReader, type LogReader, type Proof, parseProof, verifyLog, verifyRe
 import { folderReader } from "@safeconduct/tlog/folder"
 import type { Command } from "commander"
 import { keepCheckpoint, lastCheckpoint } from "../checkpoints.ts"
-import { remote, styleOf } from "../command.ts"
+import { remote, styleOf, wholeNumber } from "../command.ts"
 import { acceptLoss, compareEarlier, type Earlier } from "../earlier-logs.ts"
 import { CommandError, exits, usage } from "../exit.ts"
 import { keysOf, type LogEntry, learnKeys, originOfNote, ownEntries, readLogKeys } from "../log-keys.ts"
-import { serverReader } from "../log-readers.ts"
+import { namedReader, serverReader } from "../log-readers.ts"
 import { asOperator, type RemoteOptions } from "../operator.ts"
 import { printRow, printRows, type Style, say, withProgress } from "../output.ts"
 
 type VerifyOptions = RemoteOptions & {
   key?: string[]
-  log?: string
+  log?: number
   older?: string
   entry?: string
   remember: boolean
@@ -32,7 +32,7 @@ export function addVerify(audit: Command): void {
       "a public key of the log, or a file of them; may be repeated (default: kept at login)",
       collect,
     )
-    .option("--log <number>", "a closed log of the server instead of the one that goes on")
+    .option("--log <number>", "a closed log of the server instead of the one that goes on", wholeNumber(1))
     .option("--older <file>", "an older checkpoint that the log must still contain (default: the last verified here)")
     .option("--entry <file>", "the entry's bytes, for a receipt that does not carry them")
     .option("--no-remember", "do not keep the checkpoint that verified")
@@ -56,13 +56,13 @@ async function verifyRunning(
 ): Promise<void> {
   // A plain http address serves checkpoint and hashes only; entries need the operator's identity.
   if (what?.startsWith("http:")) {
-    return await verifyWhole({ reader: httpReader(prefixOf(what, options.log)), what }, vkeys, options, style)
+    return await verifyWhole({ reader: plainReader(what, options.log), what }, vkeys, options, style)
   }
   const url = what === undefined ? {} : { url: new URL(what).origin }
   await asOperator({ ...options, ...url }, async (server) => {
     const earlier = (log: number) => serverReader(server, String(log))
     await verifyWhole(
-      { reader: serverReader(server, options.log), what: server.peer.url, earlier },
+      { reader: namedReader(server, options.log?.toString()), what: server.peer.url, earlier },
       vkeys,
       options,
       style,
@@ -82,7 +82,7 @@ async function verifyWhole(
   const { reader, checkpoint, entries } = holding(source)
   const origin = originOfNote(await reader.read("checkpoint"))
   const keys = keysOf(origin, vkeys)
-  const older = options.older === undefined ? await seenOf(origin) : await readFile(options.older, "utf8")
+  const older = options.older === undefined ? await seenOf(origin) : (await readNamed(options.older)).toString("utf8")
   const report = await withProgress(`Verifying ${what}`, () =>
     verifyLog(reader, keys, older === undefined ? {} : { older }),
   )
@@ -113,13 +113,19 @@ async function seenOf(origin: string | null): Promise<string | undefined> {
 
 async function verifyOne(path: string, vkeys: readonly string[], options: VerifyOptions, style: Style): Promise<void> {
   const text = await readFile(path, "utf8")
-  const entry = options.entry === undefined ? carried(text, path) : new Uint8Array(await readFile(options.entry))
+  const entry = options.entry === undefined ? carried(text, path) : new Uint8Array(await readNamed(options.entry))
   const keys = keysOf(originOfNote(checkpointOf(text, path)), vkeys)
   const report = await verifyReceipt(text, entry, keys)
   if (style.isJson) printRow({ what: path, ...report, entry: new TextDecoder().decode(entry) }, style)
   if (!report.ok) throw notVerified(`${path} does not verify: ${report.problems[0]?.message ?? "unknown"}`)
   if (!style.isJson) printRow({ index: report.index, ...leafOf(entry) }, style)
   say(`Verified: entry ${report.index} of ${report.origin}, under a signed tree of ${report.size}.`)
+}
+
+async function readNamed(path: string): Promise<Buffer> {
+  return await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    throw usage(`${path} cannot be read (${cause.code}).`)
+  })
 }
 
 /** The entry inside a receipt of ours; a foreign one comes with --entry. */
@@ -174,7 +180,19 @@ function holding(source: LogReader) {
   }
 }
 
-function prefixOf(url: string, log?: string): string {
+function plainReader(url: string, log?: number): LogReader {
+  const reader = httpReader(prefixOf(url, log))
+  return {
+    read: (path) =>
+      reader.read(path).catch((cause: Error) => {
+        const { code } = (cause.cause ?? {}) as { code?: unknown }
+        const why = typeof code === "string" ? code : cause.message
+        throw new CommandError(exits.later, "unreachable", `${url} cannot be read (${why}).`, { cause })
+      }),
+  }
+}
+
+function prefixOf(url: string, log?: number): string {
   if (log !== undefined) return new URL(`/log/${log}`, url).href
   return /\/log(\/\d+)?\/?$/.test(new URL(url).pathname) ? url : new URL("/log", url).href
 }
