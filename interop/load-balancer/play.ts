@@ -1,23 +1,25 @@
 /**
  * Two servers on one PostgreSQL behind HAProxy, as docs/how-to/run-on-your-postgresql.md says, with the configurations of
- * deploy/haproxy unchanged. An agent works through the balancer while a server is killed, comes back, and another one leaves.
+ * deploy/haproxy unchanged. Two agents work through the balancer while a server is killed, comes back, and another one leaves: one
+ * over mutual TLS that ends at our servers, one by DPoP over the web side, where HAProxy ends TLS on each host.
  * One line per step; the exit status says whether all passed.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
 import { once } from "node:events"
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { request } from "node:https"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { connect, enrol, openTransport, peerOf, type Session } from "@safeconduct/sdk"
+import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session } from "@safeconduct/sdk"
 import { removePostgres } from "@safeconduct/server/programs"
 import { prepareOwnDatabase } from "../../server/src/kernel/index.ts"
 import { documentFor } from "../../stories/fixtures/document.ts"
 import { prepareResource, startCluster } from "../../stories/fixtures/resource.ts"
 
 const at = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
-const NAME = "safeconduct.example.com"
+/** Of the issuer: a name that leads here on every machine. */
+const NAME = "localhost"
 const [ONE, TWO, BALANCER] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"] as const
 const PORTS = { agents: 17_443, web: 17_444, loopbackWeb: 17_420, loopbackOps: 17_421, own: 17_000 }
 
@@ -97,7 +99,8 @@ await operator.json({
   body: resource.root,
   timeoutMs: 30_000,
 })
-const join1 = await operator.json<{ token: string }>({ method: "POST", path: "/v1/agents/bot/join-tokens" })
+const joinToken = async () =>
+  (await operator.json<{ token: string }>({ method: "POST", path: "/v1/agents/bot/join-tokens" })).token
 
 const url = `https://${BALANCER}:${PORTS.agents}`
 await step("both servers are ready behind the balancer", () =>
@@ -113,18 +116,28 @@ await step(
 )
 await using agent = await connect({
   url,
-  joinToken: join1.token,
+  joinToken: await joinToken(),
   folder: join(folder, "agent"),
   onProblem: () => undefined,
 })
-await step("an agent enrols and borrows a credential through the balancer", () => borrow())
+await step("an agent enrols and borrows a credential through the balancer", () => borrow(agent))
+// Enrolled where mutual TLS reaches a server; from then on the agents' address is not used.
+const enrolled = await enrol({ url, joinToken: await joinToken(), folder: join(folder, "web-agent") })
+await using webAgent = await connect({
+  url: "https://127.0.0.1:1",
+  webUrl: `https://${NAME}:${PORTS.web}`,
+  webCa: readFileSync(join(folder, "web-ca.pem"), "utf8"),
+  folder: enrolled.folder,
+  onProblem: () => undefined,
+})
+await step("another one borrows a credential by DPoP over the web side", () => borrow(webAgent))
 await step("a dozen sessions at once, over several connections, are opened and ended", async () => {
   const sessions = await Promise.all(Array.from({ length: 12 }, () => agent.open({ purpose: "answer" })))
   await Promise.all(sessions.map((session) => session.end()))
   return sessions.length === 12
 })
-await step("a server is killed under traffic: the agent's work goes on, after repeats", async () => {
-  const working = work(4_000)
+await step("a server is killed under traffic: both agents' work goes on, after repeats", async () => {
+  const working = workAll(4_000)
   await delay(1_000)
   servers[0]!.kill("SIGKILL")
   return await working
@@ -134,7 +147,7 @@ await step("it comes back by itself into the balance", async () => {
   return await until(() => ready(ONE))
 })
 await step("a server that is stopped as for an upgrade leaves without a failed request", async () => {
-  const working = work(3_000)
+  const working = workAll(3_000)
   await delay(1_000)
   servers[1]!.kill("SIGTERM")
   await once(servers[1]!, "exit")
@@ -158,21 +171,27 @@ async function step(what: string, work: () => Promise<boolean>): Promise<void> {
 }
 
 /** A session, a credential, a query with it, and all of it given back. */
-async function borrow(): Promise<boolean> {
-  await using session: Session = await agent.open({ purpose: "answer" })
+async function borrow(by: Safeconduct): Promise<boolean> {
+  await using session: Session = await by.open({ purpose: "answer" })
   await using lease = await session.lease("kb", { operation: "read" })
   return "user" in lease.settings
 }
 
+/** Both agents, each over two connections: the balancer gives one to either server. */
+async function workAll(forMs: number): Promise<boolean> {
+  const all = await Promise.all([agent, agent, webAgent, webAgent].map((each) => work(each, forMs)))
+  return all.every(Boolean)
+}
+
 /** Borrows again and again for so long; false when one try failed for good. */
-async function work(forMs: number): Promise<boolean> {
+async function work(by: Safeconduct, forMs: number): Promise<boolean> {
   let done = 0
-  for (const end = performance.now() + forMs; performance.now() < end; done++) await borrow()
+  for (const end = performance.now() + forMs; performance.now() < end; done++) await borrow(by)
   return done > 3
 }
 
 async function ready(host: string): Promise<boolean> {
-  return /"status":"ready"/.test(await get(host, "/readyz").catch(() => ""))
+  return (await get(host, "/readyz").catch(() => "")) === "ready"
 }
 
 /** What the web side answers at that address, under the issuer's name. */

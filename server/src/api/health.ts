@@ -5,9 +5,17 @@ export type Check = { name: string; problem(): Promise<string | null> | string |
 
 /**
  * Liveness, readiness and metrics. Ready means that new work would succeed now: each check does new work (writes, signs, decides)
- * instead of reading back what was true a while ago.
+ * instead of reading back what was true a while ago. Whoever asks meanwhile gets the same answer: they write and sync, and a
+ * balancer passes on what anybody asks.
  */
 export function healthRoutes(checks: readonly Check[], readings: readonly Reading[] = []): Route<unknown, never>[] {
+  let running: Promise<Result[]> | undefined
+  const runAll = () => {
+    running ??= Promise.all(checks.map(runCheck)).finally(() => {
+      running = undefined
+    })
+    return running
+  }
   return [
     route({
       method: "GET",
@@ -38,7 +46,7 @@ export function healthRoutes(checks: readonly Check[], readings: readonly Readin
       events: null,
       summary: "New work would succeed",
       handle: async () => {
-        const results = await Promise.all(checks.map(runCheck))
+        const results = await runAll()
         const isReady = results.every(({ problem }) => problem === null)
         const body = { status: isReady ? "ready" : "not-ready", checks: results }
         return new Response(JSON.stringify(body), {
@@ -52,7 +60,9 @@ export function healthRoutes(checks: readonly Check[], readings: readonly Readin
 
 const CHECK_TIMEOUT_MS = 3_000
 
-async function runCheck({ name, problem }: Check): Promise<{ name: string; problem: string | null }> {
+type Result = { name: string; problem: string | null }
+
+async function runCheck({ name, problem }: Check): Promise<Result> {
   const late = Promise.withResolvers<string>()
   const timer = setTimeout(() => late.resolve(`no answer within ${CHECK_TIMEOUT_MS} ms`), CHECK_TIMEOUT_MS)
   try {
