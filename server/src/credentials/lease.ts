@@ -44,6 +44,14 @@ export type Lease = {
   remainingMs: number
 }
 
+/** Whose leases: one session's, an instance's, or all of an agent's. Each name is that of a column. */
+export type Whose = { session: string } | { instance: string } | { agent: string }
+
+/** True for a lease of theirs. */
+export function isTheirs(lease: Lease, whose: Whose): boolean {
+  return Object.entries(whose).every(([column, name]) => lease[column as "session" | "instance" | "agent"] === name)
+}
+
 /** What a new row is made of; the rest has defaults. */
 export type NewLease = Pick<
   Lease,

@@ -5,13 +5,13 @@ import type { EngineKind, Root } from "./engine.ts"
 import { readResources } from "./in-force/store.ts"
 import { type Intended, type Intention, intend } from "./intend.ts"
 import { type Issued, issue } from "./issue.ts"
-import type { Lease } from "./lease.ts"
+import type { Lease, Whose } from "./lease.ts"
 import { createMemory } from "./memory.ts"
 import type { ResourcesPart } from "./part.ts"
 import { reconcile } from "./reconcile.ts"
 import { renew } from "./renew.ts"
 import { parseResources, type Replaced, replaceResources } from "./resources.ts"
-import { beginHeld, type Cut, marking, revoke, revokeSession, settled, type Whose } from "./revoke.ts"
+import { beginHeld, type Cut, marking, revoke, revokeAll, settled } from "./revoke.ts"
 import { everyFew, type Room } from "./room.ts"
 import { type Configured, configure, recoverRoots } from "./roots.ts"
 import type { LeaseFilter } from "./store.ts"
@@ -31,6 +31,8 @@ export interface Credentials extends AsyncDisposable {
   revoke(leaseId: string, why: string, by?: string): Promise<Cut>
   /** Takes every lease of the session away, also when our database is gone. Resolves as revoke() does. */
   revokeSession(session: string, why: string, by?: string): Promise<Cut[]>
+  /** The same for all of theirs, also those whose sessions another server has ended, and is still taking away. */
+  revokeAll(whose: Whose, why: string, by?: string): Promise<Cut[]>
   /**
    * The change that marks leases as being taken away, to be joined with what ends their session or stops their agent. Whoever
    * commits it calls revokeSession(); when that never happens, some server's sweep takes them away within seconds.
@@ -137,7 +139,8 @@ export async function openCredentials(parts: CredentialsParts): Promise<Credenti
     issue: (lease, intent) => issue(room, lease, intent),
     renew: (leaseId, until, by) => renew(room, leaseId, until, by),
     revoke: (leaseId, why, by) => revoke(room, leaseId, why, by),
-    revokeSession: (session, why, by) => revokeSession(room, session, why, by),
+    revokeSession: (session, why, by) => revokeAll(room, { session }, why, by),
+    revokeAll: (whose, why, by) => revokeAll(room, whose, why, by),
     marking,
     beginHeld: (whose, why, by) => beginHeld(room, whose, why, by),
     held: (leaseId) => room.memory.get(leaseId) ?? null,

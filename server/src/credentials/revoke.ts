@@ -1,7 +1,7 @@
 import type { Change, Draft } from "#audit"
 import { type Json, Refusal } from "#kernel"
 import type { Account, Evidence } from "./engine.ts"
-import { draftOf, hasEnded, type Lease } from "./lease.ts"
+import { draftOf, hasEnded, isTheirs, type Lease, type Whose } from "./lease.ts"
 import { pause, type Room, within } from "./room.ts"
 import { claim, claimAll, countFailure, end, lockLedger, readLease, readOpen } from "./store.ts"
 
@@ -33,30 +33,28 @@ export async function revoke(room: Room, leaseId: string, why: string, by = "ser
   return await begin(room, lease, { why, by }).cut
 }
 
-/** Takes every lease of a session away, those of other servers too; without our database, those that this server knows. */
-export async function revokeSession(room: Room, session: string, why: string, by = "server"): Promise<Cut[]> {
-  const known = room.memory.ofSession(session).map((lease) => begin(room, lease, { why, by }))
+/** Takes all of their leases away, those of other servers too; without our database, those that this server knows. */
+export async function revokeAll(room: Room, whose: Whose, why: string, by = "server"): Promise<Cut[]> {
+  const known = heldBy(room, whose).map((lease) => begin(room, lease, { why, by }))
   // Each is claimed by itself: many rows locked outside of a commit could wait for a commit that waits for them. Those that
   // the session's end marked are claimed. Found late, after the caller went on, they are taken away all the same.
-  const finding = readOpen(room.database, session).then((rows) =>
+  const finding = readOpen(room.database, whose).then((rows) =>
     rows.map((lease) => begin(room, lease, { why, by, isClaimed: lease.state === "revoking" })),
   )
   const found = (await within(STORE_MS, finding)) ?? []
   return await Promise.all([...new Set([...known, ...found])].map(({ cut }) => cut))
 }
 
-/** Whose leases: one session's, or all of an agent's. */
-export type Whose = { session: string } | { agent: string }
-
 /** Begins to take away what this server holds, from memory alone: waits for nothing, neither our database nor the cut. */
 export function beginHeld(room: Room, whose: Whose, why: string, by = "server"): void {
-  for (const lease of room.memory.all()) {
-    const isTheirs = "session" in whose ? lease.session === whose.session : lease.agent === whose.agent
-    if (isTheirs) begin(room, lease, { why, by })
-  }
+  for (const lease of heldBy(room, whose)) begin(room, lease, { why, by })
 }
 
-/** The change that marks a session's or an agent's leases as being taken away: no intent slips past it, none is confirmed. */
+function heldBy(room: Room, whose: Whose): Lease[] {
+  return room.memory.all().filter((lease) => isTheirs(lease, whose))
+}
+
+/** The change that marks their leases as being taken away: no intent slips past it, none is confirmed. */
 export function marking(whose: Whose, why: string): Change<void> {
   return {
     async work(tx) {

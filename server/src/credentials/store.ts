@@ -1,6 +1,6 @@
 import type { Queryable, Transaction } from "#kernel"
 import type { Evidence } from "./engine.ts"
-import type { Lease, NewLease } from "./lease.ts"
+import type { Lease, NewLease, Whose } from "./lease.ts"
 
 /** States in which something of the lease may stand at the resource. */
 const OPEN = "('intended', 'live', 'revoking', 'stuck')"
@@ -97,11 +97,13 @@ export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Le
   )
 }
 
-/** A session's leases of which something may stand at a resource. */
-export async function readOpen(db: Queryable, session: string): Promise<Lease[]> {
-  return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where session = $1 and state in ${OPEN}`, [
-    session,
-  ])
+/** Leases of theirs of which something may stand at a resource. */
+export async function readOpen(db: Queryable, whose: Whose): Promise<Lease[]> {
+  const [column, name] = Object.entries(whose)[0]!
+  return await db.query<Lease>(
+    `select ${COLUMNS} from credentials.leases l where ${column} = $1 and state in ${OPEN}`,
+    [name],
+  )
 }
 
 /** Live leases, for the memory of a server that starts. */
@@ -116,7 +118,7 @@ export async function confirmLive(
 ): Promise<Lease | null> {
   const rows = await tx.query<Lease>(
     `update credentials.leases l set state = 'live', live_at = now(), role_oid = $2, sealed = $3, begin_entry = $4
-      where id = $1 and state = 'intended' returning ${COLUMNS}`,
+      where id = $1 and state = 'intended' and expires_at > clock_timestamp() returning ${COLUMNS}`,
     [lease.id, lease.oid, lease.sealed, lease.beginEntry],
   )
   return first(rows)
@@ -151,9 +153,9 @@ export async function claimIfDue(db: Queryable, id: string): Promise<{ isClaimed
   return { isClaimed: false, lease: await readLease(db, id) }
 }
 
-/** Marks and claims every open lease of a session or an agent. */
-export async function claimAll(tx: Transaction, whose: { session: string } | { agent: string }, why: string) {
-  const [column, name] = "session" in whose ? ["session", whose.session] : ["agent", whose.agent]
+/** Marks and claims every open lease of theirs. */
+export async function claimAll(tx: Transaction, whose: Whose, why: string) {
+  const [column, name] = Object.entries(whose)[0]!
   await tx.query(
     `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where ${column} = $1 and state in ${OPEN}`,
     [name, why],

@@ -4,7 +4,7 @@ import { act } from "./act.ts"
 import { endOverdue, endOwnSession, endSession } from "./end.ts"
 import { before, openTestGate, readKb } from "./fixture.ts"
 import { renewLease, revokeLease } from "./lease.ts"
-import { setAgentState } from "./stop.ts"
+import { revokeInstance, setAgentState } from "./stop.ts"
 import { startSweep } from "./sweep.ts"
 
 const gate = await openTestGate()
@@ -183,6 +183,17 @@ describe("the gate ends", { timeout: 30_000 }, () => {
     await gate.open()
     const [entry] = (await gate.entries("agents.suspended")).slice(-1)
     assert.equal(JSON.stringify(entry).includes("misbehaved"), false, "a reason may name people")
+  })
+
+  test("a revoked instance's leases before it answers, also where another server ended its sessions first", async () => {
+    const lost = await gate.instance()
+    const { account } = await working(lost)
+    const kept = await working()
+    const none = { ...rooms, sessions: { ...rooms.sessions, openOf: async () => [] } }
+    await revokeInstance(none, operator, { agent: "bot", instance: lost.instance }, "its machine was lost")
+    assert.equal(resource.accounts.has(account), false)
+    assert.equal(resource.accounts.has(kept.account), true)
+    await endOwnSession(rooms, bot, kept.session)
   })
 
   test("a lease that another server makes for an agent while it is suspended, before anybody is given it", async () => {

@@ -41,6 +41,8 @@ export async function setAgentState(
   // in the epoch or starts, ends them.
   await rooms.epoch.refresh()
   await endSessionsOf(rooms, new Set([name]))
+  // Another server may have ended them first, and not have cut their connections yet.
+  await credentials.revokeAll({ agent: name }, `agent-${to}`, by)
   return { agent: name, state: to }
 }
 
@@ -59,6 +61,8 @@ export async function revokeInstance(
   // in the epoch or starts, ends them.
   await rooms.epoch.refresh()
   await endSessionsOfInstances(rooms, [of])
+  // Another server may have ended them first, and not have cut their connections yet.
+  await rooms.credentials.revokeAll({ instance: of.instance }, "session-suspended", operator.spiffeId)
   return of
 }
 
