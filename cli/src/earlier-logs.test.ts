@@ -4,12 +4,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { newNoteKey, parseNoteSigner } from "@safeconduct/tlog"
-import { entriesOf, type MemoryLog, memoryLog } from "../../tlog/src/testing/memory-log.ts"
+import { bytes, entriesOf, type MemoryLog, memoryLog } from "../../tlog/src/testing/memory-log.ts"
 import { keepCheckpoint } from "./checkpoints.ts"
 import { acceptLoss, compareEarlier } from "./earlier-logs.ts"
 import type { LogEntry } from "./log-keys.ts"
 
 const origin = "example.org/log/1"
+const next = "example.org/log/2"
 const home = mkdtempSync(join(tmpdir(), "safeconduct-earlier-"))
 before(() => {
   process.env["SAFECONDUCT_HOME"] = home
@@ -33,7 +34,7 @@ async function logs() {
   const of = (count: number, prefix?: string) => memoryLog(entriesOf(count, prefix), signer)
   const compare = async (seen: MemoryLog, told: LogEntry, there: MemoryLog) => {
     await keepCheckpoint(origin, note(seen))
-    return await compareEarlier({ first: told, vkeys: [signer.vkey], earlier: () => there.io })
+    return await compareEarlier({ origin: next, first: told, vkeys: [signer.vkey], earlier: () => there.io })
   }
   return { of, compare, vkey: signer.vkey }
 }
@@ -58,7 +59,7 @@ test("entries that were seen and are said to be lost are a loss, until it is acc
     /150 entries of example.org\/log\/1 that were seen here are gone; .*"a test"/,
   )
   await acceptLoss(told, () => kept.io)
-  assert.equal(await compareEarlier({ first: told, vkeys: [vkey], earlier: () => kept.io }), null)
+  assert.equal(await compareEarlier({ origin: next, first: told, vkeys: [vkey], earlier: () => kept.io }), null)
 })
 
 test("a rotation hides no tree that was seen: not a larger one, not another one, not another history", async () => {
@@ -79,11 +80,54 @@ test("without anything seen of the earlier log there is nothing to compare, and 
   const told = first(log, log)
   const elsewhere = { ...told, data: { before: { ...(told.data["before"] as object), origin: "example.net/log/1" } } }
   const vkeys: string[] = []
-  assert.equal(await compareEarlier({ first: elsewhere, vkeys, earlier: undefined }), null)
-  assert.equal(await compareEarlier({ first: { ...told, event: "other" }, vkeys, earlier: undefined }), null)
+  assert.equal(await compareEarlier({ origin: next, first: elsewhere, vkeys, earlier: undefined }), null)
+  for (const nothing of [undefined, { ...told, event: "other" }]) {
+    assert.equal(await compareEarlier({ origin, first: nothing, vkeys, earlier: undefined }), null)
+    const silent = compareEarlier({ origin: next, first: nothing, vkeys, earlier: undefined })
+    await assert.rejects(silent, refuses(/log\/2 does not begin with what became of the log before it/))
+  }
   await keepCheckpoint(origin, note(log))
   await assert.rejects(
-    compareEarlier({ first: told, vkeys, earlier: undefined }),
+    compareEarlier({ origin: next, first: told, vkeys, earlier: undefined }),
     refuses(/no public key of example.org/),
   )
+})
+
+test("a loss is told although another log lies between, and no log between may be another than was kept", async () => {
+  const { of, vkey } = await logs()
+  const [kept, seen] = [await of(100), await of(250)]
+  await keepCheckpoint(origin, note(seen))
+  const between = async (told: LogEntry) =>
+    await memoryLog(
+      [bytes(JSON.stringify(told)), ...entriesOf(20)],
+      await parseNoteSigner((await newNoteKey("example.org/log/2")).skey),
+    )
+  const second = await between(first(kept, seen))
+  const before = { log: 2, origin: next, kept: headOf(second), signed: headOf(second) }
+  const third: LogEntry = { index: 0, event: "audit.log-begun", data: { reason: "again", before } }
+  const compare = (served: MemoryLog | null) => {
+    const earlier = (log: number) => (log === 1 ? kept : served!).io
+    return compareEarlier({
+      origin: "example.org/log/3",
+      first: third,
+      vkeys: [vkey],
+      earlier: served ? earlier : undefined,
+    })
+  }
+  assert.match((await compare(second))!, /150 entries of example.org\/log\/1 that were seen here are gone; .*"a test"/)
+  await assert.rejects(compare(await between(first(seen, seen))), refuses(/the first entry of example.org\/log\/2/))
+  await assert.rejects(compare(null), refuses(/log\/2 lies between .* Verify at a server/))
+})
+
+test("where the key of the log before was lost, what is gone is a loss to accept, and what is not gone has to be there", async () => {
+  const { of, compare } = await logs()
+  const [kept, seen] = [await of(100), await of(250)]
+  const lost = (told: LogEntry): LogEntry => ({
+    ...told,
+    data: { ...told.data, before: { ...(told.data["before"] as object), keyLost: true } },
+  })
+  assert.match((await compare(seen, lost(first(kept, kept)), kept))!, /150 entries .* key is said to be lost as well/)
+  assert.equal(await compare(kept, lost(first(seen, null)), seen), null)
+  const other = await of(250, "other")
+  await assert.rejects(compare(kept, lost(first(other, null)), other), refuses(/first 100 entries .* not those/))
 })

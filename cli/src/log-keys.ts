@@ -1,6 +1,8 @@
 import { readFile, writeFile } from "node:fs/promises"
 import {
   decodeEntries,
+  LogError,
+  openCheckpoint,
   parseCheckpoint,
   parseNote,
   parseNoteVerifier,
@@ -51,8 +53,12 @@ export function ownEntries(path: string, bundle: Uint8Array): LogEntry[] {
   }
   return texts.flatMap((text, at) => {
     if (!text.includes('"event":"audit.log-')) return []
-    const { event, data = {} } = JSON.parse(text) as { event: string; data?: Record<string, unknown> }
-    return [{ index: name.index * tileWidth + at, event, data }]
+    try {
+      const { event, data = {} } = JSON.parse(text) as { event: string; data?: Record<string, unknown> }
+      return [{ index: name.index * tileWidth + at, event, data }]
+    } catch {
+      return []
+    }
   })
 }
 
@@ -68,6 +74,25 @@ export async function learnKeys(origin: string | null, known: readonly string[],
     if (parseNoteVerifier(vkey).name !== origin) continue
     await writeFile(path, `${[...linesOf(await readFile(path, "utf8")), vkey].join("\n")}\n`)
     say(`The log says that it is signed by another key as well, which is kept from now on: ${vkey}`)
+  }
+}
+
+/**
+ * A key that the log says is retired signs nothing new, so that whoever has it later cannot go on with the log by it.
+ * Throws `not-verified` when no other key that is trusted signed the checkpoint.
+ */
+export async function refuseRetired(note: string, known: readonly string[], entries: readonly LogEntry[]) {
+  const named = (name: string) =>
+    entries.flatMap(({ event, data }) => (event === name && typeof data["vkey"] === "string" ? [data["vkey"]] : []))
+  const retired = new Set(named("audit.log-key-retired"))
+  if (retired.size === 0) return
+  const inForce = [...known, ...named("audit.log-key-added").filter(isKey)].filter((vkey) => !retired.has(vkey))
+  try {
+    await openCheckpoint(note, inForce.map(parseNoteVerifier))
+  } catch (error) {
+    if (!(error instanceof LogError)) throw error
+    const message = "The checkpoint is signed by none but keys that the log itself says are retired."
+    throw new CommandError(exits.notVerified, "not-verified", message)
   }
 }
 

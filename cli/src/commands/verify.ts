@@ -6,7 +6,7 @@ import { keepCheckpoint, lastCheckpoint } from "../checkpoints.ts"
 import { remote, styleOf, wholeNumber } from "../command.ts"
 import { acceptLoss, compareEarlier, type Earlier } from "../earlier-logs.ts"
 import { CommandError, exits, usage } from "../exit.ts"
-import { keysOf, type LogEntry, learnKeys, originOfNote, ownEntries, readLogKeys } from "../log-keys.ts"
+import { keysOf, type LogEntry, learnKeys, originOfNote, ownEntries, readLogKeys, refuseRetired } from "../log-keys.ts"
 import { namedReader, serverReader } from "../log-readers.ts"
 import { asOperator, type RemoteOptions } from "../operator.ts"
 import { printRow, printRows, type Style, say, withProgress } from "../output.ts"
@@ -93,7 +93,8 @@ async function verifyWhole(
     throw new CommandError(exits.failed, "entries-missing", `${what} serves its checkpoint and hashes only. ${instead}`)
   }
   if (!report.ok) throw notVerified(`${what} does not verify: ${report.problems[0]?.message ?? "unknown"}`)
-  const loss = await compareEarlier({ first: entries()[0], vkeys, earlier })
+  await refuseRetired(checkpoint()!, keys, entries())
+  const loss = await compareEarlier({ origin, first: entries()[0], vkeys, earlier })
   if (loss !== null && options.acceptLoss !== true) throw notVerified(loss)
   const note = checkpoint()
   if (options.remember && note !== undefined && origin !== null) await keepCheckpoint(origin, note)
