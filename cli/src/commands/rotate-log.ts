@@ -4,6 +4,8 @@ import { printRow, say, withProgress } from "../output.ts"
 import { loadPrograms } from "../programs.ts"
 import { givenSettings, withSettings } from "../settings.ts"
 
+type RotateOptions = { reason: string; closeAWholeLog?: boolean; withoutTheOldKey?: boolean }
+
 /** Begins the next log, on a server's host, where one cannot go on. */
 export function addRotate(audit: Command): void {
   withSettings(
@@ -11,17 +13,27 @@ export function addRotate(audit: Command): void {
       audit,
       "rotate",
       "Close a log that cannot go on (restored, cut, rewritten) and begin the next; on a server's host, as the database's owner",
-      ["SAFECONDUCT_OWNER_URL=postgres://… safeconduct audit rotate --reason 'restored the backup of Monday'"],
+      [
+        "SAFECONDUCT_OWNER_URL=postgres://… safeconduct audit rotate --reason 'restored the backup of Monday'",
+        "SAFECONDUCT_OWNER_URL=postgres://… safeconduct audit rotate --reason 'both hosts burnt' --without-the-old-key",
+      ],
     ),
   )
     .requiredOption("--reason <text>", "why, for the record")
     .option("--close-a-whole-log", "end a log that nothing is wrong with")
-    .action(async (options: { reason: string; closeAWholeLog?: boolean }, command: Command) => {
-      const { createLog, readConfiguration, rotateLog } = await loadPrograms()
-      const rotation = { reason: options.reason, closesWholeLog: options.closeAWholeLog === true }
+    .option(
+      "--without-the-old-key",
+      "end a log whose key is lost on every host: nothing more is signed for it, and auditors are told so for ever",
+    )
+    .action(async (options: RotateOptions, command: Command) => {
+      const { reason } = options
+      const { createLog, readConfiguration, rotateLog, rotateLogWithoutTheOldKey } = await loadPrograms()
       const configuration = readConfiguration(givenSettings(command))
+      const log = createLog({ level: "error" })
       const begun = await withProgress("Closing the log", () =>
-        rotateLog(configuration, rotation, createLog({ level: "error" })),
+        options.withoutTheOldKey === true
+          ? rotateLogWithoutTheOldKey(configuration, reason, log)
+          : rotateLog(configuration, { reason, closesWholeLog: options.closeAWholeLog === true }, log),
       )
       const { before, origin, vkey } = begun
       printRow(
