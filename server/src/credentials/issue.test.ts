@@ -150,6 +150,17 @@ test("a lease that was revoked between intent and issue is never handed out", as
   await dba.end()
 })
 
+test("a lease whose time passed while it was made is never handed out, and is taken away at once", async () => {
+  await using at = await testDeployment()
+  const server = await at.serve()
+  const { lease } = await server.intend()
+  await at.store.owner.query("update credentials.leases set expires_at = clock_timestamp() where id = $1", [lease.id])
+  await assert.rejects(server.credentials.issue(lease), refused("lease-ended"))
+  const { state, ending } = await server.credentials.settled(lease.id)
+  assert.deepEqual([state, ending], ["revoked", "not-issued"])
+  assert.deepEqual(await at.entries("credentials.lease-issued"), [])
+})
+
 test("a lease that was confirmed, and whose server did not hear of it, did not fail: it is revoked", async () => {
   await using at = await testDeployment()
   const first = await at.serve()

@@ -111,7 +111,7 @@ export async function readLive(db: Queryable): Promise<Lease[]> {
   return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where state = 'live'`)
 }
 
-/** Confirms an intent. Null when it is no longer one: it was revoked meanwhile. */
+/** Confirms an intent. Null when it is no longer one: it was revoked, or its time passed, meanwhile. */
 export async function confirmLive(
   tx: Queryable,
   lease: { id: string; oid: string; sealed: string; beginEntry: string | null },
