@@ -80,6 +80,8 @@ export function createAppender(found: Edge): Appender {
     },
     async appendAlone(database, entries) {
       if (entries.length === 0 || entries.some(hasRest)) return null
+      // The log was longer since: at what we made it would be found only where it was cut back to that, and append() says so.
+      if (made.head.size < durable) return null
       const appended = await appendAt(database, made, entries)
       if (appended !== null) seen = made
       return appended
