@@ -104,12 +104,15 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const nonces = openNonces({ clock })
   const proofs = openProofs({ issuer, nonces, clock: databaseClock })
   let running: Promise<void> | undefined
-  const housekeeping = setInterval(() => {
+  const keepHouse = () => {
     running = Promise.all([forgetAssertions(database), keys.upkeep()]).then(
       () => undefined,
       (error: unknown) => parts.log.warn("what has expired is not cleared away; trying again", { error }),
     )
-  }, HOUSEKEEPING_MS).unref()
+  }
+  // At once too: servers that are replaced often would never come to it.
+  keepHouse()
+  const housekeeping = setInterval(keepHouse, HOUSEKEEPING_MS).unref()
 
   epoch.onKeysChange(keys.reload)
   epoch.onChange(async () => {
