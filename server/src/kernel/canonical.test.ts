@@ -190,6 +190,12 @@ test("a whole number that a parser would round is refused, and its neighbours ar
   }
 })
 
+test("what would lose its content without a word is refused: holes, maps, objects of classes", () => {
+  const odd = [new Array(2), [[1], new Array(1)], new Map([["a", 1]]), new Set([1]), new Uint8Array(2), new String("a")]
+  for (const value of odd) assert.throws(() => canonical({ a: value } as never), malformed)
+  assert.equal(canonical(Object.assign(Object.create(null), { a: 1 })), '{"a":1}')
+})
+
 test("what JSON has no form for is refused", () => {
   const cycle: { self?: unknown } = {}
   cycle.self = cycle

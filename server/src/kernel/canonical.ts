@@ -41,7 +41,10 @@ function write(value: unknown, depth: number): string {
   if (typeof value === "number") return String(finite(value))
   if (value === null || typeof value === "boolean") return String(value)
   if (typeof value !== "object" || typeof (value as { toJSON?: unknown }).toJSON === "function") throw noForm()
-  if (Array.isArray(value)) return `[${value.map((item) => write(item, depth + 1)).join(",")}]`
+  // Not map(), which passes over what an array lacks.
+  if (Array.isArray(value)) return `[${Array.from(value, (item) => write(item, depth + 1)).join(",")}]`
+  const kind = Object.getPrototypeOf(value) as unknown
+  if (kind !== Object.prototype && kind !== null) throw noForm()
   let members = ""
   for (const name of Object.keys(value).sort()) {
     const item = write((value as { [name: string]: unknown })[name], depth + 1)
