@@ -14,6 +14,7 @@ import {
 } from "node:fs"
 import { dirname, join } from "node:path"
 import { promisify } from "node:util"
+import { base64url, random } from "../bytes.ts"
 import { randomText } from "../ids.ts"
 import { Refusal } from "../refusal.ts"
 import { type Account, asAccount } from "./account.ts"
@@ -56,7 +57,7 @@ export async function provideCluster(parts: ClusterParts): Promise<Cluster> {
 export function providePassword(folder: string, role: string): string {
   const path = join(folder, `${role}.password`)
   if (existsSync(path)) return readFileSync(path, "utf8").trim()
-  const password = randomText(52)
+  const password = base64url(random(32))
   const draft = `${path}.${randomText(12)}`
   const file = openSync(draft, "wx", 0o600)
   writeFileSync(file, `${password}\n`)
