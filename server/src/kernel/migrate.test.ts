@@ -147,3 +147,13 @@ function roomOf(files: Record<string, string>): Migrations & Disposable & { writ
     [Symbol.dispose]: () => rmSync(folder, { recursive: true }),
   }
 }
+
+test("a migration calls nothing that somebody put on the owner's path", async () => {
+  await using store = await testDatabase()
+  // PostgreSQL prefers text for a literal without a type; its own takes bytea.
+  await store.owner.query(`create function public.sha256(text) returns bytea language plpgsql as $$
+    begin raise exception 'called as %', current_user; end $$`)
+  await assert.rejects(store.owner.query("select sha256('')"), /called as/)
+  using room = roomOf({ "0001-a.sql": "create schema toy; create table toy.a as select sha256('') as hash" })
+  assert.deepEqual(await migrate(store.owner, [kernelMigrations, room], SERVER_ROLE), ["toy/0001-a.sql"])
+})

@@ -16,6 +16,9 @@ export const kernelMigrations: Migrations = { room: "kernel", folder: new URL(".
  */
 export const GENERATION = 3
 
+/** The owner's: what somebody put into a schema on his session's path would be called in his name. */
+const TRUST_NO_PATH = "set local search_path = pg_catalog, pg_temp"
+
 /** One advisory lock for all servers and operators that migrate at once. */
 const LOCK = 7_236_823
 
@@ -27,6 +30,7 @@ const LOCK = 7_236_823
 export async function migrate(owner: Database, rooms: readonly Migrations[], serverRole: string): Promise<string[]> {
   const role = pg.escapeIdentifier(serverRole)
   await owner.transaction(async (tx) => {
+    await tx.query(TRUST_NO_PATH)
     // Two at once: `if not exists` alone lets both try, and one fails.
     await tx.query("select pg_advisory_xact_lock($1)", [LOCK])
     await tx.query("create schema if not exists kernel")
@@ -41,6 +45,7 @@ export async function migrate(owner: Database, rooms: readonly Migrations[], ser
   const applied: string[] = []
   for (const { room, file, number, sql } of rooms.flatMap(readFiles)) {
     const isNew = await owner.transaction(async (tx) => {
+      await tx.query(TRUST_NO_PATH)
       await tx.query("select pg_advisory_xact_lock($1)", [LOCK])
       const [done] = await tx.query<{ digest: string }>(
         "select digest from kernel.migrations where room = $1 and number = $2",
