@@ -8,7 +8,7 @@ import { createLogKey } from "#audit"
 import { apply, parseDocument } from "#gate"
 import { base64url, type Queryable, silentLog } from "#kernel"
 import { diagnose } from "./diagnose.ts"
-import { caller, document, type TestDeployment, testDeployment } from "./fixture.ts"
+import { anyPorts, caller, document, type TestDeployment, testDeployment } from "./fixture.ts"
 import { migrateAll } from "./migrate.ts"
 import { recoverOperator } from "./recover.ts"
 import { serve } from "./serve.ts"
@@ -229,6 +229,8 @@ describe("serve", { timeout: 60_000 }, () => {
     const ill = await diagnose(
       {
         ...flagsOf(deployment),
+        // Whatever else runs on this machine, it is not here.
+        ...anyPorts,
         opsAddress,
         databaseUrl: "postgres://u:s3cret@127.0.0.1:1/x",
         keyEncryptionKeyFile: "nowhere",
