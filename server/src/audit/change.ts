@@ -33,7 +33,7 @@ export type Draft = {
 export type Recorded = { id: Id<"entry">; index: number; at: string }
 
 /**
- * A change of rows and the entries that tell of it, in one transaction. `work` does nothing but SQL and may run twice.
+ * A change of rows and the entries that tell of it, in one transaction. `work` does nothing but SQL and may run again.
  * Rooms return changes; whoever commits them decides when.
  */
 export type Change<Result> = {

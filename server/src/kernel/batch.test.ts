@@ -77,6 +77,22 @@ test("a refused unit leaves nothing of itself and everything of its neighbours",
   assert.deepEqual(await ledger.rows(), { units: ["after", "before"], items: ["before", "after"] })
 })
 
+test("one that is refused costs a crowd a few transactions more, and not one for everybody", async () => {
+  await using ledger = await openLedger()
+  const first = ledger.batch.commit(unit("first"))
+  const names = Array.from({ length: 64 }, (_, at) => `c${String(at).padStart(2, "0")}`)
+  const crowd = names.map((name) => ledger.batch.commit(unit(name)))
+  const refused = ledger.batch.commit({
+    work: () => Promise.reject(new Refusal("lease-limit", "Enough.")),
+    items: () => [],
+  })
+  const after = ledger.batch.commit(unit("d"))
+  await assert.rejects(refused, { code: "lease-limit" })
+  await Promise.all([first, ...crowd, after])
+  assert.deepEqual(await ledger.rows(), { units: [...names, "d", "first"], items: ["first", ...names, "d"] })
+  assert.ok(ledger.transactions <= 2 + 2 * 7, `${ledger.transactions} transactions`)
+})
+
 test("a unit that hides a failed statement is refused alone", async () => {
   await using ledger = await openLedger()
   const before = ledger.batch.commit(unit("before"))

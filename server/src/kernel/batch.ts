@@ -3,8 +3,8 @@ import { Refusal } from "./refusal.ts"
 import { countBatch } from "./telemetry.ts"
 
 /**
- * One durable unit: what a caller changes, and what is recorded of it, in one transaction. Both functions may run twice
- * (alone, when the batch that held it failed), so `work` does nothing but SQL.
+ * One durable unit: what a caller changes, and what is recorded of it, in one transaction. Both functions may run again
+ * (with fewer beside it, when the batch that held it failed), so `work` does nothing but SQL.
  */
 export type Unit<Item, Result> = {
   work?: (tx: Transaction) => Promise<Result>
@@ -66,12 +66,15 @@ export function createBatch<Item, Receipt>(parts: BatchParts<Item, Receipt>): Ba
       })
     } catch (error) {
       if (waiting.length === 1) return waiting[0]!.reject(error)
-      // One of them is to blame. Alone, each gets its own answer; an unreachable database refuses them all at once.
+      // One of them is to blame; an unreachable database refuses them all at once.
       if (error instanceof Refusal && error.code === "store-unavailable") {
         for (const each of waiting) each.reject(error)
         return
       }
-      for (const each of waiting) await run([each])
+      // By halves: each by itself would cost a crowd a commit for everybody, and one caller could make that of every batch.
+      const middle = Math.ceil(waiting.length / 2)
+      await run(waiting.slice(0, middle))
+      await run(waiting.slice(middle))
     }
   }
 
