@@ -63,7 +63,9 @@ export function addAgents(program: Command): void {
         server.json<Row>({ method: "DELETE", path, isRepeatable: true, ...body }),
       )
       if (styleOf(command).isJson) printRow(row, styleOf(command))
-      done(`${instance} is revoked: its sessions and leases have ended, and its key is refused.`)
+      const owed = row?.["detail"]
+      const said = typeof owed === "string" ? owed : "Its sessions and leases have ended, and its key is refused."
+      done(`${instance} is revoked. ${said}`)
     })
 
   remote(agents, "retire <name>", "Stop an agent for good", ["safeconduct agents retire support-bot --yes"])

@@ -45,6 +45,8 @@ export interface Directory {
   holder(key: ProvenKey, judged: { nowMs: number; graceMs: number }): Promise<AgentPrincipal>
   /** Stops an agent on this server, from now on and until the returned is disposed of; tells the listeners. */
   stopHere(name: string, state: "suspended" | "retired"): Disposable
+  /** Revokes an instance on this server, from now on and until the returned is disposed of. */
+  revokeHere(instance: string): Disposable
   /**
    * Called with the names of agents that stopped being active, once for each time that happens; and at once with those
    * that are stopped already, so that whoever ends what they hold finds what a crash left.
@@ -73,6 +75,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
   const listeners: ((names: ReadonlySet<string>) => void)[] = []
   const revocationListeners: ((revoked: readonly RevokedInstance[]) => void)[] = []
   const stoppedHere = new Map<string, "suspended" | "retired">()
+  const revokedHere = new Set<string>()
 
   let reloading: Promise<void> = Promise.resolve()
   /** One after another: of two at once the one that began first could end last, and bring back who was stopped meanwhile. */
@@ -111,8 +114,9 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
     return found
   }
 
+  const isRevoked = (instance: string) => held.revoked.has(instance) || revokedHere.has(instance)
   const refuseRevoked = ({ id }: Instance) => {
-    if (!held.revoked.has(id)) return
+    if (!isRevoked(id)) return
     throw new Refusal("identity-unknown", "This instance was revoked. Enrol a new key with a join token.")
   }
   const refuseStoppedHere = ({ kind, name }: Instance) => {
@@ -127,7 +131,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       return agent === null || state === undefined ? agent : { ...agent, state }
     },
     knows: ({ keyThumbprint }) => instances.has(keyThumbprint),
-    isRevoked: (instance) => held.revoked.has(instance),
+    isRevoked,
     current: () => Object.fromEntries([...held.byName.values()].map((agent) => [agent.name, definitionOf(agent)])),
     async principal(svid) {
       const named = principalNamed(svid.id)
@@ -162,6 +166,10 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       stoppedHere.set(name, state)
       for (const listener of listeners) listener(new Set([name]))
       return { [Symbol.dispose]: () => void stoppedHere.delete(name) }
+    },
+    revokeHere(instance) {
+      revokedHere.add(instance)
+      return { [Symbol.dispose]: () => void revokedHere.delete(instance) }
     },
     onStopped(listener) {
       listeners.push(listener)

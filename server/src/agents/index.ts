@@ -119,6 +119,8 @@ export interface Agents extends AsyncDisposable {
   retireOperator(name: string, reason: string, by: string): Promise<Operator>
   /** Stops an agent on this server alone, while the database cannot be told, until the returned is disposed of. */
   stopHere(name: string, state: "suspended" | "retired"): Disposable
+  /** The same of an instance. */
+  revokeHere(instance: string): Disposable
   /** Called when agents stopped being active on any server, as the epoch is read; and at once with those that are already. */
   onStopped(listener: (names: ReadonlySet<string>) => void): void
   /** The same of instances that were revoked. */
@@ -211,6 +213,7 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       return result
     },
     stopHere: (name, state) => directory.stopHere(name, state),
+    revokeHere: directory.revokeHere,
     onStopped: (listener) => directory.onStopped(listener),
     onRevoked: (listener) => directory.onRevoked(listener),
     revokeInstance,

@@ -25,8 +25,9 @@ test("a connection is judged again by the chain that it came with, when rights c
   }
   const epoch = { current: 1 }
   let nowMs = 0
+  let isRevoked = false
   const peers = createPeers({
-    agents: { identify } as unknown as Agents,
+    agents: { identify, isRevoked: () => isRevoked } as unknown as Agents,
     epoch: epoch as Epoch,
     clock: { nowMs: () => nowMs },
   })
@@ -39,6 +40,12 @@ test("a connection is judged again by the chain that it came with, when rights c
   nowMs = 1_000
   await peers.identify(socket, { forRenewal: true })
   assert.deepEqual(judged, Array(3).fill("leaf intermediate"))
+  nowMs = 0
+  await peers.identify(socket)
+  assert.equal(judged.length, 3)
+  isRevoked = true
+  await peers.identify(socket)
+  assert.equal(judged.length, 4, "revoked on this server alone, before the epoch moves")
 })
 
 test("a connection without a certificate is nobody", async () => {

@@ -26,9 +26,9 @@ export function createPeers({ agents, epoch, clock }: { agents: Agents; epoch: E
   return {
     async identify(socket, { forRenewal = false } = {}) {
       const held = known.get(socket)
-      if (held !== undefined && held.epoch === epoch.current && held.principal.notAfterMs > clock.nowMs()) {
-        return held.principal
-      }
+      const isGood = held !== undefined && held.epoch === epoch.current && held.principal.notAfterMs > clock.nowMs()
+      // Revoked without the database, an instance is so before the epoch moves.
+      if (isGood && !agents.isRevoked(held.principal.instance)) return held.principal
       // Read once: Node 24 takes the chain apart as it hands it out, and the next reading has the leaf alone.
       const chain = chains.get(socket) ?? chainOf(socket)
       chains.set(socket, chain)

@@ -12,6 +12,8 @@ export const events = {
     "A session was ended while nothing could be recorded; entered afterwards, with the time at which it was commanded.",
   "gate.agent-stop-journalled":
     "An agent was stopped while nothing could be recorded; entered afterwards, with the time at which it was commanded.",
+  "gate.instance-revocation-journalled":
+    "An instance was revoked while nothing could be recorded; entered afterwards, with the time at which it was commanded.",
   "gate.resealing-begun": "Every server seals with another key-encryption key; what the old one sealed is sealed anew.",
   "gate.resealing-finished": "Nothing rests any more that only the old key-encryption key opens.",
 } as const

@@ -12,7 +12,7 @@ import { events } from "./events.ts"
 import { openTestGate } from "./fixture.ts"
 import { createOwed } from "./owed.ts"
 import type { Rooms } from "./rooms.ts"
-import { setAgentState } from "./stop.ts"
+import { revokeInstance, setAgentState } from "./stop.ts"
 
 const gate = await openTestGate()
 const { rooms, bot, operator, resource } = gate
@@ -68,6 +68,26 @@ describe("what is owed to the database", { timeout: 60_000 }, () => {
     assert.equal((await gate.entries("agents.suspended")).length, 1)
     await setAgentState(rooms, operator, "bot", "active", "explained")
     assert.equal((await gate.open()).session.state, "open")
+  })
+
+  test("an instance that was revoked without it is nobody here from then on, and its twin still is somebody", async () => {
+    const lost = await gate.instance()
+    const [{ session }, { session: kept }] = [await gate.open(lost), await gate.open()]
+    await gate.lease(session.id, undefined, lost)
+    const keptLease = (await gate.lease(kept.id)).handed!.lease
+    const of = { agent: "bot", instance: lost.instance }
+    const { entry } = await gate.unplugged(() => revokeInstance(rooms, operator, of, "its machine was lost"))
+    assert.deepEqual([...resource.accounts.keys()], [keptLease.roleName])
+    await assert.rejects(gate.lease(session.id, undefined, lost), { code: "identity-unknown" })
+    await assert.rejects(gate.open(lost), { code: "identity-unknown" })
+    await rooms.owed.enter()
+    const { leaf } = await rooms.audit.entry(entry!)
+    assert.deepEqual([leaf.event, leaf.data?.["instance"]], ["gate.instance-revocation-journalled", lost.instance])
+    assert.equal((await gate.entries("agents.instance-revoked")).length, 1)
+    await assert.rejects(gate.open(lost), { code: "identity-unknown" }, "for good")
+    await gate.lease(kept.id)
+    await rooms.credentials.revokeSession(kept.id, "test")
+    await assert.rejects(revokeInstance(rooms, operator, { ...of, agent: "other" }, "typo"), { code: "not-found" })
   })
 
   test("a line is entered once, although the process died between the log and the file", async () => {

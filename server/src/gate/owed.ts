@@ -3,7 +3,7 @@ import { type Change, type Draft, isRecorded } from "#audit"
 import { type Id, isId, type Journal, type JournalLine, type Json, Refusal, sqlState } from "#kernel"
 import { ending } from "./end.ts"
 import type { Rooms } from "./rooms.ts"
-import { stopping } from "./stop.ts"
+import { revoking, stopping } from "./stop.ts"
 import { isUnrecordable } from "./unrecorded.ts"
 
 /** What was commanded while nothing could be recorded: it holds on this server at once, and in the database on its return. */
@@ -17,6 +17,12 @@ const commandSchema = z.discriminatedUnion("what", [
     /** Of its registration, where this server knew it: the name may be another agent's when the database hears of it. */
     id: z.string().max(100).optional(),
     to: z.enum(["suspended", "retired"]),
+    reason: z.string().max(500),
+  }),
+  z.strictObject({
+    what: z.literal("revoke-instance"),
+    agent: z.string().max(100),
+    instance: z.string().refine((id): boolean => isId("instance", id)),
     reason: z.string().max(500),
   }),
 ])
@@ -133,7 +139,14 @@ export function startEntering({ owed, log }: Pick<Rooms, "owed" | "log">): Async
 }
 
 function holdHere({ sessions, agents }: Parts, command: Command): Disposable {
-  return command.what === "end-session" ? sessions.endHere(command.session) : agents.stopHere(command.agent, command.to)
+  switch (command.what) {
+    case "end-session":
+      return sessions.endHere(command.session)
+    case "stop-agent":
+      return agents.stopHere(command.agent, command.to)
+    case "revoke-instance":
+      return agents.revokeHere(command.instance)
+  }
 }
 
 async function enterLine(parts: Parts, line: JournalLine, command: Command | null): Promise<void> {
@@ -176,6 +189,7 @@ function entering(parts: Parts, line: JournalLine, command: Command | null, foun
 
 function changeOf(parts: Parts, command: Command, by: string): Change<unknown> {
   if (command.what === "end-session") return ending(parts, command.session, "ended", by) as Change<unknown>
+  if (command.what === "revoke-instance") return revoking(parts, command, by) as Change<unknown>
   const { agent: name, id, to, reason } = command
   return stopping(parts, { name, id, to, reason, by })
 }
@@ -184,17 +198,28 @@ function changeOf(parts: Parts, command: Command, by: string): Change<unknown> {
 function requireName(command: Command): void {
   if (commandSchema.safeParse(command).success) return
   if (command.what === "end-session") throw new Refusal("session-unknown", "There is no session of that id.")
-  throw new Refusal("not-found", "No agent has a name like that.")
+  throw new Refusal("not-found", "No agent has a name, and no instance an id, like that.")
 }
 
 function draftOf(command: Command, by: string): Draft {
   if (command.what === "end-session") return { event: "gate.session-end-journalled", by, session: command.session }
   // The reason is free text and may name people; it goes with the command's own entry.
+  if (command.what === "revoke-instance") {
+    const { agent, instance } = command
+    return { event: "gate.instance-revocation-journalled", by, data: { agent, instance } }
+  }
   return { event: "gate.agent-stop-journalled", by, data: { agent: command.agent, to: command.to } }
 }
 
 function subjectOf(command: Command): string {
-  return command.what === "end-session" ? command.session : `${command.agent} ${command.to}`
+  switch (command.what) {
+    case "end-session":
+      return command.session
+    case "stop-agent":
+      return `${command.agent} ${command.to}`
+    case "revoke-instance":
+      return command.instance
+  }
 }
 
 function isSame(json: { [name: string]: Json }, command: Command): boolean {

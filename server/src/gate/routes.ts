@@ -165,8 +165,11 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       summary:
         "Revoke one instance of an agent: its sessions, leases and connections end at once, its key is refused for good",
       body: reasonSchema,
-      handle: ({ caller, params, body }) =>
-        revokeInstance(rooms, operatorOf(caller), { agent: params.name!, instance: params.id! }, body.reason),
+      handle: async ({ caller, params, body }) => {
+        const of = { agent: params.name!, instance: params.id! }
+        const { entry, ...revoked } = await revokeInstance(rooms, operatorOf(caller), of, body.reason)
+        return entry === undefined ? revoked : accepted(revoked, entry)
+      },
     }),
     route<Principal | null, z.infer<typeof diffSchema>>({
       method: "POST",

@@ -48,22 +48,44 @@ export async function setAgentState(
 
 /**
  * Revokes one instance: its sessions end and their leases are revoked before this resolves. Each server refuses its key as it
- * takes in the new epoch, within 250 ms. While nothing can be recorded, suspend the agent instead: that works without.
+ * takes in the new epoch, within 250 ms. While nothing can be recorded it is revoked on this server, with all that this one
+ * holds of it, and the rest is owed: `entry` is the one that it will be. Throws `not-found`.
  */
 export async function revokeInstance(
   rooms: Rooms,
   operator: OperatorPrincipal,
   of: RevokedInstance,
   reason: string,
-): Promise<RevokedInstance> {
-  await rooms.audit.commit(rooms.agents.revokeInstance(of, reason, operator.spiffeId))
+): Promise<RevokedInstance & { entry?: Id<"entry"> }> {
+  const by = operator.spiffeId
+  try {
+    await rooms.audit.commit(revoking(rooms, { ...of, reason }, by))
+  } catch (error) {
+    if (!isUnrecordable(error)) throw error
+    rooms.log.warn("an instance is revoked without the database", { ...of, by, error })
+    const entry = await rooms.owed.add({ what: "revoke-instance", ...of, reason }, by)
+    // A crash here leaves a line of the journal: whoever starts here next carries it out.
+    await rooms.credentials.revokeAll({ instance: of.instance }, "instance-revoked", by)
+    return { ...of, entry }
+  }
   // A crash here leaves a revoked instance with open sessions: none of its requests is answered, and each server, as it takes
   // in the epoch or starts, ends them.
   await rooms.epoch.refresh()
   await endSessionsOfInstances(rooms, [of])
   // Another server may have ended them first, and not have cut their connections yet.
-  await rooms.credentials.revokeAll({ instance: of.instance }, "session-suspended", operator.spiffeId)
+  await rooms.credentials.revokeAll({ instance: of.instance }, "instance-revoked", by)
   return of
+}
+
+/** The instance's end and the mark on its leases, in one transaction. */
+export function revoking(
+  { agents, credentials }: Pick<Rooms, "agents" | "credentials">,
+  { agent, instance, reason }: RevokedInstance & { reason: string },
+  by: string,
+): Change<unknown> {
+  const change = agents.revokeInstance({ agent, instance }, reason, by)
+  // Leases first, as stopping() does.
+  return together(credentials.marking({ instance }, "instance-revoked"), change) as Change<unknown>
 }
 
 /** Who is stopped, how and by whom; with an id only that registration of the name. */
