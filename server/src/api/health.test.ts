@@ -12,7 +12,8 @@ function serving(checks: readonly Check[]) {
   const app = createApplication({ listener: "ops", routes, limiter, log: silentLog })
   return async () => {
     const response = await app.fetch(new Request("http://localhost/readyz"), { incoming: {} })
-    return { status: response.status, json: await response.json() }
+    const json = (await response.json()) as { checks: { problem: string | null }[] }
+    return { status: response.status, json }
   }
 }
 
@@ -37,8 +38,5 @@ test("a check that throws is a problem, and not one of the others", async () => 
     { name: "two", problem: () => null },
   ])
   const { status, json } = await ask()
-  assert.deepEqual(
-    [status, json.checks.map(({ problem }: { problem: string | null }) => problem)],
-    [503, ["gone", null]],
-  )
+  assert.deepEqual([status, json.checks.map(({ problem }) => problem)], [503, ["gone", null]])
 })
