@@ -22,6 +22,10 @@ const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const startedAt = performance.now()
 const folder = mkdtempSync(join(tmpdir(), "safeconduct-demo-"))
 const log = createLog({ level: "error" })
+const interrupted = new AbortController()
+// Its two PostgreSQLs would outlive it. The step under way ends first; a second signal does not wait.
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => interrupted.abort(new Error("Interrupted: all is stopped and removed.")))
 
 say("Safeconduct, use case 1: a read-only bot. No user, no shared key, no service account.\n")
 await using stack = new AsyncDisposableStack()
@@ -164,6 +168,8 @@ function adminUrl(database: string): string {
 
 async function timed<T>(what: string, work: () => Promise<T>, isQuiet = false): Promise<T> {
   const began = performance.now()
+  // Before and not after it: what it starts is to be held by whoever stops it.
+  interrupted.signal.throwIfAborted()
   const result = await work()
   if (!isQuiet) line(performance.now() - began, what)
   return result
