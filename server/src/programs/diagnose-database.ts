@@ -1,4 +1,4 @@
-import { readLogNumber } from "#audit"
+import { readKeysInForce, readLogNumber } from "#audit"
 import {
   type Database,
   openDatabase,
@@ -48,7 +48,7 @@ const rest: readonly Look[] = [
   ["sealed keys", "Give SAFECONDUCT_KEK_FILE the key that this deployment was made with.", lookAtKeys],
   [
     "log",
-    'Give SAFECONDUCT_LOG_KEY_FILE this log\'s key, or go on with a new log: "safeconduct audit rotate".',
+    'Give SAFECONDUCT_LOG_KEY_FILE this log\'s key, or go on with a new log: "safeconduct audit rotate"; where its key is lost for ever, --without-the-old-key.',
     lookAtLog,
   ],
   ["policy", 'Put a good one in force: "safeconduct apply".', lookAtPolicy],
@@ -99,7 +99,10 @@ async function lookAtKeys(database: Database, { keyEncryptionKeyFile }: Configur
 }
 
 async function lookAtLog(database: Database, configuration: Configuration): Promise<string> {
-  const signer = await openLogKey(configuration, await readLogNumber(database))
+  const number = await readLogNumber(database)
+  const signer = await openLogKey(configuration, number)
+  const inForce = await readKeysInForce(database, number)
+  if (inForce.length > 0) signer.signWith(inForce)
   const [signed, size] = [(await signer.lastSigned())?.size ?? 0, await readLogSize(database)]
   if (signed > size)
     throw new Error(`the database's log has ${size} entries, and ${signed} were signed: it was cut or restored`)

@@ -4,10 +4,12 @@ import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:
 import { createServer } from "node:net"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
+import { createLogKey } from "#audit"
 import { newId, openJournal, silentLog, systemClock } from "#kernel"
 import type { SettingName } from "./configuration.ts"
 import { diagnose } from "./diagnose.ts"
 import { anyPorts, type TestDeployment, testDeployment } from "./fixture.ts"
+import { logOrigin } from "./log-key.ts"
 
 /** A doctor's look finds the one thing that a test spoiled, says what it is, and what to do. */
 describe("the doctor", { timeout: 120_000 }, () => {
@@ -89,6 +91,12 @@ describe("the doctor", { timeout: 120_000 }, () => {
     } finally {
       chmodSync(logKeyFile, 0o600)
     }
+  })
+
+  test("sees a key that was made for the log when the log's own was lost", async () => {
+    const logKeyFile = join(deployment.folder, "made-again.key")
+    await createLogKey(logKeyFile, logOrigin(deployment.configuration(), 1))
+    await sees("log", /none of the log keys in force/, /--without-the-old-key/, { logKeyFile })
   })
 
   test("sees the log key of another trust domain", async () => {

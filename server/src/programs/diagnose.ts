@@ -27,7 +27,9 @@ export async function diagnose(
       readKeyEncryptionKeys(keyEncryptionKeyFile)
       return ownFile(keyEncryptionKeyFile)
     }),
-    await look("log key", makeKeys, () => ownFile(logKeyFile)),
+    await look("log key", `${makeKeys} One that is lost: "safeconduct audit rotate --without-the-old-key".`, () =>
+      ownFile(logKeyFile),
+    ),
     await look("journal", JOURNAL_FIX, () => lookAtJournal(configuration)),
     ...(await lookAtDatabase(configuration)),
     ...(await lookAtServer(configuration)),
