@@ -10,12 +10,16 @@ import { type Cut, watchCut } from "./fixtures/watch-cut.ts"
 
 const purposes = {
   brief: { lifetimeSeconds: 2, hardEndSeconds: 2, leaseSeconds: 2 },
+  // Long enough for a server to be back before it is over, also on a busy machine.
+  outlived: { lifetimeSeconds: 5, hardEndSeconds: 5, leaseSeconds: 5 },
   busy: { lifetimeSeconds: 4, hardEndSeconds: 8, leaseSeconds: 2 },
-  idle: { lifetimeSeconds: 1, idleSeconds: 60, leaseSeconds: 30 },
-  unused: { lifetimeSeconds: 1, idleSeconds: 1, leaseSeconds: 30 },
+  idle: { lifetimeSeconds: 3, idleSeconds: 60, leaseSeconds: 30 },
+  unused: { lifetimeSeconds: 3, idleSeconds: 1, leaseSeconds: 30 },
 }
-/** What is promised: milliseconds from the hard end until no connection is left. */
-/** The promise. A watcher that the machine itself kept waiting allows for that much more, and no test of a time can do better. */
+/**
+ * What is promised: milliseconds from the hard end until no connection is left. A watcher that the machine itself kept waiting
+ * allows for that much more, and no test of a time can do better.
+ */
 const CUT_MS = 250
 
 type Ready = { session: string; hardEndAt: string; lease: string; settings: pg.ClientConfig & { user: string } }
@@ -114,9 +118,9 @@ describe("while the server runs", { concurrency: true, timeout: 60_000 }, () => 
 })
 
 describe("when the server is killed", { timeout: 60_000 }, () => {
-  test("and is back before the hard end, a session of 2 s is cut within 250 ms of it", async (t) => {
+  test("and is back before the hard end, a session is cut within 250 ms of it", async (t) => {
     const next = await ground.standby(server)
-    const { session, hardEndMs, cut, settings } = await killedAgent("brief")
+    const { session, hardEndMs, cut, settings } = await killedAgent("outlived")
     await server.child.kill("SIGKILL")
     server = await next.serve()
     const readyMs = Date.now()
