@@ -1,7 +1,9 @@
 import assert from "node:assert/strict"
+import { join } from "node:path"
 import { test } from "node:test"
 import { emptyRoot, formatCheckpoint, type NoteSigner, newNoteKey, parseNoteSigner, signNote } from "@safeconduct/tlog"
-import { type LogEntry, ownEntries, refuseRetired } from "./log-keys.ts"
+import { keepLogKey, type LogEntry, ownEntries, readLogKeys, refuseRetired } from "./log-keys.ts"
+import { workplace } from "./testing/run.ts"
 
 const origin = "example.org/log/1"
 const newSigner = async () => await parseNoteSigner((await newNoteKey(origin)).skey)
@@ -26,4 +28,12 @@ test("a key that the log says is retired does not go on with it", async () => {
 test("an entry that is no JSON tells nothing of the log, and the verification goes on", () => {
   const text = new TextEncoder().encode('"event":"audit.log-begun"')
   assert.deepEqual(ownEntries("tile/entries/000.p/1", new Uint8Array([0, text.length, ...text])), [])
+})
+
+test("a key is kept beside those of earlier logs, once", async () => {
+  using place = workplace()
+  const [old, young] = [await newSigner(), await newSigner()]
+  const path = join(place.folder, "log.vkey")
+  for (const { vkey } of [old, young, young]) await keepLogKey(vkey, path)
+  assert.deepEqual(await readLogKeys([path]), [old.vkey, young.vkey])
 })

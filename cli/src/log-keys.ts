@@ -22,6 +22,12 @@ export async function readLogKeys(given: readonly string[] | undefined): Promise
   return (await Promise.all((given ?? [inHome(FILES.logKey)]).map(read))).flat()
 }
 
+/** Keeps a public key beside those that are there: what older ones signed is verified by them. */
+export async function keepLogKey(vkey: string, path = inHome(FILES.logKey)): Promise<void> {
+  const kept = linesOf(await readFile(path, "utf8").catch(() => ""))
+  if (!kept.includes(vkey)) await writeFile(path, `${[...kept, vkey].join("\n")}\n`)
+}
+
 /** Those that are of this log, by their name; all of them for a log that does not say which it is. */
 export function keysOf(origin: string | null, vkeys: readonly string[]): string[] {
   const own = vkeys.filter((vkey) => origin === null || parseNoteVerifier(vkey).name === origin)
@@ -67,12 +73,11 @@ export function ownEntries(path: string, bundle: Uint8Array): LogEntry[] {
  * this, everybody would have to be told of a rotation.
  */
 export async function learnKeys(origin: string | null, known: readonly string[], entries: readonly LogEntry[]) {
-  const path = inHome(FILES.logKey)
   for (const { event, data } of entries) {
     const vkey = data["vkey"]
     if (event !== "audit.log-key-added" || typeof vkey !== "string" || !isKey(vkey) || known.includes(vkey)) continue
     if (parseNoteVerifier(vkey).name !== origin) continue
-    await writeFile(path, `${[...linesOf(await readFile(path, "utf8")), vkey].join("\n")}\n`)
+    await keepLogKey(vkey)
     say(`The log says that it is signed by another key as well, which is kept from now on: ${vkey}`)
   }
 }

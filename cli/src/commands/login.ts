@@ -1,9 +1,9 @@
-import { writeFile } from "node:fs/promises"
 import { enrol, type Identity, openTransport, peerOf, SafeconductError } from "@safeconduct/sdk"
 import type { Command } from "commander"
 import { type CommonOptions, done, styleOf, verb } from "../command.ts"
 import { usage } from "../exit.ts"
 import { FILES, inHome } from "../home.ts"
+import { keepLogKey } from "../log-keys.ts"
 import { printRow, say } from "../output.ts"
 import { readSecret } from "../secrets.ts"
 
@@ -20,7 +20,11 @@ export function addLogin(parent: Command, name = "login"): void {
     const identity = await enrolWith(options, inHome(FILES.operator))
     await rememberLogKey(identity)
     printRow(shownIdentity(identity), styleOf(command))
-    done(`Logged in. The key is in ${identity.folder}.`, "safeconduct apply safeconduct.yaml")
+    // Under its noun it is for whoever else acts as an operator, with an identity of their own.
+    done(
+      `Logged in. The key is in ${identity.folder}.`,
+      name === "login" ? "safeconduct apply safeconduct.yaml" : undefined,
+    )
   })
 }
 
@@ -61,7 +65,7 @@ export async function rememberLogKey(identity: Identity): Promise<void> {
   using transport = openTransport(peerOf(identity))
   try {
     const { vkey } = await transport.json<{ vkey: string }>({ method: "GET", path: "/v1/audit/key" })
-    await writeFile(inHome(FILES.logKey), `${vkey}\n`)
+    await keepLogKey(vkey)
   } catch (error) {
     if (!(error instanceof SafeconductError)) throw error
     say(`warning: the log's public key could not be kept: ${error.message}`)

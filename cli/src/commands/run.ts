@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs"
-import { writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { enrol, loadIdentity, SafeconductError } from "@safeconduct/sdk"
 import type { Command } from "commander"
 import { styleOf, verb } from "../command.ts"
 import { exits } from "../exit.ts"
 import { FILES, findHome } from "../home.ts"
+import { keepLogKey } from "../log-keys.ts"
 import { printRow, printRows, say, withProgress, writeOut } from "../output.ts"
 import { loadPrograms } from "../programs.ts"
 import { givenSettings, withSettings } from "../settings.ts"
@@ -86,7 +86,7 @@ export function addPrograms(program: Command): void {
 
 /** In development the first operator's token is used at once, so that every other command works. */
 async function logInHere(running: Started, home: string): Promise<string> {
-  await writeFile(join(home, FILES.logKey), `${running.logKey}\n`)
+  await keepLogKey(running.logKey, join(home, FILES.logKey))
   const folder = join(home, FILES.operator)
   const { agentsUrl: url, operatorJoinToken: joinToken } = running
   if (joinToken !== undefined) {
