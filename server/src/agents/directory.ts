@@ -117,7 +117,10 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
   const isRevoked = (instance: string) => held.revoked.has(instance) || revokedHere.has(instance)
   const refuseRevoked = ({ id }: Instance) => {
     if (!isRevoked(id)) return
-    throw new Refusal("identity-unknown", "This instance was revoked. Enrol a new key with a join token.")
+    throw new Refusal(
+      "identity-unknown",
+      "This instance was revoked. Remove its identity folder, and enrol a new key with a join token.",
+    )
   }
   const refuseStoppedHere = ({ kind, name }: Instance) => {
     const state = kind === "agent" ? stoppedHere.get(name) : undefined

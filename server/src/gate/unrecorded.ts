@@ -13,7 +13,7 @@ export function isUnrecordable(error: unknown): boolean {
 export function accepted(body: object, entry: Id<"entry">): Response {
   const detail =
     "Taken away on this server, with every connection that it knows of. The database cannot be told yet: it is written " +
-    "down here, and will be carried out and entered in the log under this entry id. It need not be repeated."
+    `down here, and will be carried out and entered in the log as ${entry}. It need not be repeated.`
   return new Response(JSON.stringify({ ...body, isRecorded: false, entry, detail }), {
     status: 202,
     headers: { "content-type": "application/json", "cache-control": "no-store" },
