@@ -95,7 +95,7 @@ async function compareWith(note: string, { before, reason, vkeys, earlier }: See
   const seen = await openCheckpoint(note, verifiers)
   const { signed, kept } = before
   const lost = (count: number, why: string) =>
-    `${count} entries of ${before.origin} that were seen here are gone; ${why}. Verify with --accept-loss where that is so.`
+    `${count} entries of ${before.origin} that were seen here are gone; ${why}.`
   if (signed === null || seen.size > signed.size) {
     if (before.keyLost === true && seen.size > kept.size) {
       return lost(seen.size - kept.size, `its key is said to be lost as well: "${String(reason)}"`)

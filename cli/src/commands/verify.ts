@@ -95,7 +95,9 @@ async function verifyWhole(
   if (!report.ok) throw notVerified(`${what} does not verify: ${report.problems[0]?.message ?? "unknown"}`)
   await refuseRetired(checkpoint()!, keys, entries())
   const loss = await compareEarlier({ origin, first: entries()[0], vkeys, earlier })
-  if (loss !== null && options.acceptLoss !== true) throw notVerified(loss)
+  if (loss !== null && options.acceptLoss !== true) {
+    throw notVerified(`${loss} Verify with --accept-loss where that is so.`)
+  }
   const note = checkpoint()
   if (options.remember && note !== undefined && origin !== null) await keepCheckpoint(origin, note)
   if (loss !== null && options.remember && earlier !== undefined) await acceptLoss(entries()[0]!, earlier)
