@@ -10,7 +10,7 @@ export const flagSettings = {
   trustDomain: "SPIFFE trust domain of every identity issued here",
   agentsAddress: "where agents and operators connect, host:port",
   webAddress: "where keys, metadata and the public log are served, host:port on loopback",
-  opsAddress: "where health is served, host:port on loopback",
+  opsAddress: "where health and metrics are served, host:port on loopback",
   agentsUrl: "how agents reach the agents' address from outside",
   issuer: "public URL of the web address: issuer of tokens",
   logKeyFile: "signing key of the log",

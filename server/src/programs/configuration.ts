@@ -33,7 +33,7 @@ export const settings = {
     variable: "SAFECONDUCT_OWNER_URL",
     fallback: () => "",
     isSecret: true,
-    summary: "The same database as its owner; used by migrate only",
+    summary: "The same database as its owner; used by migrate and audit rotate only",
   },
   serverRole: {
     variable: "SAFECONDUCT_SERVER_ROLE",
@@ -56,13 +56,13 @@ export const settings = {
     variable: "SAFECONDUCT_WEB_ADDRESS",
     fallback: () => "127.0.0.1:7420",
     check: checkLoopback,
-    summary: "Where keys, metadata and the public log are served (plain HTTP, loopback only)",
+    summary: "Where keys, metadata and the public log are served, and agents by DPoP (plain HTTP, loopback only)",
   },
   opsAddress: {
     variable: "SAFECONDUCT_OPS_ADDRESS",
     fallback: () => "127.0.0.1:7421",
     check: checkLoopback,
-    summary: "Where health is served (loopback only)",
+    summary: "Where health and metrics are served (loopback only)",
   },
   agentsUrl: {
     variable: "SAFECONDUCT_AGENTS_URL",
