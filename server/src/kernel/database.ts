@@ -62,7 +62,11 @@ export function openDatabase(options: DatabaseOptions): PooledDatabase {
     types: { getTypeParser },
   })
   // A connection that breaks while idle is dropped by the pool; the next query opens another.
-  pool.on("error", (error) => options.log?.warn("database connection lost", { error: error.message }))
+  // While the pool closes, PostgreSQL may end a connection before it has read that we do.
+  let isClosing = false
+  pool.on("error", (error) => {
+    if (!isClosing) options.log?.warn("database connection lost", { error: error.message })
+  })
 
   const refuseCrowd = () => {
     if (pool.waitingCount < MAX_WAITING) return
@@ -104,6 +108,7 @@ export function openDatabase(options: DatabaseOptions): PooledDatabase {
     listen: (channel, onNotice) => listen(options, channel, onNotice),
     connections: () => ({ open: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount }),
     async [Symbol.asyncDispose]() {
+      isClosing = true
       await pool.end()
     },
   }
