@@ -7,8 +7,39 @@ export type Client = { ask(request: Buffer | string): Promise<Answer> }
 /** Head and body as they came. */
 export type Answer = { status: number; text: string }
 
-/** Connects over TLS 1.3 with a client certificate, or plainly where the URL says http. */
+/**
+ * Connects over TLS 1.3 with a client certificate, or plainly where the URL says http; and again when it is asked after
+ * the other side closed the connection for being idle, as it does while something else is measured.
+ */
 export async function openClient(url: string, identity: { key: string; cert: string; ca: string }): Promise<Client> {
+  let waiting: PromiseWithResolvers<Answer> | undefined
+  let text = ""
+  const open = async () => {
+    const opened = await connected(url, identity)
+    text = ""
+    opened.on("data", (part: Buffer) => {
+      text += part.toString("latin1")
+      if (!isWhole(text)) return
+      const answer = { status: Number(text.slice(9, 12)), text }
+      text = ""
+      waiting?.resolve(answer)
+    })
+    opened.on("error", (error) => waiting?.reject(error))
+    opened.on("close", () => waiting?.reject(new Error("the server closed the connection")))
+    return opened
+  }
+  let socket = await open()
+  return {
+    async ask(request) {
+      if (socket.destroyed || socket.readableEnded) socket = await open()
+      waiting = Promise.withResolvers()
+      socket.write(request)
+      return await waiting.promise
+    },
+  }
+}
+
+async function connected(url: string, identity: { key: string; cert: string; ca: string }): Promise<Socket> {
   const { protocol, hostname: host, port } = new URL(url)
   const at = { host, port: Number(port) }
   // The server is named by its SPIFFE ID and not by its host; that is the SDK's to check.
@@ -17,24 +48,7 @@ export async function openClient(url: string, identity: { key: string; cert: str
   socket.setNoDelay(true)
   const ready = protocol === "https:" ? "secureConnect" : "connect"
   await new Promise((resolve, reject) => socket.once(ready, resolve).once("error", reject))
-  let waiting: PromiseWithResolvers<Answer> | undefined
-  let text = ""
-  socket.on("data", (part: Buffer) => {
-    text += part.toString("latin1")
-    if (!isWhole(text)) return
-    const answer = { status: Number(text.slice(9, 12)), text }
-    text = ""
-    waiting?.resolve(answer)
-  })
-  socket.on("error", (error) => waiting?.reject(error))
-  socket.on("close", () => waiting?.reject(new Error("the server closed the connection")))
-  return {
-    ask(request) {
-      waiting = Promise.withResolvers()
-      socket.write(request)
-      return waiting.promise
-    },
-  }
+  return socket
 }
 
 /** A request as bytes; `headers` are lines of their own, each with its end. */

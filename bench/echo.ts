@@ -10,7 +10,13 @@ import { tell, usageNow } from "./usage.ts"
 
 const folder = process.env["ECHO_FOLDER"]!
 const pem = (name: string) => readFileSync(`${folder}/${name}.pem`, "utf8")
-const asking = { requestCert: true, rejectUnauthorized: false, minVersion: "TLSv1.3" as const }
+// As long as ours: a connection waits here while the other side of the comparison is asked.
+const asking = {
+  requestCert: true,
+  rejectUnauthorized: false,
+  minVersion: "TLSv1.3" as const,
+  keepAliveTimeout: 600_000,
+}
 const filler = "x".repeat(Number(process.env["ECHO_BYTES"]))
 
 const server = createServer({ key: pem("key"), cert: pem("svid"), ...asking }, (request, response) => {
