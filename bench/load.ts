@@ -59,9 +59,11 @@ async function play({ clients: count, seconds, path, bodies, most = Infinity }: 
   let begun = 0
   const run = async (client: Client, first: number) => {
     for (let at = first, fromMs = performance.now(); fromMs < endMs && begun++ < most; at++) {
-      const answer = await client.ask(request(at))
-      if (answer.status > 299) refused++
+      let answer = await client.ask(request(at))
       proving?.learn(answer)
+      // A nonce lives for two minutes: whoever paused is told the next one, and asks again (RFC 9449 §8.1).
+      if (answer.text.includes("use_dpop_nonce")) answer = await client.ask(request(at))
+      if (answer.status > 299) refused++
       const nowMs = performance.now()
       waits.push(nowMs - fromMs)
       fromMs = nowMs
