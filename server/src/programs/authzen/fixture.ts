@@ -33,7 +33,7 @@ export interface TestPdp extends AsyncDisposable {
 }
 
 /** The fixture's safeconduct.yaml. */
-export const FIXTURE = fileURLToPath(new URL("./safeconduct.yaml", import.meta.url))
+export const FIXTURE = fileURLToPath(new URL("./testdata/safeconduct.yaml", import.meta.url))
 
 /** Starts it. The listener is the one that enforcement points use: TLS 1.3 with client certificates. */
 export async function openTestPdp(around: Around = {}): Promise<TestPdp> {
