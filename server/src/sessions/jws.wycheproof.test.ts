@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { createPublicKey, type JsonWebKey } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { describe, test } from "node:test"
+import { gunzipSync } from "node:zlib"
 import { isSignedBy, readJws } from "./jws.ts"
 
 type Vectors = {
@@ -13,8 +14,8 @@ type Vectors = {
   }[]
 }
 
-const file = new URL("../../../contract/vectors/wycheproof/json_web_signature_es256_test.json", import.meta.url)
-const { numberOfTests, testGroups } = JSON.parse(readFileSync(file, "utf8")) as Vectors
+const file = new URL("../../../contract/vectors/wycheproof/json_web_signature_test.json.gz", import.meta.url)
+const { numberOfTests, testGroups } = JSON.parse(gunzipSync(readFileSync(file)).toString()) as Vectors
 
 /**
  * Their payload is the text "foo", and every JWS of ours holds an object: the payload of each is replaced by one, after the
@@ -33,15 +34,24 @@ function isAccepted(jws: string, key: JsonWebKey): boolean {
   }
 }
 
+/** What Wycheproof calls invalid and we accept, and why that is right here. */
+const exceptions = new Map([
+  // Our keys are named by enrolment and by thumbprint, never taken from a JWK that says what they are for.
+  [354, "the key's JWK says that it is for encryption"],
+  [356, "the key's JWK names operations without verifying"],
+])
+
 describe("Wycheproof's JSON Web Signatures, by what reads proofs and assertions", () => {
   const es256 = testGroups.find(({ comment }) => comment === "es256")!.public!
 
-  for (const { comment: group, tests } of testGroups) {
+  for (const { comment: group, public: own, tests } of testGroups) {
+    // Where both sides share a key there is none of ours to judge by: then it is the one that ours would be.
+    const key = own ?? es256
     for (const { tcId, comment, jws, result } of tests) {
-      // A valid HS256 is no exception: a key that both sides share is none of ours, whoever signed with it.
-      const isOurs = result === "valid" && group === "es256"
+      // Valid under any other algorithm is no exception: ES256 is the only one, whoever signed.
+      const isOurs = (result === "valid" && key.crv === "P-256" && own !== undefined) || exceptions.has(tcId)
       test(`${tcId} of ${group} is ${isOurs ? "accepted" : "refused"}: ${comment}`, () => {
-        assert.equal(isAccepted(jws, es256), isOurs)
+        assert.equal(isAccepted(jws, key), isOurs)
         // As it stands, with its payload, none gets past the reader.
         assert.throws(() => readJws(jws))
       })
@@ -49,6 +59,6 @@ describe("Wycheproof's JSON Web Signatures, by what reads proofs and assertions"
   }
 
   test("are all there", () => {
-    assert.equal(testGroups.flatMap(({ tests }) => tests).length, numberOfTests)
+    assert.deepEqual([testGroups.flatMap(({ tests }) => tests).length, numberOfTests], [401, 401])
   })
 })
