@@ -104,7 +104,16 @@ export async function deploy(errorsTo: string): Promise<Deployment> {
     vkey: first.logKey,
     operator,
     ask,
-    joinToken: async (path, body) => (await ask<{ token: string }>(servers[0], "POST", path, body)).token,
+    async joinToken(path, body) {
+      // An agent may be suspended just now, by the soak's own operators, who resume it within seconds.
+      for (const deadline = Date.now() + 60_000; ; await delay(500)) {
+        try {
+          return (await ask<{ token: string }>(servers[0], "POST", path, body)).token
+        } catch (error) {
+          if ((error as { code?: string }).code !== "agent-suspended" || Date.now() > deadline) throw error
+        }
+      }
+    },
     ready: async (withinMs) => {
       const isReady = async ({ opsUrl }: Kept) =>
         (await fetch(`${opsUrl}/readyz`, { signal: AbortSignal.timeout(2_000) }).catch(() => null))?.ok === true
