@@ -68,6 +68,27 @@ describe("while our own database hangs", { timeout: 180_000 }, () => {
     await next.lease("kb", { operation: "read" })
   })
 
+  test("an instance that is revoked loses its connection at once, whatever its commit waits for", async (t) => {
+    const agent = await ground.enrolled("bot")
+    const session = await agent.open({ purpose: "answer" })
+    const connection = await connected((await session.lease("kb", { operation: "read" })).settings)
+    await holding(async () => {
+      const path = `/v1/agents/bot/instances/${agent.instance}`
+      const asked = performance.now()
+      let isAnswered = false
+      const body = { reason: "Its machine was lost." }
+      const revoking = ground.operator
+        .json<{ entry: string }>({ method: "DELETE", path, body, timeoutMs: 60_000 })
+        .finally(() => {
+          isAnswered = true
+        })
+      t.diagnostic(`cut ${((await connection.lost) - asked).toFixed(0)} ms after it was asked for`)
+      assert.equal(isAnswered, false, "the cut waited for the commit")
+      assert.match((await revoking).entry, /^entry_/)
+    })
+    await ground.recorded(session.id, "sessions.ended")
+  })
+
   test("a server that was killed while it owed something enters it when it starts, and gives nothing to what was ended", async () => {
     const agent = await ground.enrolled("bot")
     const session = await agent.open({ purpose: "answer" })

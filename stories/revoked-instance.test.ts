@@ -91,11 +91,14 @@ describe("one instance of an agent, revoked", { timeout: 120_000 }, () => {
 
   test("is revoked once, by who may, and of its own agent only", async () => {
     const bot = await ground.enrolled("bot")
+    const session = await bot.open({ purpose: "answer" })
+    const connection = await connected((await session.lease("kb", read)).settings)
     await assert.rejects(revoke("other", bot.instance), { code: "not-found" })
     await assert.rejects(revoke("bot", "instance_00000000000000000000000000"), { code: "not-found" })
     const own = { method: "DELETE", path: `/v1/agents/bot/instances/${bot.instance}` } as const
     await assert.rejects(bot.transport.json(own), { code: "wrong-role" })
     await bot.transport.json(sessions)
+    assert.equal((await connection.query("select 1 as alive")).rows[0].alive, 1)
     const count = async () => (await ground.entries({ event: "agents.instance-revoked" })).length
     const before = await count()
     await revoke("bot", bot.instance)

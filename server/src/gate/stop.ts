@@ -58,6 +58,8 @@ export async function revokeInstance(
   reason: string,
 ): Promise<RevokedInstance & { entry?: Id<"entry"> }> {
   const by = operator.spiffeId
+  // Of that agent only: another's instance is not found, and loses nothing.
+  rooms.credentials.beginHeld({ agent: of.agent, instance: of.instance }, "instance-revoked", by)
   try {
     await rooms.audit.commit(revoking(rooms, { ...of, reason }, by))
   } catch (error) {
