@@ -1,21 +1,17 @@
-import { randomBytes } from "node:crypto"
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { appendFileSync, chmodSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { dirname, join } from "node:path"
+import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { connect, openTransport, peerOf, type Safeconduct } from "@safeconduct/sdk"
 import {
   applyPrepare,
-  createLogKeyOnce,
   type EmbeddedPostgres,
-  migrateAll,
-  readConfiguration,
   removePostgres,
   silentLog,
   startPostgres,
 } from "@safeconduct/server/programs"
 import pg from "pg"
-import { prepareOwnDatabase } from "../../server/src/kernel/index.ts"
+import { prepareServers } from "../fixtures/ground.ts"
 import { openServers, type Server } from "../fixtures/servers.ts"
 import { openBalancer } from "./balancer.ts"
 import { documentOf } from "./document.ts"
@@ -71,7 +67,9 @@ export async function deploy(errorsTo: string): Promise<Deployment> {
   const prepared = await Promise.all(names.map((name, nth) => prepareResource(bases[nth]!, name)))
 
   const balancer = stack.use(await openBalancer())
-  const running = openServers(await environmentOf(folder, own, balancer.url))
+  const { environment, migrated } = await prepareServers(folder, own, balancer.url)
+  await migrated
+  const running = openServers(environment)
   stack.use(running)
   const closing = new AbortController()
   const deaths: string[] = []
@@ -181,21 +179,4 @@ async function prepareResource({ superuserUrl }: EmbeddedPostgres, database: str
   const groups = [{ role: "kb_read", schemas: ["public"] }]
   const made = await applyPrepare(ownerUrl, { database, account: "safeconduct", groups }, silentLog)
   return { ownerUrl, root: { username: made!.username, password: made!.password.reveal() } }
-}
-
-/** Keys and schema, and the environment of every server. */
-async function environmentOf(folder: string, own: EmbeddedPostgres, issuer: string): Promise<Record<string, string>> {
-  const { ownerUrl, serverUrl } = await prepareOwnDatabase(own)
-  const environment = {
-    DATABASE_URL: serverUrl,
-    SAFECONDUCT_FOLDER: join(folder, "server"),
-    SAFECONDUCT_TRUST_DOMAIN: "example.org",
-    SAFECONDUCT_ISSUER: issuer,
-  }
-  const configuration = readConfiguration({ ownerUrl }, environment)
-  mkdirSync(dirname(configuration.keyEncryptionKeyFile), { recursive: true, mode: 0o700 })
-  writeFileSync(configuration.keyEncryptionKeyFile, `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600 })
-  await createLogKeyOnce(configuration)
-  await migrateAll(configuration)
-  return environment
 }
