@@ -37,7 +37,8 @@ const MAX_DEPENDENCIES: Record<string, number> = {
   "@safeconduct/tlog": 0,
   "@safeconduct/sdk": 2,
   "@safeconduct/server": 12,
-  safeconduct: 4,
+  "@safeconduct/provider": 2,
+  safeconduct: 5,
 }
 
 /** Sentences on packages that depend on more than they may. */
