@@ -25,6 +25,7 @@ export {
   parseDetails,
 } from "./action-details.ts"
 export type { Assertion } from "./assertion.ts"
+export type { DelegatedBy, Delegation, Parameters, RequestText } from "./delegation.ts"
 export type { ShownProof } from "./dpop.ts"
 export { events } from "./events.ts"
 export type { Opening } from "./lifecycle.ts"
@@ -36,6 +37,7 @@ export { type EndReason, type Session, type SessionState, sessionView } from "./
 export { refuseOtherSession, type Standing } from "./standings.ts"
 export type { TokenAnswer, TokenForm } from "./token-endpoint.ts"
 export type { IssuedToken, TokenClaims } from "./tokens.ts"
+export type { User } from "./user.ts"
 
 /** The room's schema. */
 export const migrations: Migrations = { room: "sessions", folder: new URL("./migrations/", import.meta.url) }
