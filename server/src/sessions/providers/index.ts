@@ -1,0 +1,12 @@
+/**
+ * Providers: where users sign in. Any OpenID provider is known by its issuer; everything else is discovered, and what
+ * discovery does not tell is a profile's (profiles.ts).
+ *
+ * Here we are a relying party, and read what providers say: who signed in, whose token this is, that a session there has
+ * ended. What follows from it is decided elsewhere: who a user is by (iss, sub) in sessions, what they delegated in sessions
+ * and the gate. No token of a user's is kept.
+ *
+ * Nothing is fetched but from configured issuers and the places that their metadata names, through one guard (fetch.ts).
+ */
+export { type ProviderDefinition, type ProvidersPart, parseProviders, providersSchema } from "./part.ts"
+export type { ProfileName } from "./profiles.ts"
