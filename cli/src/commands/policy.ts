@@ -17,6 +17,7 @@ type ExplainOptions = {
   question?: string
   agent?: string
   user?: string
+  claim?: string[]
   purpose?: string
   action: string
   operation?: string
@@ -78,6 +79,7 @@ function addExplain(policy: Command): void {
     .option("--question <file>", "a question of another enforcement point: an AuthZEN evaluation request, as JSON")
     .option("--agent <name>", "the agent that asks")
     .option("--user <id>", "the user that it asks for")
+    .option("--claim <name=value...>", "claims that the user's provider says of them")
     .option("--purpose <name>", "the purpose of its session")
     .option("--action <type>", "credential, tool, sql, http or delegate", "credential")
     .option("--operation <name>", "the operation, in the resource's own words")
@@ -100,18 +102,19 @@ function questionAlone({
   question,
   agent,
   user,
+  claim,
   purpose,
   operation,
   resource,
   approved,
   label,
 }: ExplainOptions): string {
-  const others = [agent, user, purpose, operation, resource, approved, label]
+  const others = [agent, user, claim, purpose, operation, resource, approved, label]
   if (others.every((each) => each === undefined)) return question!
   throw usage("--question says everything: it goes with --config alone.")
 }
 
-function askingOf({ agent, user, purpose, action, operation, resource, approved, label }: ExplainOptions) {
+function askingOf({ agent, user, claim, purpose, action, operation, resource, approved, label }: ExplainOptions) {
   const types = ["credential", "tool", "sql", "http", "delegate"] as const
   const type = types.find((each) => each === action)
   if (type === undefined) throw usage(`--action is one of ${types.join(", ")}.`)
@@ -122,10 +125,21 @@ function askingOf({ agent, user, purpose, action, operation, resource, approved,
     agents: [agent],
     purpose,
     action: { type, resource, operation },
-    ...(user === undefined ? {} : { user }),
+    ...(user === undefined ? {} : { user: { id: user, claims: claimsOf(claim) } }),
     ...(approved === undefined ? {} : { approved }),
     ...(label === undefined ? {} : { labels: label }),
   }
+}
+
+/** Claims by name, each with all of its values. */
+function claimsOf(claims: readonly string[] = []): { [name: string]: string[] } {
+  const pairs = claims.map((claim) => {
+    const at = claim.indexOf("=")
+    if (at < 1) throw usage(`--claim is name=value, such as department=sales; it is "${claim}".`)
+    return [claim.slice(0, at), claim.slice(at + 1)] as const
+  })
+  const named = Map.groupBy(pairs, ([name]) => name)
+  return Object.fromEntries([...named].map(([name, all]) => [name, all.map(([, value]) => value)]))
 }
 
 /** The document in force at the server. */

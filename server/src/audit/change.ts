@@ -12,6 +12,12 @@ export type Draft = {
   agent?: { name: string; instance: string; svid: string; proof?: "mtls" | "dpop" }
   session?: string
   purpose?: string
+  /** On whose behalf: the random id that stands for issuer and subject, which are personal. */
+  user?: Id<"user">
+  /** Registered application that invoked the agent. */
+  application?: string
+  /** Sessions that this one was handed on through, the first that was opened first. */
+  chain?: { session: Id<"session">; agent: string }[]
   action?: {
     id: string /** SHA-256 of the canonical action, base64url. */
     digest: string

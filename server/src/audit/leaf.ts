@@ -45,9 +45,9 @@ export function writeLeaf(draft: Draft, nowMs: number): Written {
     salt: random(32),
     value: canonical(value),
   }))
-  const { event, by, agent, session, purpose, action, data, of, deadlineSeconds } = draft
+  const { event, by, agent, session, purpose, user, application, chain, action, data, of, deadlineSeconds } = draft
   const leaf: { [name: string]: Json } = { v: 1, id, event, at, salt: base64url(randomOften(16)), by }
-  const optional = { agent, session, purpose, action, data, of }
+  const optional = { agent, session, purpose, user, application, chain, action, data, of }
   for (const [name, value] of Object.entries(optional)) if (value !== undefined) leaf[name] = value
   if (deadlineSeconds !== undefined) leaf["deadline"] = new Date(nowMs + deadlineSeconds * 1000).toISOString()
   if (disclosures.length > 0) {

@@ -2,7 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import { takeIntent } from "#audit"
 import type { Issued } from "#credentials"
 import { Refusal, traced } from "#kernel"
-import { refuseOtherSession } from "#sessions"
+import { aboutSession, refuseOtherSession } from "#sessions"
 import { actionReference } from "./action.ts"
 import { type ActionRequest, admit, type Permit } from "./admit.ts"
 import { actor, type Rooms } from "./rooms.ts"
@@ -71,6 +71,9 @@ export async function complete(
         ...actor(caller),
         ...(leaf.session === undefined ? {} : { session: leaf.session }),
         ...(leaf.purpose === undefined ? {} : { purpose: leaf.purpose }),
+        ...(leaf.user === undefined ? {} : { user: leaf.user }),
+        ...(leaf.application === undefined ? {} : { application: leaf.application }),
+        ...(leaf.chain === undefined ? {} : { chain: leaf.chain }),
         ...(leaf.action === undefined ? {} : { action: leaf.action }),
         of: entryId,
         ...(isLate ? { data: { late: true } } : {}),
@@ -95,8 +98,7 @@ async function finish(
   const draft = {
     event,
     ...actor(caller),
-    session: standing.session.id,
-    purpose: standing.session.purpose,
+    ...aboutSession(standing.session),
     action: actionReference(action),
     of: entry,
   }

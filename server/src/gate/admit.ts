@@ -4,7 +4,7 @@ import { together } from "#audit"
 import type { Intended } from "#credentials"
 import { type Id, Refusal } from "#kernel"
 import type { Decision } from "#policy"
-import type { Standing } from "#sessions"
+import { aboutSession, type Standing } from "#sessions"
 import { type Action, actionReference, type NamedAction, nameAction } from "./action.ts"
 import { judge } from "./judge.ts"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
@@ -115,8 +115,7 @@ function decisionDraft(
   return {
     event: isAllowed ? "gate.action-begun" : "gate.action-denied",
     ...actor(caller),
-    session: session.id,
-    purpose: session.purpose,
+    ...aboutSession(session),
     action: actionReference(action),
     data: {
       verdict: decision.verdict,
@@ -133,10 +132,10 @@ async function discard(
   rooms: Rooms,
   caller: AgentPrincipal,
   action: NamedAction,
-  { session: { id, purpose } }: Standing,
+  { session }: Standing,
   entry: string,
 ): Promise<void> {
-  const about = { ...actor(caller), session: id, purpose, action: actionReference(action) }
+  const about = { ...actor(caller), ...aboutSession(session), action: actionReference(action) }
   await rooms.audit.commit({ entries: () => [{ event: "gate.action-discarded", ...about, of: entry }] })
 }
 

@@ -4,7 +4,7 @@ import { type Change, together } from "#audit"
 import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
-import { type ActionDetail, type PurposesPart, parseDetails } from "#sessions"
+import { type ActionDetail, parseDetails, type SessionsPart } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
@@ -12,7 +12,7 @@ const files = z.array(z.strictObject({ file: z.string().max(300), text: z.string
 
 /**
  * The whole configuration as `apply` sends it; each room checks its own part. Every part has to be there: one that was
- * left out by mistake would retire every agent. Only what other enforcement points ask about may be absent.
+ * left out by mistake would retire every agent. Only who signs users in, and what other enforcement points ask about, may be absent.
  */
 export const documentSchema = z
   .strictObject({
@@ -20,13 +20,17 @@ export const documentSchema = z
     resources: named,
     agents: named,
     policies: files,
+    providers: named.default({}),
+    applications: named.default({}),
     schemas: files.default([]),
     entities: files.default([]),
   })
   // As it is stored: a part that is empty is not there, so that the digest is that of the same configuration without it.
   .transform(
-    ({ schemas, entities, ...rest }): Document => ({
+    ({ providers, applications, schemas, entities, ...rest }): Document => ({
       ...rest,
+      ...(Object.keys(providers).length > 0 ? { providers } : {}),
+      ...(Object.keys(applications).length > 0 ? { applications } : {}),
       ...(schemas.length > 0 ? { schemas } : {}),
       ...(entities.length > 0 ? { entities } : {}),
     }),
@@ -71,7 +75,7 @@ export async function apply(
     // First, because it waits for whoever else applies: what the others replace must be what that one left.
     rooms.policy.replace(document, parts.policies, by, shown),
     together(
-      together(rooms.sessions.replace(parts.purposes, by), rooms.credentials.replace(parts.resources, by)),
+      together(rooms.sessions.replace(parts, by), rooms.credentials.replace(parts.resources, by)),
       // An agent that is left out is retired: none of its leases may be confirmed behind the entry that says so.
       together(markingRetired(rooms, before, parts), rooms.agents.replace(parts.agents, by)),
     ),
@@ -104,12 +108,12 @@ export type Parsers = {
 }
 
 /** A configuration that was checked wholly. */
-export type Parts = { purposes: PurposesPart; resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
+export type Parts = SessionsPart & { resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
 
 /** Checks a document as apply() does, with all that one part says of another. Throws `policy-invalid`. */
 export function check(rooms: Parsers, document: Document): Parts {
   const parts = {
-    purposes: rooms.sessions.parse(document.purposes ?? {}),
+    ...rooms.sessions.parse(document),
     resources: rooms.credentials.parse(document.resources ?? {}),
     agents: rooms.agents.parse(document.agents ?? {}),
     policies: parsePolicies(document.policies, null, document),
@@ -119,7 +123,7 @@ export function check(rooms: Parsers, document: Document): Parts {
 }
 
 /** Names that one part uses must exist in the other: a misspelt one would silently allow nothing. */
-function crossCheck({ purposes, resources, agents, policies }: Parts): void {
+function crossCheck({ purposes, applications, resources, agents, policies }: Parts): void {
   const need = (isThere: boolean, path: string, sentence: string) => {
     if (!isThere) throw new Refusal("policy-invalid", `${path}: ${sentence}`, { detail: { path } })
   }
@@ -131,6 +135,11 @@ function crossCheck({ purposes, resources, agents, policies }: Parts): void {
     checkDetails(parseDetails(agent.ceiling, `agents.${name}.ceiling`), `agents.${name}.ceiling`)
   }
   for (const [name, purpose] of Object.entries(purposes)) checkDetails(purpose.actions, `purposes.${name}.actions`)
+  for (const [name, application] of Object.entries(applications)) {
+    for (const agent of application.agents) {
+      need(Object.hasOwn(agents, agent), `applications.${name}.agents`, `there is no agent "${agent}".`)
+    }
+  }
   for (const policy of policies.policies) {
     const isKnown = policy.purpose === null || Object.hasOwn(purposes, policy.purpose)
     need(isKnown, `${policy.file}:${policy.line}`, `there is no purpose "${policy.purpose}".`)
@@ -138,8 +147,21 @@ function crossCheck({ purposes, resources, agents, policies }: Parts): void {
 
   function checkDetails(details: readonly ActionDetail[], path: string): void {
     for (const [at, { actions, locations, limits }] of details.entries()) {
+      const delegates = actions.filter((each) => each.startsWith("delegate:"))
+      // One detail names resources or agents: a name that is both would say two things.
+      const [known, noun] = delegates.length > 0 ? [agents, "agent"] : [resources, "resource"]
+      const isOneKind = delegates.length === 0 || delegates.length === actions.length
+      need(
+        isOneKind,
+        `${path}.${at}.actions`,
+        "delegate actions need a detail of their own, whose locations are agents.",
+      )
       for (const location of locations) {
-        need(Object.hasOwn(resources, location), `${path}.${at}.locations`, `there is no resource "${location}".`)
+        need(Object.hasOwn(known, location), `${path}.${at}.locations`, `there is no ${noun} "${location}".`)
+      }
+      for (const action of delegates) {
+        const purpose = action.slice("delegate:".length)
+        need(Object.hasOwn(purposes, purpose), `${path}.${at}.actions`, `there is no purpose "${purpose}".`)
       }
       for (const action of actions.filter((each) => each.startsWith("credential:"))) {
         const operation = action.slice("credential:".length)

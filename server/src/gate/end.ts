@@ -2,7 +2,7 @@ import type { AgentPrincipal, Principal, RevokedInstance } from "#agents"
 import type { Change } from "#audit"
 import type { Cut } from "#credentials"
 import { type Id, refusalCode } from "#kernel"
-import type { EndReason, Session } from "#sessions"
+import type { EndedSession, EndReason, Session } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 import { isUnrecordable } from "./unrecorded.ts"
 
@@ -41,14 +41,17 @@ export async function endSession(rooms: Rooms, id: string, reason: EndReason, by
   const { result: session } = await rooms.audit.commit(ending(rooms, id, reason, by))
   if (session.state === "open") return { session, leases: [] }
   // A crash here leaves leases that are marked as being taken away: credentials' sweep of any server goes on.
-  const leases = await rooms.credentials.revokeSession(id, why, by)
+  const [leases] = await Promise.all([
+    rooms.credentials.revokeSession(id, why, by),
+    ...session.beneath.map((each) => rooms.credentials.revokeSession(each.id, "session-parent-ended", by)),
+  ])
   await rooms.epoch.refresh()
   return { session, leases }
 }
 
 /** Ends every open session of these agents; done by every server when it learns that they were stopped. */
 export async function endSessionsOf(rooms: Rooms, agents: ReadonlySet<string>): Promise<void> {
-  const sessions = (await Promise.all([...agents].map((name) => rooms.sessions.openOf(name)))).flat()
+  const sessions = (await Promise.all([...agents].map((name) => rooms.sessions.openOf({ agent: name })))).flat()
   await Promise.all(sessions.map(({ id }) => endSession(rooms, id, "suspended", "server")))
 }
 
@@ -56,7 +59,7 @@ export async function endSessionsOf(rooms: Rooms, agents: ReadonlySet<string>): 
 export async function endSessionsOfInstances(rooms: Rooms, revoked: readonly RevokedInstance[]): Promise<void> {
   const instances = new Set(revoked.map(({ instance }) => instance))
   const agents = new Set(revoked.map(({ agent }) => agent))
-  const sessions = (await Promise.all([...agents].map((name) => rooms.sessions.openOf(name)))).flat()
+  const sessions = (await Promise.all([...agents].map((name) => rooms.sessions.openOf({ agent: name })))).flat()
   const theirs = sessions.filter(({ instance }) => instances.has(instance))
   await Promise.all(theirs.map(({ id }) => endSession(rooms, id, "suspended", "server")))
 }
@@ -69,19 +72,20 @@ export async function endOverdue(rooms: Rooms): Promise<number | null> {
   return due.length > 0 ? 0 : nextInMs
 }
 
-/** The session's end and the mark on its leases, in one transaction: no crash can come between them. */
+/** The end of a session and of all beneath it, and the mark on their leases, in one transaction: no crash can come between. */
 export function ending(
   rooms: Pick<Rooms, "sessions" | "credentials">,
   id: string,
   reason: EndReason,
   by: string,
-): Change<Session> {
+): Change<EndedSession> {
   const end = rooms.sessions.end(id, reason, by)
-  const mark = rooms.credentials.marking({ session: id }, `session-${reason}`)
+  const mark = (session: string, why: string) => rooms.credentials.marking({ session }, why).work!
   return {
     async work(tx) {
       const session = await end.work!(tx)
-      if (session.state === "ended") await mark.work!(tx)
+      if (session.state === "ended") await mark(id, `session-${reason}`)(tx)
+      for (const each of session.beneath) await mark(each.id, "session-parent-ended")(tx)
       return session
     },
     entries: (session) => end.entries(session),

@@ -1,28 +1,39 @@
 import type { AgentPrincipal } from "#agents"
+import type { Change } from "#audit"
+import { together } from "#audit"
 import { Refusal } from "#kernel"
-import type { IssuedToken, Session } from "#sessions"
+import type { Delegation, IssuedToken, Session } from "#sessions"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
 /** What an agent asks when it opens a session; lifetimes only shorten what the purpose gives. Seconds. */
 export type OpenRequest = { purpose: string; lifetimeSeconds?: number | undefined; hardEndSeconds?: number | undefined }
+
+/** The same, with what a user handed to the agent where it opens the session for somebody. */
+export type Opening = OpenRequest & {
+  delegation?: Delegation | undefined
+  /** What is used up by opening it, such as a code: in the same transaction, and first. Its work throws what is used up already. */
+  spending?: Change<unknown> | undefined
+}
 
 /** A session and the token bound to the caller's certificate. */
 export type Opened = { session: Session; token: IssuedToken }
 
 /**
  * Opens a session for a purpose that the agent may serve. The mandate is compiled from the purpose's template and the
- * agent's ceiling alone: nothing that the agent says is in it. A refusal is recorded. Throws `purpose-unknown`,
- * `purpose-not-allowed`, `agent-suspended`, `agent-retired`, `epoch-changed`.
+ * agent's ceiling, and what a user delegated: nothing that the agent says is in it. A refusal is recorded. Throws
+ * `purpose-unknown`, `purpose-not-allowed`, `consent-required`, `agent-suspended`, `agent-retired`, `epoch-changed`.
  */
-export async function openSession(rooms: Rooms, caller: AgentPrincipal, request: OpenRequest): Promise<Opened> {
+export async function openSession(rooms: Rooms, caller: AgentPrincipal, request: Opening): Promise<Opened> {
   const { sessions, audit, epoch } = rooms
   refuseStopped(rooms, caller)
   const seen = { epoch: epoch.current, basis: basisOf(rooms, caller, request) }
+  const { spending = { entries: () => [] }, ...asked } = request
   const { purposes, ceiling } = rooms.agents.agent(caller.name) ?? { purposes: [], ceiling: [] }
   const opening = await recordingRefusal(rooms, caller, request, () =>
-    sessions.open({ caller, purposes, ceiling, ...request }),
+    sessions.open({ caller, purposes, ceiling, ...asked }),
   )
-  const committed = await audit.commit(sessions.withToken(opening, caller))
+  const opened = sessions.withToken(opening, caller)
+  const committed = await audit.commit(second(spending, opened))
   // A crash here leaves an open session that nobody holds: it lapses.
   if (committed.epoch === seen.epoch) return committed.result
   await epoch.refresh()
@@ -31,6 +42,20 @@ export async function openSession(rooms: Rooms, caller: AgentPrincipal, request:
   await audit.commit(sessions.end(committed.result.session.id, "ended", "server"))
   await epoch.refresh()
   throw new Refusal("epoch-changed", "Rights changed while the session was opened. Try again.")
+}
+
+/** Both, for the result of the second. */
+function second<T>(first: Change<unknown>, then: Change<T>): Change<T> {
+  const both = together(first, then)
+  let of: unknown
+  return {
+    async work(tx) {
+      const [spent, result] = await both.work!(tx)
+      of = spent
+      return result
+    },
+    entries: (result) => both.entries([of, result]),
+  }
 }
 
 /** All that a session's mandate and times are made of; who may not act any more has that in it. */

@@ -65,6 +65,8 @@ export const refusals = {
   // sessions
   "purpose-unknown": missing,
   "purpose-not-allowed": denied,
+  // OpenID Connect Core §3.1.2.6
+  "consent-required": { ...denied, oauth: "consent_required" },
   "session-unknown": missing,
   "session-ended": over,
   "session-expired": over,

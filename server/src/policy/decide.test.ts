@@ -99,10 +99,25 @@ test("every principal of the chain must be allowed", () => {
   const chain = decide(set, ask({ agents: ["support-bot", "sub-bot"] }))
   assert.equal(chain.verdict, "deny")
   assert.deepEqual(chain.reasons, ["No policy permits sub-bot to read kb for answer-questions."])
-  const delegated = decide(set, ask({ user: "u-1" }))
+  const delegated = decide(set, ask({ user: { id: "u-1" } }))
   assert.deepEqual(delegated.reasons, ["No policy permits the user to read kb for answer-questions."])
   const both = setOf(`${readKb} @id("users") permit(principal is sessions::User, action, resource);`)
-  assert.equal(decide(both, ask({ user: "u-1" })).verdict, "allow")
+  assert.equal(decide(both, ask({ user: { id: "u-1" } })).verdict, "allow")
+})
+
+test("a user's claims are tags that policies look at; the order in which they come makes no other question", () => {
+  const text = `${readKb} @id("sellers") permit(principal is sessions::User, action, resource)
+    when { principal.hasTag("departments") && principal.getTag("departments").contains("sales") };`
+  const verdictOf = (claims: { [name: string]: string[] }) =>
+    decide(setOf(text), ask({ user: { id: "u-1", provider: "shop", claims } })).verdict
+  assert.equal(verdictOf({ departments: ["sales", "hr"] }), "allow")
+  assert.equal(verdictOf({ departments: ["hr"] }), "deny")
+  assert.equal(verdictOf({}), "deny")
+  const one = ask({ user: { id: "u-1", claims: { a: ["1", "2"], b: ["3"] } } })
+  assert.deepEqual(
+    JSON.stringify(one),
+    JSON.stringify(ask({ user: { id: "u-1", claims: { b: ["3"], a: ["2", "1"] } } })),
+  )
 })
 
 test("one principal's denial is not softened by another's question", () => {

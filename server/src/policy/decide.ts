@@ -1,3 +1,4 @@
+import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs"
 import { sha256 } from "#kernel"
 import { authorize } from "./authorize.ts"
 import { denied, failed, forbidden } from "./explain.ts"
@@ -62,7 +63,7 @@ function judgeOne(set: PolicySet, question: Question, principal: Asked): Judgeme
     action: { type: "policy::Action", id: action.type },
     resource: { type: action.type === "delegate" ? "agents::Agent" : "credentials::Resource", id: action.resource },
     context: contextOf(question),
-    entities: [],
+    entities: entitiesOf(principal),
   })
   if (answer.verdict === "failed") return deny([], [failed(answer.policyIds)], answer.errors)
   const { verdict, policies } = answer
@@ -70,6 +71,20 @@ function judgeOne(set: PolicySet, question: Question, principal: Asked): Judgeme
   if (verdict === "deny") return deny(named(policies), denied(policies, principal, question))
   const reasons = policies.map((policy) => forbidden(policy, principal, question))
   return { verdict, policies: named(policies), reasons, errors: [] }
+}
+
+/** A user's claims are tags, so that a configuration may map whatever its provider says; an agent has nothing but its name. */
+function entitiesOf(principal: Asked): EntityJson[] {
+  if (principal.kind === "agent") return []
+  const { id, provider, claims = {} } = principal
+  return [
+    {
+      uid: { type: "sessions::User", id },
+      attrs: provider === undefined ? {} : { provider },
+      parents: [],
+      tags: Object.fromEntries(Object.entries(claims).map(([name, values]) => [name, [...values]])),
+    },
+  ]
 }
 
 function deny(policies: Decision["policies"], reasons: string[], errors: string[] = []): Judgement {

@@ -5,6 +5,9 @@ import type { PolicyFile } from "./policy-set.ts"
 /** The whole of what is in force, as the database keeps it under one digest. Each room parses its own part. */
 export type Document = {
   purposes?: { [name: string]: Json }
+  /** Who signs users in, and which programs may invoke agents for them; absent where there is none. */
+  providers?: { [name: string]: Json }
+  applications?: { [name: string]: Json }
   resources?: { [name: string]: Json }
   agents?: { [name: string]: Json }
   policies: PolicyFile[]
@@ -22,6 +25,8 @@ type Named = { [name: string]: Json }
 export function diff(before: Document | null, after: Document): string[] {
   return [
     ...section("purpose", before?.purposes, after.purposes),
+    ...section("provider", before?.providers, after.providers),
+    ...section("application", before?.applications, after.applications),
     ...section("resource", before?.resources, after.resources),
     ...section("agent", before?.agents, after.agents),
     ...section("policy", before === null ? {} : policiesById(before), policiesById(after)),

@@ -45,7 +45,7 @@ function evaluateOwn(set: PolicySet, { subject, action, resource, context }: Acc
   if (own === null) return denied(set, "Name the operation in action.properties.operation and context.purpose.")
   const { purpose, operation } = own
   const agents = kind === "agent" ? [subject.id] : []
-  const user = kind === "user" ? subject.id : null
+  const user = kind === "user" ? { id: subject.id } : null
   return decide(set, question({ agents, user, purpose, action: { type, resource: resource.id, operation } }))
 }
 

@@ -23,6 +23,7 @@ export type { Policy as CedarPolicy, PolicyFile, PolicySet } from "./policy-set.
 export {
   type ActionType,
   type Asked,
+  type AskedUser,
   type Asking,
   type Facts,
   type Question,

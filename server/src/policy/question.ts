@@ -3,8 +3,11 @@ import type { Json } from "#kernel"
 /** What an action is, and the name of the Cedar action that it is asked as. */
 export type ActionType = "credential" | "tool" | "sql" | "http" | "delegate"
 
+/** A user as policies know them: by a random id, and by the claims that their provider's configuration maps. */
+export type AskedUser = { id: string; provider?: string; claims?: { readonly [name: string]: readonly string[] } }
+
 /** Who must be allowed: the user, if there is one, and each agent of the chain. `id` is the name Cedar knows. */
-export type Asked = { kind: "agent" | "user"; id: string }
+export type Asked = { kind: "agent"; id: string } | ({ kind: "user" } & AskedUser)
 
 /** What the argument checker found of one sink. */
 export type SinkFinding = "verified" | "failed" | "unverifiable"
@@ -32,7 +35,7 @@ export type Question = {
 /** What the gate knows when it asks. `agents` is the chain, newest last. */
 export type Asking = {
   agents: readonly string[]
-  user?: string | null
+  user?: AskedUser | null
   purpose: string
   action: { type: ActionType; resource: string; operation: string }
   approved?: boolean
@@ -46,7 +49,7 @@ export function question(asking: Asking): Question {
   const { agents, user = null, purpose, action } = asking
   return {
     principals: [
-      ...(user === null ? [] : [{ kind: "user" as const, id: user }]),
+      ...(user === null ? [] : [asked(user)]),
       ...[...new Set(agents)].map((id) => ({ kind: "agent" as const, id })),
     ],
     action: { type: action.type, resource: action.resource, operation: action.operation },
@@ -60,6 +63,13 @@ export function question(asking: Asking): Question {
       requestText: asking.requestText ?? "none",
     },
   }
+}
+
+/** Claims in the order of their names, their values in their own. */
+function asked({ id, provider, claims = {} }: AskedUser): Asked {
+  const sorted = Object.entries(claims).map(([name, values]) => [name, [...values].sort()] as const)
+  sorted.sort(([a], [b]) => (a < b ? -1 : 1))
+  return { kind: "user", id, ...(provider === undefined ? {} : { provider }), claims: Object.fromEntries(sorted) }
 }
 
 /** The context that schema.cedarschema describes. */

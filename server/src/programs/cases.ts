@@ -1,7 +1,7 @@
 import { z } from "zod"
 import { type DecidedBy, type Rehearsal, rehearse, writtenEvaluationSchema } from "#gate"
 import { Refusal } from "#kernel"
-import { type AccessQuestion, type Decision, evaluate } from "#policy"
+import { type AccessQuestion, type AskedUser, type Decision, evaluate } from "#policy"
 import { placed, readYaml, toValue } from "./document.ts"
 
 const name = z.string().min(1).max(256)
@@ -16,7 +16,17 @@ const expected = {
 const actionCase = z.strictObject({
   ...expected,
   agent: z.union([name, z.array(name).min(1)]),
-  user: name.optional(),
+  /** A user's id, or one with the claims that policies look at. */
+  user: z
+    .union([
+      name.transform((id) => ({ id })),
+      z.strictObject({
+        id: name.default("user"),
+        provider: name.optional(),
+        claims: z.record(name, z.array(z.string())).default({}),
+      }),
+    ])
+    .optional(),
   purpose: name,
   action: z.enum(["credential", "tool", "sql", "http", "delegate"]).default("credential"),
   operation: name,
@@ -115,7 +125,7 @@ function decideCase(rehearsal: Rehearsal, asked: ActionCase | QuestionCase): { d
     agents: typeof agent === "string" ? [agent] : agent,
     purpose,
     action: { type, resource, operation },
-    ...(user === undefined ? {} : { user }),
+    ...(user === undefined ? {} : { user: user as AskedUser }),
     ...(approved === undefined ? {} : { approved }),
     ...(labels === undefined ? {} : { labels }),
     ...(sinks === undefined ? {} : { sinks }),

@@ -6,6 +6,9 @@ import { type Json, Refusal } from "#kernel"
 /** What `apply` sends: safeconduct.yaml as JSON, with the policies' text in the place of their file names. */
 export type PolicyDocument = {
   purposes: Json
+  /** Who signs users in, and which programs invoke agents for them; absent where there is none. */
+  providers?: Json
+  applications?: Json
   resources: Json
   agents: Json
   policies: TextFile[]
@@ -16,7 +19,7 @@ export type PolicyDocument = {
 
 type TextFile = { file: string; text: string }
 
-const MEMBERS = ["purposes", "resources", "agents", "policies", "schemas", "entities"]
+const MEMBERS = ["purposes", "providers", "applications", "resources", "agents", "policies", "schemas", "entities"]
 
 /**
  * Reads safeconduct.yaml and the files that it names: policies, schemas and entities are glob patterns beside it
@@ -37,6 +40,8 @@ export function readDocument(path: string): PolicyDocument {
     resources: value.resources ?? {},
     agents: value.agents ?? {},
     policies: read("policies", value.policies ?? ["policies/*.cedar"]),
+    ...(value.providers === undefined ? {} : { providers: value.providers }),
+    ...(value.applications === undefined ? {} : { applications: value.applications }),
     ...(value.schemas === undefined ? {} : { schemas: read("schemas", value.schemas) }),
     ...(value.entities === undefined ? {} : { entities: read("entities", value.entities) }),
   }

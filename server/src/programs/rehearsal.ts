@@ -2,7 +2,7 @@ import { parseAgents } from "#agents"
 import { engines, parseResources } from "#credentials"
 import { check, parseDocument, type Rehearsal, rehearsalOf } from "#gate"
 import { parseJson } from "#kernel"
-import { parsePurposes } from "#sessions"
+import { parsePart } from "#sessions"
 import { placed, readDocument } from "./document.ts"
 
 /** The configuration in a file, checked as apply would, without a server. Throws `policy-invalid` with file, line, column. */
@@ -17,7 +17,7 @@ export function readRehearsal(path: string): Rehearsal {
 /** A configuration as a server has it in force (GET /v1/policy). */
 export function openRehearsal(document: unknown): Rehearsal {
   const parsers = {
-    sessions: { parse: parsePurposes },
+    sessions: { parse: parsePart },
     agents: { parse: parseAgents },
     credentials: { parse: (part: unknown) => parseResources(engines, part) },
   }

@@ -6,10 +6,13 @@ import { type Audit, migrations as auditMigrations, createLogKey, openAudit, ope
 import { type Epoch, type Id, newId, readKeys, type StoredKey, silentLog, systemClock, watchEpoch } from "#kernel"
 import { type TestDatabase, testDatabase, testKeyring } from "#testing"
 import {
+  type Delegation,
   events,
   migrations,
+  type Opening,
   openSessions,
   type PurposesPart,
+  parseDetails,
   type Session,
   type Sessions,
   type SessionsParts,
@@ -36,7 +39,9 @@ export type TestSessions = AsyncDisposable &
     /** Puts the purpose `answer-questions` in force with these session times. */
     purposes(session: Partial<PurposesPart[string]["session"]>, actions?: unknown): Promise<void>
     /** Opens a session for the agent, committed. */
-    open(caller?: AgentPrincipal, more?: { lifetimeSeconds?: number; hardEndSeconds?: number }): Promise<Session>
+    open(caller?: AgentPrincipal, more?: Partial<Opening>): Promise<Session>
+    /** Alice, known under an id, with what she delegated: everything that the purpose allows, unless told. */
+    delegation(more?: Partial<Delegation>): Promise<Delegation>
     /** Moves all times of a session into the past: the same as waiting. */
     age(id: string, seconds: number): Promise<void>
     /** The key that signs tokens, as only the server has it. */
@@ -83,7 +88,9 @@ export async function openTestSessions(): Promise<TestSessions> {
   }
   const first = await another()
   const purposes: TestSessions["purposes"] = async (session, actions = details) => {
-    const part = first.sessions.parse({ "answer-questions": { description: "Answer questions", actions, session } })
+    const part = first.sessions.parse({
+      purposes: { "answer-questions": { description: "Answer questions", actions, session } },
+    })
     await first.audit.commit(first.sessions.replace(part, "spiffe://example.org/operator/olga"))
     await first.epoch.refresh()
   }
@@ -98,6 +105,13 @@ export async function openTestSessions(): Promise<TestSessions> {
     async open(caller = agent(), more = {}) {
       const opening = { caller, purpose: "answer-questions", purposes: ["answer-questions"], ceiling: details, ...more }
       return (await first.audit.commit(first.sessions.open(opening))).result
+    },
+    async delegation(more = {}) {
+      const seen = { provider: "shop", iss: "https://id.shop.example", sub: "alice", claims: { customer: ["1001"] } }
+      const { result: user } = await first.audit.commit(first.sessions.rememberUser(seen, "server"))
+      const by = { kind: "consent", consent: newId("consent"), textDigest: "digest-of-the-text" } as const
+      const granted = { details: parseDetails(details), requestText: null, parameters: {}, providerSession: null }
+      return { user, application: "shop-web", ...granted, by, ...more }
     },
     async age(id, seconds) {
       await store.owner.query(

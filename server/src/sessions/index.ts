@@ -24,20 +24,24 @@ export {
   narrower,
   parseDetails,
 } from "./action-details.ts"
+export { type Application, type ApplicationsPart, applicationsSchema } from "./applications.ts"
 export type { Assertion } from "./assertion.ts"
 export type { DelegatedBy, Delegation, Parameters, RequestText } from "./delegation.ts"
 export type { ShownProof } from "./dpop.ts"
 export { events } from "./events.ts"
-export type { Opening } from "./lifecycle.ts"
+export { parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
+export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
-export { openSessions, type Sessions, type SessionsParts } from "./open-sessions.ts"
+export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
-export { type EndReason, type Session, type SessionState, sessionView } from "./session.ts"
+export { aboutSession, type EndReason, type Hop, type Session, type SessionState, sessionView } from "./session.ts"
 export { refuseOtherSession, type Standing } from "./standings.ts"
+export type { SessionsOf } from "./store.ts"
 export type { TokenAnswer, TokenForm } from "./token-endpoint.ts"
 export type { IssuedToken, TokenClaims } from "./tokens.ts"
 export type { User } from "./user.ts"
+export type { KnownUser } from "./users/store.ts"
 
 /** The room's schema. */
 export const migrations: Migrations = { room: "sessions", folder: new URL("./migrations/", import.meta.url) }

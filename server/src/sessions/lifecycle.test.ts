@@ -42,7 +42,7 @@ test("a mandate is what the purpose and the ceiling both allow", async () => {
   ])
   const session = await room.open()
   const { mandate } = await room.sessions.standing(session.id, agent())
-  assert.equal(mandate.requestText, "none")
+  assert.equal(mandate.requestText, null)
   assert.ok(allows(mandate.details, readKb))
   assert.equal(allows(mandate.details, { ...readKb, operation: "write" }), false)
   assert.equal(allows(mandate.details, { ...readKb, resource: "crm" }), false)
@@ -168,6 +168,6 @@ test("suspending finds every open session of the agent, of all instances", async
   const [one, two, closed] = [await room.open(), await room.open(agent({ instance: "instance_2" })), await room.open()]
   await room.open(agent({ name: "other-bot" }))
   await commit(room, room.sessions.end(closed.id, "ended", "server"))
-  const found = (await room.sessions.openOf("support-bot")).map(({ id }) => id)
+  const found = (await room.sessions.openOf({ agent: "support-bot" })).map(({ id }) => id)
   assert.deepEqual(found.toSorted(), [one.id, two.id].toSorted())
 })

@@ -1,17 +1,26 @@
 import { SignJWT } from "jose"
 import { z } from "zod"
-import { base64url, type Json, Refusal, sha256 } from "#kernel"
+import { base64url, canonical, type Json, Refusal, sha256 } from "#kernel"
 import { type ActionDetail, detailsSchema, intersect, parseDetails } from "./action-details.ts"
+import type { Parameters, RequestText } from "./delegation.ts"
 import { verifiedPayload } from "./jws.ts"
 import type { Purpose } from "./purposes.ts"
 import type { Session } from "./session.ts"
 import type { TokenKeys } from "./token-keys.ts"
+import type { User } from "./user.ts"
+
+/** What is compiled: what a session may do, and what arguments may be compared with. */
+export type Compiled = {
+  details: ActionDetail[]
+  /** The user's own words, by the way that they reached us. A session opened by an agent's own key has none. */
+  requestText: RequestText | null
+  parameters: Parameters
+}
 
 /** What a session may do: compiled once, from trusted things only, and signed. */
-export type Mandate = {
-  details: ActionDetail[]
-  /** How the user's own request reached us. A session opened by an agent's own key has none. */
-  requestText: "none"
+export type Mandate = Compiled & {
+  /** Who delegated, with the claims that they had when they did. */
+  user: User | null
   /** SHA-256 of the signed mandate, base64url: what entries name it by. */
   digest: string
 }
@@ -27,28 +36,50 @@ const claimsSchema = z.strictObject({
   safeconduct_session: z.string(),
   safeconduct_instance: z.string(),
   safeconduct_purpose: z.string(),
-  safeconduct_request_text: z.literal("none"),
+  safeconduct_request_text: z.enum(["none", "consent", "application", "passkey"]),
+  safeconduct_request: z.string().optional(),
+  safeconduct_parameters: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  safeconduct_user: z
+    .strictObject({
+      id: z.templateLiteral(["user_", z.string()]),
+      provider: z.string(),
+      iss: z.string(),
+      sub: z.string(),
+      claims: z.record(z.string(), z.array(z.string())),
+    })
+    .optional(),
+  safeconduct_application: z.string().optional(),
+  safeconduct_chain: z
+    .array(
+      z.strictObject({ session: z.templateLiteral(["session_", z.string()]), agent: z.string(), instance: z.string() }),
+    )
+    .optional(),
   authorization_details: detailsSchema,
 })
 
-/** What both the purpose and the agent's ceiling allow. Throws `purpose-not-allowed` when that is nothing. */
-export function compile(purpose: Purpose, ceiling: unknown): ActionDetail[] {
-  const details = intersect(purpose.actions, ceiling)
-  if (details.length === 0) {
-    const message = `The agent's ceiling allows nothing of what purpose ${purpose.name} is for; an operator can widen it.`
+/** What bounds a mandate beside its purpose, by what it is called in a refusal. */
+export type Bounds = readonly { name: string; details: unknown }[]
+
+/** What the purpose and all of these allow. Throws `purpose-not-allowed`, naming the first that leaves nothing. */
+export function compile(purpose: Purpose, bounds: Bounds): ActionDetail[] {
+  let details: ActionDetail[] = purpose.actions
+  for (const bound of bounds) {
+    details = intersect(details, bound.details)
+    if (details.length > 0) continue
+    const message = `${bound.name} allows nothing of what purpose ${purpose.name} is for.`
     throw new Refusal("purpose-not-allowed", message)
   }
   return parseDetails(details, `purposes.${purpose.name}.actions`)
 }
 
 /** Whose and what for a mandate is; signed, so that it fits no other session. */
-export type MandateOf = Pick<Session, "id" | "agent" | "instance" | "purpose">
+export type MandateOf = Pick<Session, "id" | "agent" | "instance" | "purpose" | "user" | "application" | "chain">
 
 /** Compact JWS of the mandate, ES256 with the token key. It is good until the session's hard end. */
 export async function signMandate(
   parts: { keys: TokenKeys; issuer: string },
   of: MandateOf,
-  details: ActionDetail[],
+  { details, requestText, parameters }: Compiled,
   times: { issuedAtMs: number; hardEndMs: number },
 ): Promise<string> {
   const { kid, privateKey } = parts.keys.signing()
@@ -56,7 +87,12 @@ export async function signMandate(
     safeconduct_session: of.id,
     safeconduct_instance: of.instance,
     safeconduct_purpose: of.purpose,
-    safeconduct_request_text: "none",
+    safeconduct_request_text: requestText?.kind ?? "none",
+    ...(requestText === null ? {} : { safeconduct_request: requestText.text }),
+    ...(Object.keys(parameters).length === 0 ? {} : { safeconduct_parameters: parameters }),
+    ...(of.user === null ? {} : { safeconduct_user: of.user }),
+    ...(of.application === null ? {} : { safeconduct_application: of.application }),
+    ...(of.chain.length === 0 ? {} : { safeconduct_chain: of.chain }),
     authorization_details: details as Json,
   })
     .setProtectedHeader({ alg: "ES256", typ: TYPE, kid })
@@ -81,10 +117,18 @@ export async function readMandate(parts: { keys: TokenKeys; issuer: string }, se
       claims.safeconduct_session === session.id &&
       claims.safeconduct_instance === session.instance &&
       claims.safeconduct_purpose === session.purpose &&
+      isSame(claims.safeconduct_user ?? null, session.user) &&
+      (claims.safeconduct_application ?? null) === session.application &&
+      isSame(claims.safeconduct_chain ?? [], session.chain) &&
       session.hardEndAt.getTime() <= claims.exp * 1000
     if (!isOwn) throw new Error("the mandate is another session's")
-    const { authorization_details: details, safeconduct_request_text: requestText } = claims
-    return { details, requestText, digest: base64url(sha256(session.mandate)) }
+    return {
+      details: claims.authorization_details,
+      requestText: requestTextOf(claims),
+      parameters: claims.safeconduct_parameters ?? {},
+      user: claims.safeconduct_user ?? null,
+      digest: base64url(sha256(session.mandate)),
+    }
   } catch (cause) {
     throw new Refusal(
       "outside-mandate",
@@ -94,4 +138,15 @@ export async function readMandate(parts: { keys: TokenKeys; issuer: string }, se
       },
     )
   }
+}
+
+/** Text without a way that it came, or a way without text, is no request of anybody's. */
+function requestTextOf(claims: z.infer<typeof claimsSchema>): RequestText | null {
+  const { safeconduct_request_text: kind, safeconduct_request: text } = claims
+  if ((kind === "none") !== (text === undefined)) throw new Error("the mandate holds half a request")
+  return kind === "none" || text === undefined ? null : { kind, text }
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return canonical(a as Json) === canonical(b as Json)
 }

@@ -1,35 +1,46 @@
 import type { AgentPrincipal, Confirmation, Principal, ProvenKey } from "#agents"
 import type { Audit, Change } from "#audit"
 import { type Clock, type Database, type Epoch, isId, type Keyring, type Log, refuseSkewed } from "#kernel"
+import type { Application } from "./applications.ts"
 import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
 import { createDatabaseClock } from "./database-clock.ts"
 import { openProofs, type ShownProof } from "./dpop.ts"
-import { end, type Opening, open, renew } from "./lifecycle.ts"
+import { openPart, parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
+import { type EndedSession, end, type Opening, open, renew } from "./lifecycle.ts"
 import { openNonces } from "./nonces.ts"
-import { type Purpose, type PurposesPart, parsePurposes } from "./purposes.ts"
-import { openPurposes } from "./purposes-in-force.ts"
+import type { Purpose } from "./purposes.ts"
 import type { EndReason, Session } from "./session.ts"
 import { isOf, openStandings, type Standing, unknown } from "./standings.ts"
-import { find, findDue, forgetAssertions, list, openOf } from "./store.ts"
+import { find, findDue, forgetAssertions, list, openOf, type SessionsOf } from "./store.ts"
 import { clientCredentials, metadata, type TokenAnswer, type TokenForm, withToken } from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
 import { type IssuedToken, openTokens, type TokenClaims } from "./tokens.ts"
 import { noteUse } from "./use.ts"
+import type { User } from "./user.ts"
+import { rememberingUser } from "./users/known.ts"
+import { findUser, type KnownUser } from "./users/store.ts"
 
 /** The sessions room. Expiry is judged by the database's clock; memory is as old as the epoch at the most. */
 export interface Sessions extends AsyncDisposable {
-  /** Checks the value of `purposes:`. Throws `policy-invalid` with `detail.path`. */
-  parse(value: unknown): PurposesPart
-  /** Puts purposes in force. `by` is the SPIFFE ID of who does. */
-  replace(part: PurposesPart, by: string): Change<void>
+  /** Checks the room's parts of a configuration. Throws `policy-invalid` with `detail.path`. */
+  parse(document: SessionsDocument): SessionsPart
+  /** Puts them in force. `by` is the SPIFFE ID of who does. */
+  replace(part: SessionsPart, by: string): Change<void>
   /** The purpose in force under this name; null when there is none. */
   purpose(name: string): Purpose | null
-  /** Opens a session for an agent. Throws `purpose-unknown`, `purpose-not-allowed`. */
+  /** The registered application of that name; null when there is none. */
+  application(name: string): Application | null
+  applications(): readonly Application[]
+  /** Knows a person by issuer and subject, under a random id. `by` is who saw them sign in. */
+  rememberUser(seen: Omit<User, "id">, by: string): Change<User>
+  /** Who is known under that id, or as that subject; null for nobody. */
+  findUser(by: { id: string } | { iss: string; sub: string }): Promise<KnownUser | null>
+  /** Opens a session for an agent. Throws `purpose-unknown`, `purpose-not-allowed`, `consent-required`. */
   open(opening: Opening): Change<Session>
   /** Another lifetime; `activeAtMs`, by this server's clock, is a use that touch() was not told of, such as a lease's. */
   renew(session: Session, caller: AgentPrincipal, activeAtMs?: number | null): Change<Session>
-  /** Ends a session; idempotent. `by` is a SPIFFE ID, or "server". */
-  end(id: string, reason: EndReason, by: string): Change<Session>
+  /** Ends a session and all beneath it; idempotent. `by` is a SPIFFE ID, a user's id, or "server". */
+  end(id: string, reason: EndReason, by: string): Change<EndedSession>
   /** The change, and a token for the session that it results in: what opening and renewing answer with. */
   withToken(change: Change<Session>, caller: AgentPrincipal): Change<{ session: Session; token: IssuedToken }>
   /** The caller's open session with its mandate, from memory. Throws `session-unknown`, `session-ended`, `session-expired`. */
@@ -41,9 +52,11 @@ export interface Sessions extends AsyncDisposable {
   /** A session in any state. An agent sees its own instance's only; everything else is `session-unknown`. */
   find(id: string, caller: Principal): Promise<Session>
   /** Newest first, at most 100 unless told. An agent sees its own instance's only, with a session's token that one alone. */
-  list(caller: Principal, filter?: { agent?: string; state?: string; limit?: number }): Promise<Session[]>
-  /** Every open session of an agent, all instances: what suspending it has to end. */
-  openOf(agent: string): Promise<Session[]>
+  list(caller: Principal, filter?: SessionFilter): Promise<Session[]>
+  /** Every session of a user, newest first, at most 100 unless told. */
+  ofUser(user: string, filter?: SessionFilter): Promise<Session[]>
+  /** Every open session of an agent, all instances, of a user, or of one session at a provider: what is to end with them. */
+  openOf(of: SessionsOf): Promise<Session[]>
   /** Open sessions that are past their time, each with the reason to end it for, and milliseconds until the next will be. */
   due(limit?: number): Promise<{ due: { session: Session; reason: "lapsed" | "expired" }[]; nextInMs: number | null }>
   /** Claims of an access token that is bound to exactly this. Throws `token-invalid`. */
@@ -74,6 +87,9 @@ export interface Sessions extends AsyncDisposable {
   retireKeys(): Promise<void>
 }
 
+/** Which sessions are listed. */
+export type SessionFilter = { agent?: string; state?: string; user?: string; limit?: number }
+
 /** What the room stands on. */
 export type SessionsParts = {
   database: Database
@@ -98,7 +114,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const keys = await openTokenKeys({ ...parts, databaseClock })
   const signing = { keys, issuer }
   const tokens = openTokens({ ...signing, databaseClock })
-  const purposes = await openPurposes(parts)
+  const inForce = await openPart(parts)
   const standings = await openStandings({ ...signing, database, databaseClock })
   const use = noteUse({ database, clock })
   const nonces = openNonces({ clock })
@@ -116,15 +132,19 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
 
   epoch.onKeysChange(keys.reload)
   epoch.onChange(async () => {
-    await Promise.all([purposes.reload(), standings.forgetEnded()])
+    await Promise.all([inForce.reload(), standings.forgetEnded()])
     tokens.flush()
   })
 
   return {
-    parse: parsePurposes,
-    replace: purposes.replace,
-    purpose: purposes.purpose,
-    open: (opening) => open(signing, purposes.purpose(opening.purpose), opening),
+    parse: parsePart,
+    replace: inForce.replace,
+    purpose: inForce.purpose,
+    application: inForce.application,
+    applications: inForce.applications,
+    rememberUser: rememberingUser,
+    findUser: (by) => findUser(database, by),
+    open: (opening) => open(signing, inForce.purpose(opening.purpose), opening),
     renew: (session, caller, activeAtMs = null) =>
       renew(session.id, caller, () => Math.min(use.unusedSeconds(session.id), use.secondsSince(activeAtMs))),
     end,
@@ -137,12 +157,14 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       if (found === null || (caller.kind === "agent" && !isOf(found.session, caller))) throw unknown()
       return found.session
     },
-    list(caller, { agent = null, state = null, limit = 100 } = {}) {
-      if (caller.kind !== "agent") return list(database, { id: null, agent, instance: null, state, limit })
+    list(caller, { agent = null, state = null, user = null, limit = 100 } = {}) {
+      if (caller.kind !== "agent") return list(database, { id: null, agent, instance: null, state, user, limit })
       const { name, instance, onlySession: id = null } = caller
       return list(database, { id, agent: name, instance, state, limit })
     },
-    openOf: (agent) => openOf(database, agent),
+    ofUser: (user, { agent = null, state = null, limit = 100 } = {}) =>
+      list(database, { id: null, agent, instance: null, state, user, limit }),
+    openOf: (of) => openOf(database, of),
     async due(limit = 100) {
       await use.flush()
       const { due, nextInMs } = await findDue(database, limit)

@@ -10,6 +10,9 @@ test("a purpose has defaults for its sessions", () => {
   assert.deepEqual(parsePurposes({ "answer-questions": { ...answer, session: { idleSeconds: 60 } } }), {
     "answer-questions": {
       ...answer,
+      parameters: {},
+      consent: "none",
+      chain: { maxDepth: 0 },
       session: { lifetimeSeconds: 900, hardEndSeconds: 28_800, idleSeconds: 60, leaseSeconds: 300 },
     },
   })
@@ -49,7 +52,7 @@ test("a mistake in purposes is refused with its place", () => {
 test("new purposes are in force on every server with the epoch, and recorded", async () => {
   await using room = await openTestSessions()
   const other = await room.another()
-  const part = room.sessions.parse({ refunds: answer })
+  const part = room.sessions.parse({ purposes: { refunds: answer } })
   await room.audit.commit(room.sessions.replace(part, "spiffe://example.org/operator/olga"))
   assert.equal(other.sessions.purpose("refunds"), null)
   await other.epoch.refresh()
@@ -58,7 +61,7 @@ test("new purposes are in force on every server with the epoch, and recorded", a
   const entry = {
     event: "sessions.purposes-replaced",
     by: "spiffe://example.org/operator/olga",
-    data: { purposes: ["refunds"] },
+    data: { purposes: ["refunds"], applications: [] },
   }
   assert.deepEqual(await room.entries(), [entry])
 })

@@ -16,11 +16,24 @@ const sessionSchema = z.strictObject({
   leaseSeconds: z.int().min(1).max(DAY).default(300),
 })
 
+const parameterSchema = z.strictObject({
+  /** Shown to people, beside the value. */
+  description: z.string().trim().min(1).max(200),
+  type: z.enum(["string", "number", "boolean"]).default("string"),
+  isRequired: z.boolean().default(true),
+})
+
 const purposeSchema = z.strictObject({
   /** Shown to people: what an agent does when it serves this purpose. */
   description: z.string().trim().min(1).max(500),
   /** The template of every mandate for this purpose. */
   actions: z.array(actionDetails).min(1).max(64),
+  /** What a session is about, beyond its purpose: said by the user or an application, never by the agent. */
+  parameters: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), parameterSchema).default({}),
+  /** `required`: only with a user, who delegated; `none`: an agent may open it with its own key alone. */
+  consent: z.enum(["required", "none"]).default("none"),
+  /** How far a session may be handed on from agent to agent; 0 is not at all. */
+  chain: z.strictObject({ maxDepth: z.int().min(0).max(8).default(0) }).prefault({}),
   session: sessionSchema.prefault({}),
 })
 

@@ -6,8 +6,14 @@ import type { EndReason, Session } from "./session.ts"
 import { endedSince, find } from "./store.ts"
 import type { TokenKeys } from "./token-keys.ts"
 
-/** An open session and what it may do. `session` is as it was when last read: a renewal elsewhere may have moved its expiry. */
-export type Standing = { session: Session; mandate: Mandate }
+/**
+ * An open session and what it may do. `session` is as it was when last read: a renewal elsewhere may have moved its expiry.
+ * `ancestors` are those that it was handed on through, the first that was opened first; each bounds it.
+ */
+export type Standing = { session: Session; mandate: Mandate; ancestors: readonly Ancestor[] }
+
+/** A session that handed a part of its mandate on. */
+export type Ancestor = { session: Session; mandate: Mandate }
 
 /** Sessions in memory, so that no decision waits for a read. */
 export interface Standings {
@@ -44,6 +50,17 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
   let snapshot = (await endedSince(database, null)).snapshot
   let generation = 0
 
+  /** Ended with any of them, it outlives none; the sweep says so a moment after one has run out. */
+  const ancestorsOf = async ({ chain }: Session): Promise<Ancestor[]> =>
+    await Promise.all(
+      chain.map(async ({ session: id }) => {
+        const found = await find(database, id)
+        if (found === null || found.session.state === "ended") throw ended("parent-ended")
+        if (found.isDue) throw expired()
+        return { session: found.session, mandate: await readMandate(parts, found.session) }
+      }),
+    )
+
   const load = async (id: string, caller: AgentPrincipal): Promise<Standing> => {
     const before = generation
     const found = isId("session", id) ? await find(database, id) : null
@@ -52,7 +69,11 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     databaseClock.learn(found.nowMs)
     if (found.session.state === "ended") throw ended(found.session.endReason!)
     if (found.isDue) throw expired()
-    const standing = { session: found.session, mandate: await readMandate(parts, found.session) }
+    const standing = {
+      session: found.session,
+      mandate: await readMandate(parts, found.session),
+      ancestors: await ancestorsOf(found.session),
+    }
     // An end that was taken in while this was read would not be taken in again: such a reading serves this call only.
     if (before === generation) {
       if (held.size >= maxHeld) held.delete(held.keys().next().value!)
@@ -69,7 +90,7 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     async standing(id, caller) {
       refuseOtherSession(caller, id)
       const known = held.get(id)
-      if (known === undefined || known.session.expiresAt.getTime() <= databaseClock.nowMs()) {
+      if (known === undefined || isDue(known, databaseClock.nowMs())) {
         held.delete(id)
         return await load(id, caller)
       }
@@ -93,6 +114,11 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
       return held.size
     },
   }
+}
+
+/** It, or one that it was handed on through, is past the expiry that was read last. */
+function isDue({ session, ancestors }: Standing, nowMs: number): boolean {
+  return [session, ...ancestors.map((each) => each.session)].some(({ expiresAt }) => expiresAt.getTime() <= nowMs)
 }
 
 /** The same for every session that is not the caller's, there or not. */
@@ -124,6 +150,9 @@ const words: Record<EndReason, string> = {
   lapsed: "The session was not renewed in time and ended. Open another.",
   expired: "The session reached its hard end. Open another.",
   suspended: "The session was ended because its agent was suspended. Ask an operator.",
+  withdrawn: "The user ended the session. Ask them before you open another.",
+  "logged-out": "The user signed out at their provider, which ended the session.",
+  "parent-ended": "The session that handed this one on is over, and this one with it.",
 }
 
 /** For a session that is over, by how it ended. */

@@ -1,6 +1,7 @@
-import { type Id, type Json, type Queryable, sha256, type Transaction } from "#kernel"
-import type { PurposesPart } from "./purposes.ts"
-import type { EndReason, Session, SessionState } from "./session.ts"
+import { type Id, type Queryable, sha256, type Transaction } from "#kernel"
+import type { DelegatedBy } from "./delegation.ts"
+import type { EndReason, Hop, Session, SessionState } from "./session.ts"
+import type { User } from "./user.ts"
 
 type Row = {
   id: Id<"session">
@@ -9,8 +10,12 @@ type Row = {
   svid: string
   purpose: string
   mandate: string
-  user: Json
-  chain: Json[]
+  user: User | null
+  application: string | null
+  delegation: DelegatedBy | null
+  provider_session: string | null
+  parent: Id<"session"> | null
+  chain: Hop[]
   lifetime_seconds: number
   idle_seconds: number
   lease_seconds: number
@@ -44,9 +49,10 @@ export async function transactionTime(tx: Transaction): Promise<number> {
 export async function insertSession(tx: Transaction, session: NewSession): Promise<Session> {
   const [row] = await tx.query<Row>(
     `insert into sessions.sessions (id, agent, instance, svid, purpose, mandate, "user", chain,
-       lifetime_seconds, idle_seconds, lease_seconds, hard_end_at, expires_at)
+       lifetime_seconds, idle_seconds, lease_seconds, hard_end_at, expires_at,
+       application, delegation, provider_session, parent)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-       now() + make_interval(secs => $12), now() + make_interval(secs => least($9::int, $12::int)))
+       now() + make_interval(secs => $12), now() + make_interval(secs => least($9::int, $12::int)), $13, $14, $15, $16)
      returning *`,
     [
       session.id,
@@ -61,6 +67,10 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
       session.idleSeconds,
       session.leaseSeconds,
       session.hardEndSeconds,
+      session.application,
+      session.delegation === null ? null : JSON.stringify(session.delegation),
+      session.providerSession,
+      session.parent,
     ],
   )
   return read(row!)
@@ -96,6 +106,25 @@ export async function close(tx: Transaction, id: string, reason: EndReason, only
   return row === undefined ? null : read(row)
 }
 
+/**
+ * Ends every open session that one of these handed on, and returns them. A hop at a time: whoever hands on holds the row of
+ * the session open (holdOpen), so that after this none can come beneath it.
+ */
+export async function closeBeneath(tx: Transaction, ids: readonly string[]): Promise<Session[]> {
+  const closed: Session[] = []
+  for (let parents = ids; parents.length > 0; ) {
+    const rows = await tx.query<Row>(
+      `update sessions.sessions
+       set state = 'ended', end_reason = 'parent-ended', ended_at = clock_timestamp(), ended_in = pg_current_xact_id()
+       where parent = any($1) and state = 'open' returning *`,
+      [parents],
+    )
+    closed.push(...rows.map(read))
+    parents = rows.map(({ id }) => id)
+  }
+  return closed
+}
+
 /** A session in any state, as the database sees it now; null when there is none. */
 export async function find(database: Queryable, id: string): Promise<Found | null> {
   const [row] = await database.query<Row & { is_due: boolean; now_ms: number }>(
@@ -120,24 +149,31 @@ export async function list(
     agent: string | null
     instance: string | null
     state: string | null
+    user?: string | null
     limit: number
   },
 ): Promise<Session[]> {
   const rows = await database.query<Row>(
     `select * from sessions.sessions
      where ($1::text is null or agent = $1) and ($2::text is null or instance = $2) and ($3::text is null or state = $3)
-       and ($5::text is null or id = $5)
+       and ($5::text is null or id = $5) and ($6::text is null or user_id = $6)
      order by opened_at desc, id limit $4`,
-    [filter.agent, filter.instance, filter.state, filter.limit, filter.id],
+    [filter.agent, filter.instance, filter.state, filter.limit, filter.id, filter.user ?? null],
   )
   return rows.map(read)
 }
 
-/** Every open session of an agent. */
-export async function openOf(database: Queryable, agent: string): Promise<Session[]> {
+/** Whose sessions: an agent's, a user's, or those that came of one session at a provider. */
+export type SessionsOf = { agent: string } | { user: string; agent?: string } | { iss: string; providerSession: string }
+
+/** Every open session of theirs. */
+export async function openOf(database: Queryable, of: SessionsOf): Promise<Session[]> {
+  const { agent = null, user = null, iss = null, providerSession = null } = of as { [name: string]: string }
   const rows = await database.query<Row>(
-    "select * from sessions.sessions where agent = $1 and state = 'open' order by id",
-    [agent],
+    `select * from sessions.sessions
+     where state = 'open' and ($1::text is null or agent = $1) and ($2::text is null or user_id = $2)
+       and ($3::text is null or ("user" ->> 'iss' = $3 and provider_session = $4)) order by id`,
+    [agent, user, iss, providerSession],
   )
   return rows.map(read)
 }
@@ -189,20 +225,6 @@ export async function endedSince(
   return { ids: row!.ids, snapshot: row!.snapshot, nowMs: row!.now_ms }
 }
 
-/** Replaces all purposes. */
-export async function writePurposes(tx: Transaction, part: PurposesPart): Promise<void> {
-  await tx.query("delete from sessions.purposes")
-  await tx.query(
-    "insert into sessions.purposes (name, definition) select name, definition from jsonb_each($1::jsonb) as p (name, definition)",
-    [JSON.stringify(part)],
-  )
-}
-
-/** As they stand in the database: not checked. */
-export async function readPurposes(database: Queryable): Promise<{ name: string; definition: unknown }[]> {
-  return await database.query("select name, definition from sessions.purposes order by name")
-}
-
 /** When the open session that is open for longest was opened; null when none is open. */
 export async function oldestOpen(tx: Transaction): Promise<Date | null> {
   const [row] = await tx.query<{ at: Date | null }>(
@@ -249,6 +271,10 @@ function read(row: Row): Session {
     purpose: row.purpose,
     mandate: row.mandate,
     user: row.user,
+    application: row.application,
+    delegation: row.delegation,
+    providerSession: row.provider_session,
+    parent: row.parent,
     chain: row.chain,
     lifetimeSeconds: row.lifetime_seconds,
     idleSeconds: row.idle_seconds,

@@ -1,6 +1,6 @@
 import { SignJWT } from "jose"
 import { z } from "zod"
-import type { AgentPrincipal, Confirmation } from "#agents"
+import { type AgentPrincipal, type Confirmation, parseSpiffeId, spiffeIdOf } from "#agents"
 import { type Json, newId, Refusal, sha256 } from "#kernel"
 import { detailsSchema } from "./action-details.ts"
 import type { DatabaseClock } from "./database-clock.ts"
@@ -57,6 +57,10 @@ const claimsSchema = z.object({
   exp: z.int(),
   /** Absent from an agent's own token, which is good for opening sessions and looking at them. */
   safeconduct_session: z.string().optional(),
+  /** RFC 9493 §3.2.3: the user, as their provider knows them. */
+  sub_id: z.strictObject({ format: z.literal("iss_sub"), iss: z.string(), sub: z.string() }).optional(),
+  /** RFC 8693 §4.1. Who acts is its outermost sub; what is within is for the record, and gives no right. */
+  act: z.looseObject({ sub: z.string() }).optional(),
   authorization_details: detailsSchema,
   // Exactly one binding: a token with two would be good wherever the weaker one is looked at.
   cnf: z.union([z.strictObject({ "x5t#S256": z.string() }), z.strictObject({ jkt: z.string() })]),
@@ -87,7 +91,7 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
       const jti = newId("token")
       const accessToken = await new SignJWT({
         client_id: holder.spiffeId,
-        ...(of === null ? {} : { safeconduct_session: of.session.id }),
+        ...(of === null ? {} : { safeconduct_session: of.session.id, ...onBehalf(of.session, holder) }),
         // An empty list allows nothing.
         authorization_details: (of?.mandate.details ?? []) as Json,
         cnf: holder.confirmation,
@@ -96,7 +100,7 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
         .setIssuer(issuer)
         .setAudience(issuer)
         // Without a user the client is the subject (RFC 9068 §2.2).
-        .setSubject(holder.spiffeId)
+        .setSubject(of?.session.user?.id ?? holder.spiffeId)
         .setJti(jti)
         .setIssuedAt(now)
         .setExpirationTime(exp)
@@ -122,6 +126,21 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
     get remembered() {
       return remembered.size
     },
+  }
+}
+
+/** Whom the session is for, and who acts for them: the holder, who got it from the last of the chain, and so on back. */
+function onBehalf({ user, chain }: Session, holder: AgentPrincipal) {
+  if (user === null) return {}
+  const { trustDomain } = parseSpiffeId(holder.spiffeId)
+  type Act = { sub: string; act?: Act }
+  const before = chain.reduce<Act | undefined>(
+    (act, { agent }) => ({ sub: spiffeIdOf(trustDomain, "agent", agent), ...(act && { act }) }),
+    undefined,
+  )
+  return {
+    sub_id: { format: "iss_sub", iss: user.iss, sub: user.sub },
+    act: { sub: holder.spiffeId, ...(before && { act: before }) },
   }
 }
 
