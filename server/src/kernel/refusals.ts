@@ -76,6 +76,14 @@ export const refusals = {
   "client-assertion-invalid": unauthenticated,
   "dpop-proof-invalid": { ...unauthenticated, oauth: "invalid_dpop_proof" },
   "use-dpop-nonce": { ...unauthenticated, oauth: "use_dpop_nonce" },
+  "provider-unknown": missing,
+  "provider-unavailable": later,
+  "provider-not-configured": { ...later, isRetryable: false },
+  // RFC 6749 §4.1.2.1
+  "sign-in-failed": { ...bad, oauth: "access_denied" },
+  // RFC 8693 §2.2.2
+  "subject-token-invalid": bad,
+  "logout-token-invalid": bad,
   // policy
   "denied-by-policy": denied,
   // At the token endpoint: the session's mandate does not verify, and another session is what helps.
