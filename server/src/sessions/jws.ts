@@ -14,10 +14,11 @@ export type Jws = {
 const SIGNATURE_BYTES = 64
 
 /**
- * Takes a compact JWS apart, strictly: canonical base64url, JSON without doubled names, ES256 and no other algorithm, no
- * critical extension (RFC 7515 §4.1.11). Throws an Error that says what is wrong; for the log, not for the caller.
+ * Takes a compact JWS apart, strictly: canonical base64url, JSON without doubled names, no critical extension (RFC 7515
+ * §4.1.11). Which algorithm it may be signed with is the caller's to say. Throws an Error that says what is wrong; for the
+ * log, not for the caller.
  */
-export function readJws(text: string): Jws {
+export function readCompact(text: string): Jws {
   const [header, payload, signature, more] = text.split(".")
   if (signature === undefined || more !== undefined) throw new Error("a compact JWS has three parts")
   const jws = {
@@ -26,9 +27,15 @@ export function readJws(text: string): Jws {
     input: `${header}.${payload}`,
     signature: fromBase64url(signature),
   }
+  if ("crit" in jws.header) throw new Error("no critical extension is understood here")
+  return jws
+}
+
+/** The same for what our own keys and those of agents sign: ES256 and no other algorithm. */
+export function readJws(text: string): Jws {
+  const jws = readCompact(text)
   // RFC 8725 §3.1: one algorithm, ours to say; what the header says can only be the same.
   if (jws.header["alg"] !== "ES256") throw new Error("alg is not ES256")
-  if ("crit" in jws.header) throw new Error("no critical extension is understood here")
   if (jws.signature.length !== SIGNATURE_BYTES) throw new Error("an ES256 signature has 64 bytes")
   return jws
 }
