@@ -196,8 +196,8 @@ export function refuseUnlessActive(state: Agent["state"], name: string): void {
 }
 
 /** What the configuration says, without what we added to it. */
-export function definitionOf({ owner, description, purposes, ceiling }: Agent): AgentsPart[string] {
-  return { owner, description, purposes, ceiling }
+export function definitionOf({ owner, description, purposes, ceiling, redirectUris }: Agent): AgentsPart[string] {
+  return { owner, description, purposes, ceiling, redirectUris }
 }
 
 /** What a proof of an enrolled key says: with which name, by which SVID, and how. */

@@ -19,9 +19,10 @@ function refuses(document: unknown, path: string) {
 }
 
 test("an agent's part reads as it is written, and what it leaves out allows nothing", () => {
-  assert.deepEqual(parseAgents({ "support-bot": bot }), { "support-bot": bot })
+  const whole = { ...bot, redirectUris: ["https://shop.example/callback"] }
+  assert.deepEqual(parseAgents({ "support-bot": whole }), { "support-bot": whole })
   assert.deepEqual(parseAgents({ a: { owner: "o" } }), {
-    a: { owner: "o", description: "", purposes: [], ceiling: [] },
+    a: { owner: "o", description: "", purposes: [], ceiling: [], redirectUris: [] },
   })
   assert.deepEqual(parseAgents(undefined), {})
 })
@@ -40,6 +41,31 @@ test("a name that cannot stand in a SPIFFE ID or that a route has is refused", (
   for (const name of ["Bot", "a/b", "..", "a b", "", "a.", "-a", "x".repeat(64), "operators", "bundle"]) {
     refuses({ [name]: bot }, `agents.${name}`)
   }
+})
+
+test("a redirect URI is https or this machine, in one spelling, without user and fragment (pitfall 18)", () => {
+  const good = [
+    "https://shop.example/callback?a=b",
+    "http://127.0.0.1/cb",
+    "http://[::1]:8080/",
+    "http://localhost:1/cb",
+  ]
+  assert.deepEqual(parseAgents({ a: { owner: "o", redirectUris: good } })["a"]!.redirectUris, good)
+  const bad = [
+    "http://shop.example/callback",
+    "https://shop.example/a/../callback",
+    "https://shop.example",
+    "https://SHOP.example/",
+    "https://shop.example:443/",
+    "https://user@shop.example/",
+    "https://shop.example/#",
+    "https://shop.example/*#x",
+    "shop:/callback",
+    "javascript:alert(1)",
+    "/callback",
+    "",
+  ]
+  for (const uri of bad) refuses({ a: { owner: "o", redirectUris: [uri] } }, "agents.a.redirectUris.0")
 })
 
 test("a bound that would vanish by its name is refused", () => {

@@ -11,11 +11,31 @@ export const principalName = z
     "must be 1 to 63 of a-z 0-9 . _ -, beginning and ending with a-z 0-9",
   )
 
+/** Hosts that are this machine, as a URL has them. */
+const LOOPBACK = ["127.0.0.1", "[::1]", "localhost"]
+
+/**
+ * Where a user comes back to with a code (RFC 6749 §3.1.2): https, or http on this machine (RFC 8252 §7.3), in the one
+ * spelling that a URL parser gives it, because it is compared as text.
+ */
+const redirectUri = z
+  .string()
+  .max(500)
+  .superRefine((text, { addIssue }) => {
+    const url = URL.parse(text)
+    const isPlain = url !== null && url.href === text && url.username === "" && url.password === ""
+    const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && LOOPBACK.includes(url.hostname))
+    if (!isPlain) addIssue({ code: "custom", message: `must be a URL, written as ${url?.href ?? "https://…"}` })
+    else if (!isSafe) addIssue({ code: "custom", message: "must be https, or http on this machine" })
+    else if (text.includes("#")) addIssue({ code: "custom", message: "must have no fragment" })
+  })
+
 const definition = z.strictObject({
   owner: z.string().min(1).max(254),
   description: z.string().max(2_000).default(""),
   purposes: z.array(principalName).max(100).default([]),
   ceiling: z.array(actionDetails).max(100).default([]),
+  redirectUris: z.array(redirectUri).max(32).default([]),
 })
 
 /** Segments that are routes of their own under /v1/agents. */

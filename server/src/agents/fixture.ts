@@ -32,7 +32,7 @@ export interface TestDeployment extends AsyncDisposable {
 /** Who the changes of tests are by. */
 export const by = "spiffe://example.org/operator/admin"
 /** The least that an agent of a configuration is. */
-export const bot = { owner: "platform@example.com", description: "", purposes: [], ceiling: [] }
+export const bot = { owner: "platform@example.com", description: "", purposes: [], ceiling: [], redirectUris: [] }
 
 /** An empty deployment with a real log. */
 export async function testDeployment(): Promise<TestDeployment> {

@@ -60,6 +60,8 @@ export type AgentDefinition = {
   purposes: string[]
   /** The most that any session of the agent may allow. */
   ceiling: ActionDetails[]
+  /** Where a user may come back to with a code of the agent's; compared as text. */
+  redirectUris: string[]
 }
 
 /** The agents of a configuration, by name. */

@@ -114,7 +114,13 @@ function stepDraft({ name, id, before, after }: AgentStep, by: string): Draft {
   return {
     event: before === null ? "agents.registered" : "agents.changed",
     by,
-    data: { agent: name, id, purposes: after.purposes, ceiling: after.ceiling as unknown as Json },
+    data: {
+      agent: name,
+      id,
+      purposes: after.purposes,
+      ceiling: after.ceiling as unknown as Json,
+      redirectUris: after.redirectUris,
+    },
     ...(before?.owner === after.owner ? {} : { personal: { owner: after.owner } }),
   }
 }

@@ -25,6 +25,7 @@ const agent = z.object({
   description: z.string(),
   purposes: z.array(z.string()),
   ceiling: z.array(z.unknown()),
+  redirectUris: z.array(z.string()),
   state: z.enum(["active", "suspended", "retired"]),
   instances,
 })

@@ -29,7 +29,7 @@ export async function readRevision(database: Queryable): Promise<number> {
   return row!.revision
 }
 
-const AGENT = "id, name, owner, description, purposes, ceiling, state"
+const AGENT = 'id, name, owner, description, purposes, ceiling, redirect_uris as "redirectUris", state'
 
 /** Every agent, retired ones too; the newest registration of a name last. */
 export async function readAgents(database: Queryable): Promise<Agent[]> {
@@ -48,17 +48,18 @@ export async function readAgent(tx: Transaction, name: string): Promise<Agent | 
 /** Registers an agent, active. */
 export async function insertAgent(tx: Transaction, id: Id<"agent">, name: string, to: AgentDefinition): Promise<void> {
   await tx.query(
-    "insert into agents.agents (id, name, owner, description, purposes, ceiling) values ($1, $2, $3, $4, $5, $6)",
-    [id, name, to.owner, to.description, to.purposes, JSON.stringify(to.ceiling)],
+    `insert into agents.agents (id, name, owner, description, purposes, ceiling, redirect_uris)
+     values ($1, $2, $3, $4, $5, $6, $7)`,
+    [id, name, to.owner, to.description, to.purposes, JSON.stringify(to.ceiling), to.redirectUris],
   )
 }
 
 /** Takes over another definition; the state stays. */
 export async function updateAgent(tx: Transaction, id: string, to: AgentDefinition): Promise<void> {
   await tx.query(
-    `update agents.agents set owner = $2, description = $3, purposes = $4, ceiling = $5, changed_at = now()
-     where id = $1`,
-    [id, to.owner, to.description, to.purposes, JSON.stringify(to.ceiling)],
+    `update agents.agents set owner = $2, description = $3, purposes = $4, ceiling = $5, redirect_uris = $6,
+       changed_at = now() where id = $1`,
+    [id, to.owner, to.description, to.purposes, JSON.stringify(to.ceiling), to.redirectUris],
   )
 }
 

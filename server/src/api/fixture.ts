@@ -36,7 +36,7 @@ export async function openTestAgents(): Promise<TestAgents> {
   const audit = stack.use(await openAudit({ ...common, signer, origin, events }))
   const epoch = stack.use(await watchEpoch(common))
   const agents = stack.use(await openAgents({ ...common, audit, epoch }))
-  const bot = { owner: "owner@example.org", description: "", purposes: [], ceiling: [] }
+  const bot = { owner: "owner@example.org", description: "", purposes: [], ceiling: [], redirectUris: [] }
   await audit.commit(agents.replace({ bot }, "server"))
   await epoch.refresh()
   const owned = stack.move()
