@@ -2,10 +2,14 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { refusals } from "./refusals.ts"
 
-/** RFC 6749 §5.2; RFC 9449 §5 and §8; RFC 6750 §3.1 for where tokens are presented; two of RFC 6749 §4.1.2.1 for 5xx. */
+/**
+ * RFC 6749 §5.2; RFC 9449 §5 and §8; RFC 6750 §3.1 for where tokens are presented; RFC 8693 §2.2.2; RFC 9396 §5; RFC 7009
+ * §2.2.1; OpenID Connect Core §3.1.2.6 and RFC 6749 §4.1.2.1, where a user has to be asked; two of the latter for 5xx.
+ */
 const CODES = [
   ...["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"],
-  ...["invalid_dpop_proof", "use_dpop_nonce", "invalid_token"],
+  ...["invalid_dpop_proof", "use_dpop_nonce", "invalid_token", "invalid_scope"],
+  ...["invalid_target", "invalid_authorization_details", "unsupported_token_type", "consent_required", "access_denied"],
 ]
 const LATER = ["temporarily_unavailable", "server_error"]
 

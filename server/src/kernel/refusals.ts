@@ -83,6 +83,15 @@ export const refusals = {
   "sign-in-failed": { ...bad, oauth: "access_denied" },
   // RFC 8693 §2.2.2
   "subject-token-invalid": bad,
+  "target-invalid": { ...bad, oauth: "invalid_target" },
+  "statement-invalid": bad,
+  // A code or an assertion that the client hands in for a token (RFC 6749 §5.2).
+  "grant-invalid": { ...bad, oauth: "invalid_grant" },
+  "scope-invalid": { ...bad, oauth: "invalid_scope" },
+  // RFC 9396 §5
+  "details-invalid": { ...bad, oauth: "invalid_authorization_details" },
+  // RFC 7009 §2.2.1
+  "token-type-unsupported": { ...bad, oauth: "unsupported_token_type" },
   "logout-token-invalid": bad,
   // policy
   "denied-by-policy": denied,
@@ -97,6 +106,7 @@ export const refusals = {
   "resource-not-configured": { ...later, isRetryable: false },
   "resource-unavailable": later,
   "resource-unprepared": { ...later, isRetryable: false },
+  "user-required": denied,
   "lease-unknown": missing,
   "lease-ended": over,
   "lease-limit": { ...denied, status: 429, isRetryable: true },
