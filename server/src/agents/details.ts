@@ -5,23 +5,64 @@ const action = z
   .regex(/^(tool|sql|http|credential|delegate):[A-Za-z0-9][A-Za-z0-9_./-]{0,199}$/, "must be <action type>:<operation>")
 const location = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,199}$/, "must be the name of a resource")
 const argumentName = z.string().regex(/^[A-Za-z][A-Za-z0-9_.-]{0,127}$/)
+const name = z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, "a name is letters, digits, _ and -")
+/** What a session has seen, such as `untrusted`. */
+export const label = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a label is a-z, 0-9 and hyphens")
 
 /** What an argument may be compared with. Lists and objects never satisfy a rule. */
 const scalar = z.union([z.string().max(1_000), z.number(), z.boolean()])
 
-/**
- * One thing that must hold of an argument. A kind is its only member, so that a kind which this version does not know is
- * refused, not skipped. Later kinds (stands in the user's request, looked up, made in this session) are added to this list,
- * and to what `sessions` says that they mean.
- */
-const argumentRule = z.union([
+/** Rules with one meaning each. A kind is its only member, so that one which this version does not know is refused, not skipped. */
+const simpleRule = z.union([
   z.strictObject({ constant: scalar }),
   z.strictObject({ oneOf: z.array(scalar).min(1).max(256) }),
   z.strictObject({ atMost: z.number() }),
+  z.strictObject({ atLeast: z.number() }),
+  /** The argument is not given, or null: the resource's own default applies. */
+  z.strictObject({ absent: z.literal(true) }),
+  /** Stands in the user's request, as a whole. */
+  z.strictObject({ inRequest: z.literal(true) }),
+  /** Equals this claim of the signed-in user, by our name for it. */
+  z.strictObject({ userClaim: name }),
+  /** Equals this parameter of the purpose. */
+  z.strictObject({ parameter: name }),
+  /** Names an object of that kind which was made in this session. */
+  z.strictObject({ madeHere: name }),
+  /** Is what this look-up of the purpose finds in a system of record. */
+  z.strictObject({ lookedUp: name }),
+  /** Nothing but the user's approval of this very action can verify it. */
+  z.strictObject({ approval: z.literal("user") }),
 ])
+
+/** One thing that must hold of an argument; of `anyOf`, one. What each kind means is for sessions to say. */
+const argumentRule = z.union([...simpleRule.options, z.strictObject({ anyOf: z.array(simpleRule).min(1).max(16) })])
+
+/** A parsed rule without alternatives. */
+export type SimpleRule = z.infer<typeof simpleRule>
 
 /** A parsed rule. */
 export type ArgumentRule = z.infer<typeof argumentRule>
+
+/** Limits that share a budget count together. Without one, a limit counts what its own detail allows; compiled, it has a name with `~`. */
+const budget = z.string().regex(/^~?[A-Za-z0-9_-]{1,64}$/, "a budget is letters, digits, _ and -")
+const bounds = {
+  /** Counted over the last so many seconds; over the whole session when absent. */
+  perSeconds: z
+    .int()
+    .min(1)
+    .max(30 * 86_400)
+    .optional(),
+  budget: budget.optional(),
+}
+
+/** Most allowed actions, or the most that a numeric argument of theirs may come to together, in one session. */
+const limit = z.union([
+  z.strictObject({ uses: z.int().min(0), ...bounds }),
+  z.strictObject({ sum: argumentName, atMost: z.number().min(0), ...bounds }),
+])
+
+/** A parsed limit. */
+export type ActionLimit = z.infer<typeof limit>
 
 /**
  * One authorization detail (RFC 9396 §2) of the type `safeconduct_action`: in ceilings, purposes, mandates and tokens. Unknown
@@ -33,10 +74,16 @@ export const actionDetails = z.strictObject({
   actions: z.array(action).min(1).max(256),
   /** Names of resources. */
   locations: z.array(location).min(1).max(256),
-  /** Rules by argument, all of which must hold; an argument that has rules must be there. Others are free. */
+  /** Rules by argument, all of which must hold. Arguments that are in neither this nor `sinks` are free. */
   arguments: z.record(argumentName, z.array(argumentRule).min(1).max(64)).optional(),
-  /** Most allowed actions in one session under this detail. */
-  limits: z.strictObject({ uses: z.int().min(0) }).optional(),
+  /**
+   * Arguments that decide where the effect lands. Those with rules, unless this is given; one without a rule is verified by
+   * nothing but the user's approval.
+   */
+  sinks: z.array(argumentName).max(64).optional(),
+  limits: z.array(limit).min(1).max(32).optional(),
+  /** What a session has seen from the moment on that this allowed it something. */
+  labels: z.array(label).max(16).optional(),
 })
 
 /** What may be done (`<action type>:<operation>`), where (names of resources), and within which bounds. */

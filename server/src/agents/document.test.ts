@@ -79,9 +79,9 @@ test("a bound of a ceiling that nobody understands is refused where it is writte
   const part = (bounds: object) => ({
     a: { owner: "o", ceiling: [{ type: "safeconduct_action", actions: ["tool:pay"], locations: ["bank"], ...bounds }] },
   })
-  const good = part({ arguments: { amount: [{ atMost: 50 }] }, limits: { uses: 3 } })
+  const good = part({ arguments: { amount: [{ atMost: 50 }] }, limits: [{ uses: 3 }] })
   assert.deepEqual(parseAgents(good)["a"]!.ceiling, good.a.ceiling)
-  refuses(part({ arguments: { amount: [{ atLeast: 50 }] } }), "agents.a.ceiling.0.arguments.amount.0")
+  refuses(part({ arguments: { amount: [{ before: 50 }] } }), "agents.a.ceiling.0.arguments.amount.0")
   refuses(part({ arguments: { amount: { atMost: 50 } } }), "agents.a.ceiling.0.arguments.amount")
-  refuses(part({ limits: { perDay: 3 } }), "agents.a.ceiling.0.limits.uses")
+  refuses(part({ limits: [{ perDay: 3 }] }), "agents.a.ceiling.0.limits.0")
 })

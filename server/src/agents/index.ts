@@ -42,7 +42,14 @@ import { prune } from "./store.ts"
 import { validateSvid } from "./validate.ts"
 
 export { newSigningRequest } from "./csr.ts"
-export { type ActionDetails, type ArgumentRule, actionDetails } from "./details.ts"
+export {
+  type ActionDetails,
+  type ActionLimit,
+  type ArgumentRule,
+  actionDetails,
+  label,
+  type SimpleRule,
+} from "./details.ts"
 export { agentsSchema, parseAgents } from "./document.ts"
 export type { Enrolment } from "./enrol.ts"
 export { events } from "./events.ts"

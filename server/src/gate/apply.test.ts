@@ -37,12 +37,12 @@ const mistakes: [string, object, RegExp][] = [
   ],
   [
     "a limit that nothing counts",
-    { purposes: { answer: { ...answer, actions: [{ ...answer.actions[0], limits: { uses: 5 } }] } } },
+    { purposes: { answer: { ...answer, actions: [{ ...answer.actions[0], limits: [{ uses: 5 }] }] } } },
     /^purposes\.answer\.actions\.0\.limits: uses are not counted yet/,
   ],
   [
     "a limit in a ceiling",
-    { agents: { bot: { ...bot, ceiling: [{ ...bot.ceiling[0], limits: { uses: 5 } }] } } },
+    { agents: { bot: { ...bot, ceiling: [{ ...bot.ceiling[0], limits: [{ uses: 5 }] }] } } },
     /^agents\.bot\.ceiling\.0\.limits: uses are not counted yet/,
   ],
   [

@@ -4,35 +4,77 @@ import { test } from "node:test"
 import fc from "fast-check"
 import { z } from "zod"
 import { refusalCode } from "#kernel"
-import { type ActionDetail, allows, detailsSchema, intersect, narrower, parseDetails } from "./action-details.ts"
+import { type ActionDetail, detailsSchema, intersect, narrower, parseDetails } from "./action-details.ts"
+import { check, compareFindings, implies } from "./argument-rules.ts"
+import type { Evidence } from "./mandates/evidence.ts"
+import { allows, type Room, verify } from "./mandates/verify.ts"
 
-const scalar = fc.oneof(fc.integer({ min: -2, max: 4 }), fc.constantFrom("a", "b", "1"), fc.boolean())
-const rule = fc.oneof(
+const scalar = fc.oneof(fc.integer({ min: -1, max: 3 }), fc.constantFrom("a", "1"), fc.constant(true))
+const simpleRule = fc.oneof(
   scalar.map((constant) => ({ constant })),
   fc.array(scalar, { minLength: 1, maxLength: 4 }).map((oneOf) => ({ oneOf })),
   fc.integer({ min: -2, max: 4 }).map((atMost) => ({ atMost })),
+  fc.integer({ min: -2, max: 4 }).map((atLeast) => ({ atLeast })),
+  fc.constantFrom(
+    { absent: true } as const,
+    { inRequest: true } as const,
+    { userClaim: "customer" },
+    { parameter: "order" },
+    { madeHere: "ticket" },
+    { lookedUp: "landlord" },
+    { approval: "user" } as const,
+  ),
+)
+const rule = fc.oneof(
+  { weight: 4, arbitrary: simpleRule },
+  { weight: 1, arbitrary: fc.array(simpleRule, { minLength: 1, maxLength: 3 }).map((anyOf) => ({ anyOf })) },
 )
 const names = ["amount", "payee", "toString"]
+const limit = fc.oneof(
+  fc.record(
+    { uses: fc.integer({ min: 0, max: 3 }), budget: fc.constant("b"), perSeconds: fc.constant(60) },
+    { requiredKeys: ["uses"] },
+  ),
+  fc.record(
+    { sum: fc.constantFrom(...names), atMost: fc.integer({ min: 0, max: 4 }), budget: fc.constant("b") },
+    { requiredKeys: ["sum", "atMost"] },
+  ),
+)
 const detail: fc.Arbitrary<ActionDetail> = fc.record(
   {
     type: fc.constant("safeconduct_action" as const),
-    actions: fc.uniqueArray(fc.constantFrom("credential:read", "credential:write", "tool:pay"), { minLength: 1 }),
-    locations: fc.uniqueArray(fc.constantFrom("kb", "bank", "crm"), { minLength: 1 }),
-    arguments: fc.dictionary(fc.constantFrom(...names), fc.array(rule, { minLength: 1, maxLength: 3 }), {
+    actions: fc.uniqueArray(fc.constantFrom("credential:read", "tool:pay"), { minLength: 1 }),
+    locations: fc.uniqueArray(fc.constantFrom("kb", "bank"), { minLength: 1 }),
+    arguments: fc.dictionary(fc.constantFrom(...names), fc.array(rule, { minLength: 1, maxLength: 2 }), {
       noNullPrototype: true,
+      maxKeys: 2,
     }),
-    limits: fc.record({ uses: fc.integer({ min: 0, max: 3 }) }),
+    sinks: fc.uniqueArray(fc.constantFrom(...names), { maxLength: 1 }),
+    limits: fc.array(limit, { minLength: 1, maxLength: 2 }),
+    labels: fc.uniqueArray(fc.constantFrom("untrusted", "confidential")),
   },
   { requiredKeys: ["type", "actions", "locations"] },
 )
-const details = fc.array(detail, { maxLength: 4 })
+const details = fc.array(detail, { maxLength: 3 })
 const asked = fc.record({
-  type: fc.constantFrom("credential", "tool"),
-  operation: fc.constantFrom("read", "write", "pay"),
-  resource: fc.constantFrom("kb", "bank", "crm"),
+  type: fc.constant("tool"),
+  operation: fc.constantFrom("pay", "pay", "pay", "read"),
+  resource: fc.constantFrom("bank", "bank", "kb", "crm"),
   arguments: fc.dictionary(fc.constantFrom(...names), fc.oneof(scalar, fc.constant(null), fc.constant(["a"]))),
 })
-const counts = fc.record({ uses: fc.integer({ min: 0, max: 3 }) }, { requiredKeys: [] })
+const evidence: fc.Arbitrary<Evidence> = fc.record({
+  requestText: fc.option(fc.constantFrom("pay a 2", "pay 1").map((text) => ({ kind: "consent" as const, text }))),
+  user: fc.option(fc.record({ claims: fc.dictionary(fc.constant("customer"), fc.subarray(["1", "2", "a"])) })),
+  parameters: fc.dictionary(fc.constant("order"), scalar),
+  made: fc.dictionary(fc.constant("ticket"), fc.subarray(["1", "a"])),
+  lookups: fc.dictionary(fc.constant("landlord"), fc.option(fc.array(scalar, { maxLength: 3 }))),
+})
+/** What is left of each limit; the same for the same limit, as counters are. */
+const room: fc.Arbitrary<Room> = fc.func(fc.integer({ min: -1, max: 4 })).map(
+  (left) =>
+    ({ budget, measure, perSeconds, atMost }) =>
+      atMost - left(budget, measure, perSeconds),
+)
 
 test("what two lists allow together is narrower than each", () => {
   fc.assert(
@@ -41,7 +83,7 @@ test("what two lists allow together is narrower than each", () => {
       assert.ok(narrower(inner, a))
       assert.ok(narrower(inner, b))
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   )
 })
 
@@ -54,46 +96,69 @@ test("narrower is reflexive and transitive", () => {
       assert.ok(narrower(inner, middle) && narrower(middle, a) && narrower(inner, a))
       if (narrower(a, b) && narrower(b, c)) assert.ok(narrower(a, c))
     }),
-    { numRuns: 1_000 },
+    { numRuns: 500 },
   )
 })
 
-test("an action that the intersection allows, both allow", () => {
-  let allowed = 0
+test("of an action under the intersection, nothing is verified better than under either", () => {
+  const seen = { verified: 0, unverifiable: 0, failed: 0 }
   fc.assert(
-    fc.property(details, details, asked, counts, (a, b, action, counted) => {
-      if (!allows(intersect(a, b), action, counted)) return
-      allowed += 1
-      assert.ok(allows(a, action, counted) && allows(b, action, counted))
+    fc.property(details, details, asked, evidence, room, (a, b, action, known, left) => {
+      const both = verify(intersect(a, b), action, known, left)
+      seen[both.finding] += 1
+      for (const each of [verify(a, action, known, left), verify(b, action, known, left)]) {
+        assert.ok(compareFindings(both.finding, each.finding) <= 0, `${both.finding} of ${each.finding}`)
+      }
     }),
-    { numRuns: 5_000 },
+    { numRuns: 3_000 },
   )
-  assert.ok(allowed > 20, `only ${allowed} cases tell anything`)
+  assert.ok(seen.verified > 20 && seen.unverifiable > 20, JSON.stringify(seen))
 })
 
-test("an action that both allow without limits, the intersection allows", () => {
+test("an action that both allow, the intersection allows, with the labels of both", () => {
+  const unlimited = details.map((list) => list.map(({ limits: _, ...rest }) => rest))
   fc.assert(
-    fc.property(details, details, asked, (a, b, action) => {
-      if (allows(a, action) && allows(b, action)) assert.ok(allows(intersect(a, b), action))
+    fc.property(unlimited, unlimited, asked, evidence, (a, b, action, known) => {
+      const [one, other] = [verify(a, action, known), verify(b, action, known)]
+      const both = verify(intersect(a, b), action, known)
+      const worse = compareFindings(one.finding, other.finding) < 0 ? one.finding : other.finding
+      assert.equal(both.finding, worse)
+      if (worse !== "failed") assert.deepEqual(both.labels, [...new Set([...one.labels, ...other.labels])].sort())
     }),
-    { numRuns: 5_000 },
+    { numRuns: 3_000 },
   )
 })
 
-test("a narrower list allows nothing that the wider one refuses", () => {
+test("an action under a narrower list is verified no better than under the wider one", () => {
   let compared = 0
   const near = fc
     .tuple(details, details, fc.boolean())
     .map(([a, b, isInner]) => [isInner ? intersect(a, b) : a, b] as const)
   fc.assert(
-    fc.property(near, asked, counts, ([a, b], action, counted) => {
-      if (!narrower(a, b) || !allows(a, action, counted)) return
-      compared += 1
-      assert.ok(allows(b, action, counted))
+    fc.property(near, asked, evidence, room, ([a, b], action, known, left) => {
+      if (!narrower(a, b)) return
+      const [inner, outer] = [verify(a, action, known, left), verify(b, action, known, left)]
+      if (inner.finding !== "failed") compared += 1
+      assert.ok(compareFindings(inner.finding, outer.finding) <= 0)
     }),
-    { numRuns: 5_000 },
+    { numRuns: 3_000 },
   )
   assert.ok(compared > 20, `only ${compared} cases tell anything`)
+})
+
+test("a rule that implies another is verified no better, whatever the value", () => {
+  let compared = 0
+  const value = fc.oneof(scalar, fc.constantFrom(undefined, null, ["a"], { a: 1 }))
+  fc.assert(
+    fc.property(rule, rule, value, evidence, (a, b, given, known) => {
+      assert.ok(implies(a, a))
+      if (!implies(a, b)) return
+      compared += 1
+      assert.ok(compareFindings(check(a, given, known).finding, check(b, given, known).finding) <= 0)
+    }),
+    { numRuns: 10_000 },
+  )
+  assert.ok(compared > 100, `only ${compared} cases tell anything`)
 })
 
 const whole: ActionDetail = { type: "safeconduct_action", actions: ["tool:pay"], locations: ["bank"] }
@@ -116,8 +181,16 @@ test("what does not parse allows nothing, is narrower than nothing and intersect
     [{ ...whole, arguments: { payee: [{ standsInRequest: true }] } }],
     [{ ...whole, arguments: { payee: [{ constant: "acme", oneOf: ["acme"] }] } }],
     [{ ...whole, arguments: { payee: [] } }],
-    [{ ...whole, limits: { amount: 5 } }],
-    [{ ...whole, limits: {} }],
+    [{ ...whole, limits: { uses: 5 } }],
+    [{ ...whole, limits: [] }],
+    [{ ...whole, limits: [{}] }],
+    [{ ...whole, limits: [{ uses: 5, sum: "amount", atMost: 5 }] }],
+    [{ ...whole, limits: [{ uses: 5, budget: "two words" }] }],
+    [{ ...whole, labels: ["Untrusted"] }],
+    [{ ...whole, sinks: ["__proto__"] }],
+    [{ ...whole, arguments: { payee: [{ inRequest: false }] } }],
+    [{ ...whole, arguments: { payee: [{ approval: "agent" }] } }],
+    [{ ...whole, arguments: { payee: [{ anyOf: [{ anyOf: [{ constant: 1 }] }] }] } }],
     [whole, { ...whole, more: 1 }],
     JSON.parse(
       '[{"type":"safeconduct_action","actions":["tool:pay"],"locations":["bank"],"arguments":{"__proto__":[{"constant":1}]}}]',
@@ -126,7 +199,7 @@ test("what does not parse allows nothing, is narrower than nothing and intersect
   ]
   for (const value of broken) {
     const shown = JSON.stringify(value)
-    assert.equal(allows(value, pay, { uses: 0 }), false, shown)
+    assert.equal(allows(value, pay), false, shown)
     assert.equal(narrower(value, [whole]), false, shown)
     assert.equal(narrower([], value), false, shown)
     assert.deepEqual(intersect(value, [whole]), [], shown)
@@ -149,8 +222,8 @@ test("random JSON never allows", () => {
 
 test("a mistake is refused with its place", () => {
   assert.throws(
-    () => parseDetails([whole, { ...whole, limits: { uses: -1 } }], "purposes.refunds.actions"),
-    (error: { detail?: { path?: string } }) => error.detail?.path === "purposes.refunds.actions.1.limits.uses",
+    () => parseDetails([whole, { ...whole, limits: [{ uses: -1 }] }], "purposes.refunds.actions"),
+    (error: { detail?: { path?: string } }) => error.detail?.path === "purposes.refunds.actions.1.limits.0.uses",
   )
 })
 
@@ -169,13 +242,6 @@ test("every rule of an argument must hold, and the argument must be there", () =
   assert.equal(allows(ruled, { type: "tool", operation: "pay", resource: "bank" }), false)
   const inherited = [{ ...whole, arguments: { toString: [{ constant: "x" }] } }]
   assert.equal(allows(inherited, pay), false)
-})
-
-test("a limit allows up to its number, and nothing when nobody counted", () => {
-  const limited = [{ ...whole, limits: { uses: 2 } }]
-  assert.ok(allows(limited, pay, { uses: 1 }))
-  assert.equal(allows(limited, pay, { uses: 2 }), false)
-  assert.equal(allows(limited, pay), false)
 })
 
 test("the published JSON Schema is the one that is enforced", () => {

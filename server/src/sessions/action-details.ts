@@ -1,7 +1,8 @@
 import { z } from "zod"
 import { type ActionDetails, type ArgumentRule, actionDetails } from "#agents"
 import { canonical, type Json, Refusal } from "#kernel"
-import { holds, implies } from "./argument-rules.ts"
+import { implies } from "./argument-rules.ts"
+import { impliesLimit, joinedLimits, limitsOf, mostOf } from "./mandates/limits.ts"
 
 /** Authorization details: what any of them allows is allowed. An empty list allows nothing. */
 export const detailsSchema = z.array(actionDetails).max(256)
@@ -16,9 +17,6 @@ export type AskedAction = {
   operation: string
   arguments?: { readonly [name: string]: unknown }
 }
-
-/** What was counted so far in the session. A limit whose count is not given allows nothing. */
-export type Counts = { uses?: number }
 
 /** Details out of a configuration, a token or a row. Throws `policy-invalid` with `detail.path`; unknown fields are refused. */
 export function parseDetails(value: unknown, path = "authorization_details"): ActionDetail[] {
@@ -45,11 +43,6 @@ function prototypePath(value: unknown, path: string): string | null {
     if (found !== null) return found
   }
   return null
-}
-
-/** True when a detail allows the action. What does not parse allows nothing. */
-export function allows(details: unknown, asked: AskedAction, counts: Counts = {}): boolean {
-  return (understood(details) ?? []).some((detail) => covers(detail, asked) && isWithin(detail.limits, counts))
 }
 
 /**
@@ -81,16 +74,22 @@ function both(a: ActionDetail, b: ActionDetail): ActionDetail | null {
   const actions = a.actions.filter((one) => b.actions.includes(one))
   const locations = a.locations.filter((place) => b.locations.includes(place))
   if (actions.length === 0 || locations.length === 0) return null
-  const names = [...new Set([...Object.keys(a.arguments ?? {}), ...Object.keys(b.arguments ?? {})])]
-  const rules = names.map((name) => [name, joined(rulesOf(a, name), rulesOf(b, name))] as const)
-  const limits = [a.limits, b.limits].filter((limit) => limit !== undefined)
-  return {
+  const names = [...new Set([...writtenNames(a), ...writtenNames(b)])]
+  const rules = names.map((name) => [name, joined(writtenRules(a, name), writtenRules(b, name))] as const)
+  const sinks = [...new Set([...declaredSinks(a), ...declaredSinks(b)])]
+  const limits = joinedLimits([...limitsOf(a), ...limitsOf(b)])
+  const labels = [...new Set([...(a.labels ?? []), ...(b.labels ?? [])])].sort()
+  const detail: ActionDetail = {
     type: "safeconduct_action",
     actions,
     locations,
     ...(rules.length > 0 ? { arguments: Object.fromEntries(rules) } : {}),
-    ...(limits.length > 0 ? { limits: { uses: Math.min(...limits.map(({ uses }) => uses)) } } : {}),
+    ...(limits.length > 0 ? { limits } : {}),
+    ...(labels.length > 0 ? { labels } : {}),
   }
+  const isDefault =
+    sinks.length === declaredSinks(detail).length && declaredSinks(detail).every((name) => sinks.includes(name))
+  return isDefault ? detail : { ...detail, sinks }
 }
 
 /** Both lists without the rules that another one makes needless. */
@@ -103,38 +102,46 @@ function joined(a: ArgumentRule[], b: ArgumentRule[]): ArgumentRule[] {
   return kept
 }
 
-function covers(detail: ActionDetail, asked: AskedAction): boolean {
-  if (!detail.actions.includes(`${asked.type}:${asked.operation}`) || !detail.locations.includes(asked.resource))
-    return false
-  const given = asked.arguments ?? {}
-  return Object.entries(detail.arguments ?? {}).every(
-    ([name, rules]) => Object.hasOwn(given, name) && rules.every((rule) => holds(rule, given[name])),
-  )
-}
-
-function isWithin(limits: ActionDetail["limits"], counts: Counts): boolean {
-  return limits === undefined || (counts.uses !== undefined && counts.uses < limits.uses)
-}
-
-/** True when everything that `outer` demands of arguments and counts, `inner` demands too. */
+/** True when everything that `outer` demands of arguments and counts, `inner` demands too, and is labelled with no less. */
 function isConstrained(inner: ActionDetail, outer: ActionDetail): boolean {
-  const rules = Object.entries(outer.arguments ?? {})
-  const isRuled = rules.every(([name, demanded]) =>
-    demanded.every((rule) => rulesOf(inner, name).some((own) => implies(own, rule))),
+  const isRuled = ruledNames(outer).every((name) =>
+    rulesOf(outer, name).every((rule) => rulesOf(inner, name).some((own) => implies(own, rule))),
   )
-  const isLimited = outer.limits === undefined || (inner.limits !== undefined && inner.limits.uses <= outer.limits.uses)
-  return isRuled && isLimited
+  const isLimited = limitsOf(outer).every((limit) => limitsOf(inner).some((own) => impliesLimit(own, limit)))
+  return isRuled && isLimited && (outer.labels ?? []).every((label) => inner.labels?.includes(label))
 }
 
-function rulesOf(detail: ActionDetail, name: string): ArgumentRule[] {
-  const rules = detail.arguments ?? {}
-  return Object.hasOwn(rules, name) ? rules[name]! : []
+/** Arguments that decide where the effect lands: those that are declared, or all that have rules. */
+export function declaredSinks(detail: ActionDetail): readonly string[] {
+  return detail.sinks ?? ruledNames(detail)
+}
+
+/** Arguments that something must hold of. */
+export function ruledNames(detail: ActionDetail): string[] {
+  const sums = (detail.limits ?? []).flatMap((limit) => ("sum" in limit ? [limit.sum] : []))
+  return [...new Set([...writtenNames(detail), ...sums])]
+}
+
+/** All that must hold of an argument. What is summed up must be a number, none below zero and none beyond the sum. */
+export function rulesOf(detail: ActionDetail, name: string): ArgumentRule[] {
+  const sums = (detail.limits ?? []).filter((limit) => "sum" in limit && limit.sum === name)
+  return [...writtenRules(detail, name), ...sums.flatMap((limit) => [{ atLeast: 0 }, { atMost: mostOf(limit) }])]
+}
+
+function writtenNames({ arguments: rules = {}, sinks = [] }: ActionDetail): string[] {
+  return [...new Set([...Object.keys(rules), ...sinks])]
+}
+
+/** A sink without a rule is verified by nothing but an approval, and stays so when it is narrowed by whoever asks for less. */
+function writtenRules({ arguments: rules = {}, sinks = [] }: ActionDetail, name: string): ArgumentRule[] {
+  if (Object.hasOwn(rules, name)) return rules[name]!
+  return sinks.includes(name) ? [{ approval: "user" }] : []
 }
 
 const parsedLists = new WeakMap<object, ActionDetail[] | null>()
 
 /** The details as a list, or null when they do not parse; remembered by identity, because decisions ask again and again. */
-function understood(value: unknown): ActionDetail[] | null {
+export function understood(value: unknown): ActionDetail[] | null {
   if (!Array.isArray(value)) return null
   const known = parsedLists.get(value)
   if (known !== undefined) return known

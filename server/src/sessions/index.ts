@@ -18,8 +18,6 @@ import type { Migrations } from "#kernel"
 export {
   type ActionDetail,
   type AskedAction,
-  allows,
-  type Counts,
   intersect,
   narrower,
   parseDetails,
@@ -32,6 +30,9 @@ export { events } from "./events.ts"
 export { parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
 export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
+export { type Evidence, type LookupFor, type Lookups, noEvidence } from "./mandates/evidence.ts"
+export { allows, type SinkFound, type Verified, verify } from "./mandates/verify.ts"
+export { type Described, type DescribedResource, inWords } from "./mandates/words.ts"
 export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"

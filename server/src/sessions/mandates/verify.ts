@@ -1,0 +1,97 @@
+import type { SimpleRule } from "#agents"
+import {
+  type ActionDetail,
+  type AskedAction,
+  declaredSinks,
+  ruledNames,
+  rulesOf,
+  understood,
+} from "../action-details.ts"
+import { check, compareFindings, type Finding, type Origin } from "../argument-rules.ts"
+import { type Evidence, noEvidence } from "./evidence.ts"
+import { type Charge, chargesOf } from "./limits.ts"
+
+/** What came of one argument, by which rule, and where its value comes from. */
+export type SinkFound = {
+  finding: Finding
+  rule: SimpleRule
+  origin: Origin
+  /** False for a bound that is no sink: that it holds says nothing of where the effect lands. */
+  isSink: boolean
+}
+
+/** What came of an action under a list of details. */
+export type Verified = {
+  /** `failed` also when nothing covers the action, and when all that does is used up. */
+  finding: Finding
+  /** Each argument that has a rule, or needs one, in the detail that decided; empty where nothing covers the action. */
+  sinks: { readonly [argument: string]: SinkFound }
+  /** Why it failed; null when it did not. */
+  because: "not-covered" | "arguments" | "used-up" | null
+  /** What the action takes of limits when it happens. */
+  charges: Charge[]
+  /** What the session has seen from then on. */
+  labels: string[]
+}
+
+/** How much of a limit is left; a charge that is more than this does not fit. */
+export type Room = (charge: Charge) => number
+
+/**
+ * Holds an action against details, what any of which allows is allowed. Of several that do, the one decides under which most is
+ * verified; what it is labelled with, all of them say. Total: what does not parse allows nothing. Pure.
+ */
+export function verify(
+  details: unknown,
+  asked: AskedAction,
+  evidence: Evidence = noEvidence,
+  room: Room = () => Infinity,
+): Verified {
+  const covering = (understood(details) ?? []).filter((detail) => covers(detail, asked))
+  const examined = covering.map((detail) => examine(detail, asked, evidence))
+  const allowing = examined.filter(({ finding }) => finding !== "failed")
+  const fitting = allowing.filter(({ charges }) => charges.every((charge) => charge.amount <= room(charge)))
+  const best = (fitting.length > 0 ? fitting : examined).reduce<Examined | null>(better, null)
+  const { sinks = {}, charges = [] } = best ?? {}
+  if (best === null) return failed("not-covered", sinks)
+  if (fitting.length === 0) return failed(allowing.length > 0 ? "used-up" : "arguments", sinks)
+  const labels = [...new Set(allowing.flatMap(({ detail }) => detail.labels ?? []))].sort()
+  return { finding: best.finding, sinks, because: null, charges, labels }
+}
+
+/** True when a detail allows the action, or would with the user's approval. What does not parse allows nothing. */
+export function allows(details: unknown, asked: AskedAction, evidence: Evidence = noEvidence): boolean {
+  return verify(details, asked, evidence, ({ atMost }) => atMost).finding !== "failed"
+}
+
+type Examined = { detail: ActionDetail; finding: Finding; sinks: Verified["sinks"]; charges: Charge[] }
+
+function examine(detail: ActionDetail, asked: AskedAction, evidence: Evidence): Examined {
+  const given = asked.arguments ?? {}
+  const declared = declaredSinks(detail)
+  const sinks = ruledNames(detail).map((name): [string, SinkFound] => {
+    const value = Object.hasOwn(given, name) ? given[name] : undefined
+    const checked = rulesOf(detail, name).map((rule) => check(rule, value, evidence))
+    const worst = checked.reduce((one, other) => (compareFindings(other.finding, one.finding) < 0 ? other : one))
+    return [name, { ...worst, isSink: declared.includes(name) }]
+  })
+  const finding = sinks.reduce<Finding>(
+    (worst, [, sink]) => (compareFindings(sink.finding, worst) < 0 ? sink.finding : worst),
+    "verified",
+  )
+  const charges = finding === "failed" ? [] : chargesOf(detail, asked)
+  return { detail, finding, sinks: Object.fromEntries(sinks), charges }
+}
+
+function covers({ actions, locations }: ActionDetail, { type, operation, resource }: AskedAction): boolean {
+  return actions.includes(`${type}:${operation}`) && locations.includes(resource)
+}
+
+/** The first of those under which most is verified. */
+function better(one: Examined | null, other: Examined): Examined {
+  return one === null || compareFindings(other.finding, one.finding) > 0 ? other : one
+}
+
+function failed(because: Verified["because"], sinks: Verified["sinks"]): Verified {
+  return { finding: "failed", sinks, because, charges: [], labels: [] }
+}
