@@ -1,5 +1,6 @@
 import { isIP } from "node:net"
 import { z } from "zod"
+import { commonOperation, commonResource } from "../../described.ts"
 import { commonLimits, parsePart, type ResourcePart } from "../../part.ts"
 
 /** How the connection to the resource is protected. */
@@ -32,13 +33,14 @@ const identifier = z
 export const postgresSchema = z
   .strictObject({
     engine: z.literal("postgres"),
+    ...commonResource,
     host: z.string().regex(/^[A-Za-z0-9.:_-]{1,253}$/, "a host name or an IP address"),
     port: z.int().min(1).max(65_535).default(5432),
     database: identifier,
     tls: z.enum(["verify-full", "require", "disable"]).default("verify-full"),
     ca: z.string().startsWith("-----BEGIN CERTIFICATE-----").optional(),
     operations: z
-      .record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.strictObject({ groupRole: identifier }))
+      .record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.strictObject({ groupRole: identifier, ...commonOperation }))
       .refine((operations) => Object.keys(operations).length > 0, "at least one operation"),
     limits: z
       .strictObject({
