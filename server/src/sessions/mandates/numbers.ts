@@ -1,3 +1,5 @@
+import { joinIbans } from "./iban.ts"
+
 /**
  * The numbers that stand in a text as words of their own: `50`, `$50`, `EUR 1,234.50`, `1.234,50 €`, `1'234`. A date, a range,
  * a percentage, a number with leading zeros and a part of a longer word are none.
@@ -7,12 +9,13 @@
  * choose between them.
  */
 export function numbersIn(text: string): Set<number> {
-  const words = text
+  const plain = text
     .replaceAll(/\p{No}/gu, "\u{fffd}")
     // Spaces that do not break lines group digits; NFKC would make ordinary spaces of them.
     .replaceAll(/(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))/gu, "'")
     .normalize("NFKC")
-    .split(/\s+/u)
+    .replaceAll(/\s+/gu, " ")
+  const words = joinIbans(plain).split(" ")
   return new Set(words.flatMap((word) => numberOf(bare(word)) ?? []))
 }
 

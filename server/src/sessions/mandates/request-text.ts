@@ -1,4 +1,5 @@
 import type { Scalar } from "../argument-rules.ts"
+import { isIban, joinIbans } from "./iban.ts"
 import { numbersIn } from "./numbers.ts"
 
 /**
@@ -9,19 +10,20 @@ import { numbersIn } from "./numbers.ts"
 export function standsIn(text: string, value: Scalar): boolean {
   if (typeof value === "boolean") return false
   if (typeof value === "number") return numbersIn(text).has(value)
-  const [request, wanted] = [plain(text), plain(value)]
+  const [request, wanted] = [joinIbans(plain(text)), plain(value)]
   // A value that is nothing, or no more than punctuation, would stand nearly everywhere.
   if (wanted.length > MAX_VALUE || !/[\p{L}\p{N}]/u.test(wanted) || wanted !== wanted.trim()) return false
   if (/^[^\s@]+@[^\s@]+$/.test(wanted)) return hasWhole(request.toLowerCase(), wanted.toLowerCase())
-  return hasWhole(request, wanted) || hasIban(request, wanted)
+  const iban = wanted.replaceAll(" ", "")
+  return isIban(iban) ? hasWhole(capital(request), capital(iban)) : hasWhole(request, wanted)
 }
 
 const MAX_VALUE = 1_000
 
 /** What may stand between a space and the word that it begins. */
-export const OPENING = "([{<\"'‘’“”„«»`#\\p{Sc}"
+const OPENING = "([{<\"'‘’“”„«»`#\\p{Sc}"
 /** What may stand between a word and the space that ends it. */
-export const CLOSING = "\\])}>\"'‘’“”«»`.,;:!?\\p{Sc}"
+const CLOSING = "\\])}>\"'‘’“”«»`.,;:!?\\p{Sc}"
 
 /** Spaces as one space each; what NFKC would turn into a digit of its neighbours (½, 5²) is no character of any value. */
 function plain(text: string): string {
@@ -29,6 +31,11 @@ function plain(text: string): string {
     .replaceAll(/\p{No}/gu, "\u{fffd}")
     .normalize("NFKC")
     .replaceAll(/\s+/gu, " ")
+}
+
+/** ASCII alone: some other letters have one of these as their capital. */
+function capital(text: string): string {
+  return text.replaceAll(/[a-z]/g, (letter) => letter.toUpperCase())
 }
 
 function hasWhole(text: string, wanted: string): boolean {
@@ -51,29 +58,4 @@ function beginsAt(text: string, at: number): boolean {
 function endsAt(text: string, at: number): boolean {
   ending.lastIndex = at
   return ending.test(text)
-}
-
-/** An IBAN (ISO 13616) however it is grouped. Its check digits keep two words from becoming one by chance. */
-function hasIban(text: string, wanted: string): boolean {
-  const iban = wanted.replaceAll(" ", "").toUpperCase()
-  if (!isIban(iban)) return false
-  const words = text.split(" ").map((word) => word.replace(edges, ""))
-  return words.some((_, first) => {
-    let joined = ""
-    for (let at = first; at < words.length && joined.length < iban.length; at++) {
-      // ASCII alone: some other letters have one of these as their capital.
-      if (!/^[A-Za-z0-9]+$/.test(words[at]!)) return false
-      joined += words[at]!.toUpperCase()
-    }
-    return joined === iban
-  })
-}
-
-const edges = new RegExp(`^[${OPENING}]+|[${CLOSING}]+$`, "gu")
-
-/** ISO 7064 MOD 97-10 over the number that ISO 13616 makes of an IBAN. */
-function isIban(text: string): boolean {
-  if (!/^[A-Z]{2}\d{2}[A-Z0-9]{11,30}$/.test(text)) return false
-  const digits = (text.slice(4) + text.slice(0, 4)).replaceAll(/[A-Z]/g, (letter) => String(letter.charCodeAt(0) - 55))
-  return BigInt(digits) % 97n === 1n
 }

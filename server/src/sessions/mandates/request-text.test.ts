@@ -1,0 +1,101 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import fc from "fast-check"
+import { standsIn } from "./request-text.ts"
+
+/** Text, values that stand in it, values that do not. */
+const cases: [string, (string | number)[], (string | number)[]][] = [
+  [
+    "Please refund order A-17 (the blue one), 49.90 EUR.",
+    ["A-17", "order A-17", "blue", "49.90", 49.9, "EUR", "Please  refund"],
+    ["A", "17", 17, "A-1", "-17", "ord", "lease", "49", 49, 90, "49.9", "a-17", "EU", "", " ", ".", "("],
+  ],
+  [
+    "Pay the bill 'bill-december-2023.txt' for me.",
+    ["bill-december-2023.txt"],
+    ["bill-december", "2023.txt", 2023, "txt"],
+  ],
+  [
+    "O'Brien said #12 and 12:30 on 2022-01-03",
+    ["#12", "12", 12, "2022-01-03", "O'Brien"],
+    ["Brien", 30, 1, 3, 2022, -1],
+  ],
+  [
+    "mail ALICE@Example.com, not <bob@example.com>",
+    ["alice@example.com", "Alice@example.COM", "bob@example.com"],
+    ["lice@example.com", "alice@example.co", "example.com", "alice", "al\u0456ce@example.com", "eve@example.com"],
+  ],
+  [
+    "to GB29 NWBK 6016 1331 9268 19 please",
+    ["GB29NWBK60161331926819", "gb29nwbk60161331926819", "GB29 NWBK 6016 1331 9268 19"],
+    ["GB29NWBK6016133192681", "GB30NWBK60161331926819", "NWBK60161331926819", 6016],
+  ],
+  [
+    "IBAN de89370400440532013000.",
+    ["DE89 3704 0044 0532 0130 00", "DE89370400440532013000"],
+    ["DE8937040044053201300"],
+  ],
+  // Without check digits that fit, no grouping: two words could become one by chance.
+  ["GB00 NWBK 6016 1331 9268 19 or US133000000121212121212", ["US133000000121212121212"], ["GB00NWBK60161331926819"]],
+  ["AL35202111090000000001234567 al352021110900000000012345\u01317", ["AL35202111090000000001234567"], []],
+  ["x GB29 NWBK 6016 1331 9268 1\u0131 9", [], ["GB29NWBK60161331926819"]],
+  ["see https://shop.example/a?b=1.", ["https://shop.example/a?b=1"], ["https://shop.example/a", "shop.example"]],
+  ["f\uff4fo \uff15\uff10 \u212b", ["foo", "50", 50, "\u00c5"], ["fo"]],
+  ["p\u0430y bob", ["bob", "p\u0430y bob"], ["pay bob", "pay"]],
+  ["an area of 5\u00b2 and \u00bd", [], [52, 5, "52", 12, 0.5, "1\u20442", "5"]],
+  ["z\u200bero-width", [], ["zero-width", "width"]],
+  ["twice: bobby bob", ["bob", "bobby bob"], ["bobby b", "y bob"]],
+]
+
+for (const [text, there, absent] of cases) {
+  test(`what stands in: ${text}`, () => {
+    for (const value of there) assert.ok(standsIn(text, value), JSON.stringify(value))
+    for (const value of absent) assert.equal(standsIn(text, value), false, JSON.stringify(value))
+  })
+}
+
+test("numbers are read one way", () => {
+  const numbers: [string, number[], number[]][] = [
+    ["$1,500", [1500], [1.5, 1, 500]],
+    ["1.500", [1.5], [1500]],
+    ["1.500,00 \u20ac", [1500], [1.5, 1]],
+    ["1,500.25 USD", [1500.25], []],
+    ["1.234.567", [1_234_567], [1.234]],
+    ["CHF 1'234.50", [1234.5], []],
+    ["1\u202f234,5", [1234.5], [1, 234.5, 1]],
+    ["12 345", [12, 345], [12_345]],
+    ["EUR50 50EUR \u20ac49", [50, 49], []],
+    ["SKU50 abc51 52abc", [], [50, 51, 52]],
+    ["50.\u2013 and 60,-", [50, 60], []],
+    ["10% 10-20 3/4 1e3 0x10 10:30", [], [10, 20, 3, 4, 1000, 16, 30, 0.1]],
+    ["007 0,125 0.5 -3", [0.125, 0.5, -3], [7, 125, 3]],
+    ["0.10", [0.1], [10]],
+    ["9007199254740993 1234567890123456", [], [9_007_199_254_740_992, 1_234_567_890_123_456]],
+    ["\u0665\u0660", [], [50]],
+    ["1,5 12,3456", [1.5, 12.3456], [15]],
+    ["(49.90).", [49.9], [49]],
+  ]
+  for (const [text, there, absent] of numbers) {
+    for (const value of there) assert.ok(standsIn(text, value), `${value} in ${text}`)
+    for (const value of absent) assert.equal(standsIn(text, value), false, `${value} in ${text}`)
+  }
+  assert.equal(standsIn("true", true), false)
+})
+
+test("a part of a word never stands in a text, whatever the word", () => {
+  const word = fc.stringMatching(/^[A-Za-z0-9]{2,12}$/)
+  fc.assert(
+    fc.property(word, fc.nat(), fc.nat(), (whole, from, to) => {
+      const [a, b] = [from % whole.length, to % (whole.length + 1)]
+      const part = whole.slice(Math.min(a, b), Math.max(a, b))
+      assert.ok(standsIn(`buy ${whole}!`, whole))
+      if (part !== whole && part !== "buy") assert.equal(standsIn(`buy ${whole}!`, part), false)
+    }),
+  )
+})
+
+test("a long text of nothing but what opens and ends words takes no longer than its length", () => {
+  const text = `${"(".repeat(20_000)}a${")".repeat(20_000)}b`
+  const asked = fc.sample(fc.constantFrom("a", "b", "(", "a)"), 20)
+  for (const value of asked) assert.equal(standsIn(text, value), false, value)
+})
