@@ -70,6 +70,7 @@ const violations: [title: string, path: string, text: string, says: RegExp][] = 
     /above the server/,
   ],
   ["the server, from the SDK", "sdk/src/a.ts", `import { dev } from "@safeconduct/server/programs"`, /installed alone/],
+  ["the SDK, from the provider", "provider/src/a.ts", `import { connect } from "@safeconduct/sdk"`, /installed alone/],
   [
     "the server's files, from the CLI",
     "cli/src/a.ts",

@@ -116,12 +116,12 @@ function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
 function refuseInPackage(path: string, specifier: string): string | null {
   const home = path.split("/")[0]!
   if (isTest(path)) return null
-  const alone = home === "tlog" || home === "sdk"
+  const alone = ["tlog", "sdk", "provider"].includes(home)
   if (alone && specifier.startsWith("@safeconduct/") && specifier !== `@safeconduct/${home}`)
     return `imports ${specifier}: ${home} is installed alone`
   if (home === "tlog" && !/^(\.|#|node:)/.test(specifier)) return `imports ${specifier}: tlog has no dependency`
   if (isFloor(specifier.slice(1))) return `imports ${specifier}: doors of rooms are the server's own`
-  if (!specifier.startsWith(".") || !["tlog", "sdk", "cli"].includes(home)) return null
+  if (!specifier.startsWith(".") || !["tlog", "sdk", "provider", "cli"].includes(home)) return null
   const target = resolveFrom(path, specifier)
   return target.startsWith(`${home}/`) ? null : `leaves its package for ${target}`
 }

@@ -95,7 +95,7 @@ test("a secret is revealed in engines, where it is sealed, and where it leaves f
     "server/src/gate/routes.ts",
     "server/src/programs/dev.ts",
   ]
-  const published = tree.filter(({ path }) => /^(cli|sdk|server|tlog)\//.test(path))
+  const published = tree.filter(({ path }) => /^(cli|provider|sdk|server|tlog)\//.test(path))
   assert.deepEqual(check.findReveals(published), places)
   assert.deepEqual(check.findReveals(plant("server/src/gate/a.ts", "log(password.reveal())")), ["server/src/gate/a.ts"])
 })
