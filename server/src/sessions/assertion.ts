@@ -30,9 +30,10 @@ const MAX_AHEAD_SECONDS = 60
  * Types under which an assertion comes: explicit (draft-ietf-oauth-rfc7523bis), or as RFC 7523 left it. A DPoP proof, the
  * only other thing that the enrolled key signs, has one of its own.
  */
-const TYPES = [undefined, "JWT", "client-authentication+jwt"] as const
+export const assertionTypes = [undefined, "JWT", "client-authentication+jwt"] as const
 
-const claimsSchema = z.object({
+/** What an assertion says. */
+export const assertionClaims = z.object({
   iss: z.string(),
   sub: z.string(),
   // draft-ietf-oauth-rfc7523bis: the issuer alone, as one text. Whoever is made to name another server too, by a server
@@ -61,9 +62,9 @@ export function readAssertion(
   try {
     const jws = readJws(parsed.data.client_assertion)
     const { typ, kid } = jws.header
-    if (!TYPES.some((each) => each === typ)) throw new Error("typ is another one's")
+    if (!assertionTypes.some((each) => each === typ)) throw new Error("typ is another one's")
     if (kid !== proof.jkt) throw new Error("kid is not the thumbprint of the key that signed the DPoP proof")
-    const { iss, sub, aud, jti, iat, exp } = claimsSchema.parse(jws.payload)
+    const { iss, sub, aud, jti, iat, exp } = assertionClaims.parse(jws.payload)
     if (aud !== issuer) throw new Error("aud is not our issuer")
     if (iss !== sub) throw new Error("iss and sub differ")
     requireTimes(clock.nowMs() / 1000, iat, exp)
@@ -76,7 +77,8 @@ export function readAssertion(
   }
 }
 
-function requireTimes(nowSeconds: number, iat: number, exp: number): void {
+/** Refuses what has expired, was made in the future, or lives longer than five minutes. Throws an Error. */
+export function requireTimes(nowSeconds: number, iat: number, exp: number): void {
   if (exp <= nowSeconds) throw new Error("it has expired")
   if (iat > nowSeconds + MAX_AHEAD_SECONDS) throw new Error("it was made in the future")
   const isLong = exp - iat > MAX_LIFE_SECONDS || exp - nowSeconds > MAX_LIFE_SECONDS + MAX_AHEAD_SECONDS

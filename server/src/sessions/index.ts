@@ -33,14 +33,23 @@ export type { Mandate } from "./mandate.ts"
 export { type Evidence, type LookupFor, type Lookups, noEvidence } from "./mandates/evidence.ts"
 export { allows, type SinkFound, type Verified, verify } from "./mandates/verify.ts"
 export { type Described, type DescribedResource, inWords } from "./mandates/words.ts"
+export { detailsFor, type Inspected } from "./introspection.ts"
 export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
 export { aboutSession, type EndReason, type Hop, type Session, type SessionState, sessionView } from "./session.ts"
 export { refuseOtherSession, type Standing } from "./standings.ts"
+export {
+  declaredParameters,
+  MAX_REQUEST_LENGTH,
+  requireParameters,
+  type Statement,
+  type StatementFor,
+} from "./statement.ts"
 export type { SessionsOf } from "./store.ts"
 export type { TokenAnswer, TokenForm } from "./token-endpoint.ts"
 export type { IssuedToken, TokenClaims } from "./tokens.ts"
+export { type UsedOnce, usingUp } from "./used-once.ts"
 export type { User } from "./user.ts"
 export type { KnownUser } from "./users/store.ts"
 

@@ -1,21 +1,25 @@
 import type { AgentPrincipal, Confirmation, Principal, ProvenKey } from "#agents"
 import type { Audit, Change } from "#audit"
 import { type Clock, type Database, type Epoch, isId, type Keyring, type Log, refuseSkewed } from "#kernel"
+import { assertionUsed, readApplicationAssertion } from "./application-assertion.ts"
 import type { Application } from "./applications.ts"
 import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
 import { createDatabaseClock } from "./database-clock.ts"
 import { openProofs, type ShownProof } from "./dpop.ts"
 import { openPart, parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
+import { type Inspected, inspect } from "./introspection.ts"
 import { type EndedSession, end, type Opening, open, renew } from "./lifecycle.ts"
 import { openNonces } from "./nonces.ts"
 import type { Purpose } from "./purposes.ts"
 import type { EndReason, Session } from "./session.ts"
 import { isOf, openStandings, type Standing, unknown } from "./standings.ts"
+import { readStatement, type Statement, type StatementFor } from "./statement.ts"
 import { find, findDue, forgetAssertions, list, openOf, type SessionsOf } from "./store.ts"
 import { clientCredentials, metadata, type TokenAnswer, type TokenForm, withToken } from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
 import { type IssuedToken, openTokens, type TokenClaims } from "./tokens.ts"
 import { noteUse } from "./use.ts"
+import { usingUp } from "./used-once.ts"
 import type { User } from "./user.ts"
 import { rememberingUser } from "./users/known.ts"
 import { findUser, type KnownUser } from "./users/store.ts"
@@ -73,6 +77,15 @@ export interface Sessions extends AsyncDisposable {
   readAssertion(shown: ShownProof, form: unknown): Assertion
   /** Uses an assertion and its proof up, for every server. Throws `client-assertion-invalid`, `dpop-proof-invalid`, `overloaded`. */
   useAssertion(assertion: Assertion): Promise<void>
+  /**
+   * What an application says of its user's request, in a JWT that is about exactly this. It is used up by usingUp(), and good only
+   * when no agent has its key. Throws `statement-invalid`.
+   */
+  readStatement(text: string, about: StatementFor): Statement
+  /** The application that a form's client assertion is by; uses it up, for every server. Throws `client-assertion-invalid`. */
+  authenticateApplication(form: unknown): Promise<Application>
+  /** What an access token of ours is, whoever shows it; null for what is good for nothing. */
+  inspectToken(token: string): Promise<Inspected | null>
   /** The nonce that DPoP proofs to this server take now. */
   dpopNonce(): string
   /** The token endpoint (RFC 6749 §4.4). The token is recorded before it is returned. */
@@ -119,6 +132,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const use = noteUse({ database, clock })
   const nonces = openNonces({ clock })
   const proofs = openProofs({ issuer, nonces, clock: databaseClock })
+  const client = { issuer, clock: databaseClock, application: inForce.application }
   let running: Promise<void> | undefined
   const keepHouse = () => {
     running = Promise.all([forgetAssertions(database), keys.upkeep()]).then(
@@ -187,6 +201,14 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       nonces.use(assertion.proof)
       await useAssertion(database, assertion)
     },
+    readStatement: (text, about) => readStatement(client, text, about),
+    async authenticateApplication(form) {
+      const { application, jti, expiresAtMs } = readApplicationAssertion(client, form)
+      const use = { kind: "client-assertion", maker: application.name, jti, expiresAtMs } as const
+      await database.transaction(usingUp(use, assertionUsed).work!)
+      return application
+    },
+    inspectToken: (token) => inspect({ tokens, standings }, token),
     dpopNonce: nonces.current,
     async clientCredentials(form, caller) {
       refuseSkewed(epoch)
