@@ -8,5 +8,18 @@
  *
  * Nothing is fetched but from configured issuers and the places that their metadata names, through one guard (fetch.ts).
  */
+export type { Role } from "./claims.ts"
+export type { Delegated, MayAct } from "./delegated.ts"
+export type { LogoutRequest, ProviderLogout } from "./logout.ts"
+export { openProviders, type Providers, type ProvidersParts } from "./open.ts"
 export { type ProviderDefinition, type ProvidersPart, parseProviders, providersSchema } from "./part.ts"
 export type { ProfileName } from "./profiles.ts"
+export { resealProviders } from "./secrets.ts"
+export { type PendingSignIn, pendingSignIn, type SignedIn, type SignInRequest } from "./sign-in.ts"
+export {
+  type PresentedToken,
+  type SubjectToken,
+  type SubjectTokenType,
+  subjectTokenTypes,
+} from "./subject-tokens.ts"
+export type { ProviderView } from "./view.ts"

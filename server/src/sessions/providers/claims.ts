@@ -1,0 +1,55 @@
+import type { Json } from "#kernel"
+import type { ProviderDefinition } from "./part.ts"
+import type { Payload } from "./token.ts"
+
+/** A role of an operator. */
+export type Role = NonNullable<ProviderDefinition["roles"]>["values"][string][number]
+
+const MAX_VALUES = 256
+const MAX_LENGTH = 500
+
+/** The claims that are mapped, by our names, each a list of texts. One that is not there, or is no text, is left out. */
+export function mapClaims({ claims }: ProviderDefinition, said: Payload): { [name: string]: string[] } {
+  const mapped: { [name: string]: string[] } = {}
+  for (const [ours, theirs] of Object.entries(claims)) {
+    const values = valuesOf(said, theirs)
+    if (values !== null) mapped[ours] = values
+  }
+  return mapped
+}
+
+/** The roles of an operator who has these claims; none where none are mapped. */
+export function mapRoles({ roles }: ProviderDefinition, said: Payload): Role[] {
+  if (roles === undefined) return []
+  const held = (valuesOf(said, roles.claim) ?? []).flatMap((value) =>
+    Object.hasOwn(roles.values, value) ? roles.values[value]! : [],
+  )
+  return [...new Set(held)].sort()
+}
+
+/** True when a claim that is mapped is not there: another place may have it. */
+export function lacksClaims({ claims, roles }: ProviderDefinition, said: Payload): boolean {
+  const wanted = [...Object.values(claims), ...(roles === undefined ? [] : [roles.claim])]
+  return wanted.some((theirs) => find(said, theirs) === undefined)
+}
+
+/** A list of texts, or null where there is none. A list with anything else in it is none: half of it could mean another thing. */
+export function valuesOf(said: Payload, claim: string): string[] | null {
+  const value = find(said, claim)
+  const list = Array.isArray(value) ? value : value === undefined || value === null ? [] : [value]
+  if (list.length === 0 && !Array.isArray(value)) return null
+  const texts = list.map((each) => (typeof each === "number" || typeof each === "boolean" ? String(each) : each))
+  const isPlain = texts.every((each) => typeof each === "string" && each.length <= MAX_LENGTH)
+  return isPlain && texts.length <= MAX_VALUES ? (texts as string[]) : null
+}
+
+/** A claim of that name; else, where the name has dots, what lies at that path, as in `realm_access.roles`. */
+function find(said: Payload, name: string): Json | undefined {
+  if (Object.hasOwn(said, name)) return said[name]
+  let at: Json | undefined = said as Json
+  for (const part of name.split(".")) {
+    if (typeof at !== "object" || at === null || Array.isArray(at) || !Object.hasOwn(at, part)) return undefined
+    at = at[part]
+  }
+  return at
+}

@@ -1,0 +1,57 @@
+import type { KeyObject } from "node:crypto"
+import * as oidc from "openid-client"
+import type { Clock, Secret } from "#kernel"
+import type { Provider } from "./provider.ts"
+import { SKEW_SECONDS } from "./token.ts"
+
+/** What we speak to providers with. */
+export type ClientParts = {
+  clock: Clock
+  /** The key that proves who we are at providers of private_key_jwt; its public part is in our JWK Set. */
+  signing(): { kid: string; privateKey: KeyObject }
+  /** The client secret that was handed over for a provider. Throws `provider-not-configured`. */
+  secret(provider: Provider): Promise<Secret>
+}
+
+/** Longer than the guard waits, so that the guard's word counts. */
+const TIMEOUT_SECONDS = 10
+
+/** The provider and us, as openid-client takes them; made for each request, so that keys and secrets are those of now. */
+export async function clientOf(parts: ClientParts, provider: Provider): Promise<oidc.Configuration> {
+  const { clientId, issuer } = provider.definition
+  const metadata = await provider.metadata()
+  const ours = {
+    // The library takes a list; its type knows of one alone.
+    id_token_signed_response_alg: [...provider.algorithms] as unknown as string,
+    [oidc.clockSkew]: Math.round((parts.clock.nowMs() - Date.now()) / 1000),
+    [oidc.clockTolerance]: SKEW_SECONDS,
+  }
+  const client = new oidc.Configuration(
+    metadata as oidc.ServerMetadata,
+    clientId,
+    ours,
+    await authentication(parts, provider),
+  )
+  client[oidc.customFetch] = provider.fetch
+  client.timeout = TIMEOUT_SECONDS
+  // The guard judges every URL; the library would refuse http on loopback as well.
+  if (issuer.startsWith("http:")) oidc.allowInsecureRequests(client)
+  return client
+}
+
+/** OpenID Connect Core §9. An assertion's `aud` is the issuer alone (draft-ietf-oauth-rfc7523bis): worth nothing anywhere else. */
+async function authentication(parts: ClientParts, provider: Provider): Promise<oidc.ClientAuth> {
+  switch (provider.definition.clientAuthentication) {
+    case "private_key_jwt": {
+      const { kid, privateKey } = parts.signing()
+      const key = privateKey.toCryptoKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"])
+      return oidc.PrivateKeyJwt({ key, kid })
+    }
+    case "client_secret_post":
+      return oidc.ClientSecretPost((await parts.secret(provider)).reveal())
+    case "client_secret_basic":
+      return oidc.ClientSecretBasic((await parts.secret(provider)).reveal())
+    case "none":
+      return oidc.None()
+  }
+}

@@ -1,0 +1,85 @@
+import * as oidc from "openid-client"
+import { base64url, type Clock, type Json, sha256 } from "#kernel"
+import { lacksClaims, mapClaims, mapRoles } from "./claims.ts"
+import { type ClientParts, clientOf } from "./client.ts"
+import { requireIdToken } from "./id-token.ts"
+import type { Provider } from "./provider.ts"
+import { refusalFor } from "./refused.ts"
+import type { PendingSignIn, SignedIn } from "./sign-in.ts"
+import { optionalText, type Payload, readToken, signedBy, textOf } from "./token.ts"
+
+/** How long a user may take at the provider. */
+const PATIENCE_MS = 15 * 60_000
+
+/**
+ * Who came back. The answer must be for this sign-in and from its provider, and the ID token must be signed by it, for us, for
+ * this nonce. Whoever calls this sees to it that `pending` is used once, and by the browser that it was made for. Throws
+ * `sign-in-failed`, `provider-unavailable`, `provider-not-configured`.
+ */
+export async function finishSignIn(
+  parts: ClientParts,
+  provider: Provider,
+  { pending, url }: { pending: PendingSignIn; url: URL },
+): Promise<SignedIn> {
+  const { name, definition, profile } = provider
+  try {
+    requireSame(parts.clock, provider, pending, url)
+    const client = await clientOf(parts, provider)
+    const tokens = await oidc.authorizationCodeGrant(client, url, {
+      expectedState: pending.state,
+      expectedNonce: pending.nonce,
+      pkceCodeVerifier: pending.verifier,
+      idTokenExpected: true,
+      ...(pending.maxAgeSeconds === null ? {} : { maxAge: pending.maxAgeSeconds }),
+    })
+    const idToken = tokens.id_token ?? ""
+    // The library judged what the ID token says; whose it is, is judged as for every other token of a provider.
+    const jws = readToken(idToken)
+    requireIdToken(provider, jws)
+    const said = await signedBy(provider, jws)
+    const acr = optionalText(said["acr"], "acr")
+    // Missing is not met: a provider may pass over what it was asked for (OpenID Connect Core §3.1.2.1).
+    if (pending.acrValues.length > 0 && !pending.acrValues.includes(acr ?? "")) throw new Error("acr is not met")
+    const all = await withUserinfo(client, provider, { said, accessToken: tokens.access_token })
+    const { auth_time: authTime, amr } = said
+    const granted = tokens.authorization_details as Json | undefined
+    return {
+      provider: name,
+      iss: definition.issuer,
+      sub: textOf(said[profile.subject], profile.subject),
+      claims: mapClaims(definition, all),
+      roles: mapRoles(definition, all),
+      sid: optionalText(said["sid"], "sid"),
+      authTimeMs: typeof authTime === "number" ? authTime * 1000 : null,
+      acr,
+      amr: Array.isArray(amr) ? amr.filter((each) => typeof each === "string") : [],
+      authorizationDetails: Array.isArray(granted) ? granted : null,
+      idTokenDigest: base64url(sha256(idToken)),
+    }
+  } catch (error) {
+    throw refusalFor(error, name, "sign-in-failed", `The sign-in at "${name}" did not succeed. Begin it anew.`)
+  }
+}
+
+/** The answer is to this sign-in, at this provider as it is configured now, and not late. */
+function requireSame(clock: Clock, { name, definition }: Provider, pending: PendingSignIn, url: URL): void {
+  if (pending.provider !== name || pending.issuer !== definition.issuer) throw new Error("another provider's sign-in")
+  const place = new URL(url)
+  place.search = ""
+  place.hash = ""
+  if (place.href !== pending.redirectUri) throw new Error("the answer came to another place")
+  if (Math.abs(clock.nowMs() - pending.begunAtMs) > PATIENCE_MS) throw new Error("the sign-in was begun too long ago")
+}
+
+/** What the ID token says, and where a mapped claim is not in it, what UserInfo adds (OpenID Connect Core §5.3). */
+async function withUserinfo(
+  client: oidc.Configuration,
+  provider: Provider,
+  { said, accessToken }: { said: Payload; accessToken: string },
+): Promise<Payload> {
+  const { userinfo_endpoint: place } = await provider.metadata()
+  if (place === undefined || !lacksClaims(provider.definition, said)) return said
+  // §5.3.2: the same subject, or the access token is another one's.
+  const more = (await oidc.fetchUserInfo(client, accessToken, textOf(said["sub"], "sub"))) as Payload
+  return { ...more, ...said }
+}

@@ -1,0 +1,116 @@
+import type { KeyObject } from "node:crypto"
+import type { Audit } from "#audit"
+import { base64url, type Clock, canonical, type Database, type Json, type Keyring, type Secret, sha256 } from "#kernel"
+import { spendAssertion } from "../store.ts"
+import { beginSignIn } from "./begin.ts"
+import type { ClientParts } from "./client.ts"
+import type { Resolve } from "./fetch.ts"
+import { finishSignIn } from "./finish.ts"
+import { type LogoutRequest, logoutUrl, type ProviderLogout, unknownProvider, verifyLogoutToken } from "./logout.ts"
+import type { ProviderDefinition, ProvidersPart } from "./part.ts"
+import { openProvider, type Provider } from "./provider.ts"
+import { secretOf, settingSecret } from "./secrets.ts"
+import { type PendingSignIn, pendingSignIn, type SignedIn, type SignInRequest } from "./sign-in.ts"
+import { type PresentedToken, type SubjectToken, verifySubjectToken } from "./subject-tokens.ts"
+import { SKEW_SECONDS } from "./token.ts"
+import { type ProviderView, viewOf } from "./view.ts"
+
+/** Where users sign in. Every method that names a provider throws `provider-unknown` for one that is not in force. */
+export interface Providers {
+  /** As configured; null when there is none of that name. */
+  find(name: string): ProviderDefinition | null
+  /**
+   * Where to send the browser, and what to keep for its return. Throws `provider-unavailable`, `provider-not-configured`,
+   * `sign-in-failed`.
+   */
+  beginSignIn(request: SignInRequest): Promise<{ url: string; pending: PendingSignIn }>
+  /**
+   * Who came back to the redirect URI; `url` is that URI with what the provider added. Single use of `pending`, and that it is
+   * this browser's, is the caller's to see to. Throws as beginSignIn().
+   */
+  finishSignIn(pending: PendingSignIn, url: URL): Promise<SignedIn>
+  /** Judges a token of any provider. Throws `subject-token-invalid`, `provider-unavailable`, `provider-not-configured`. */
+  verifySubjectToken(presented: PresentedToken): Promise<SubjectToken>
+  /** Judges a logout token that was posted for that provider. Throws `logout-token-invalid`, `provider-unavailable`. */
+  verifyLogoutToken(provider: string, token: string): Promise<ProviderLogout>
+  /** Uses up the jti of a logout token or an ID-JAG, for every server: true for one of many at once. */
+  useOnce(token: { iss: string; jti: string; expiresAtMs: number }): Promise<boolean>
+  /** Where a browser ends its session at the provider; null where there is no such place. */
+  logoutUrl(request: LogoutRequest): Promise<string | null>
+  /** Keeps a client secret, recorded. `by` is the SPIFFE ID of who hands it over. */
+  setSecret(provider: string, secret: Secret, by: string): Promise<void>
+  /** Every provider in force, each asked whether it answers. */
+  list(): Promise<ProviderView[]>
+}
+
+/** What the folder stands on. */
+export type ProvidersParts = {
+  database: Database
+  audit: Audit
+  keyring: Keyring
+  /** The database's time, which expiry is judged by. */
+  clock: Clock
+  /** Our own: what tokens for us have as audience. */
+  issuer: string
+  /** The part in force. */
+  part(): ProvidersPart
+  /** The key that signs for us now; its public part is in our JWK Set. */
+  signing(): { kid: string; privateKey: KeyObject }
+  /** How names are resolved; by the machine's resolver unless told. */
+  resolve?: Resolve
+}
+
+/** Opens the providers. Nothing is fetched before somebody needs it. */
+export function openProviders(parts: ProvidersParts): Providers {
+  const { database, audit, keyring, clock, issuer } = parts
+  const client: ClientParts = { clock, signing: parts.signing, secret: (provider) => secretOf(parts, provider) }
+  const known = new Map<string, { as: string; provider: Provider }>()
+
+  /** What was discovered of a provider is forgotten with its configuration. */
+  const open = (name: string, definition: ProviderDefinition): Provider => {
+    const as = canonical(definition as Json)
+    const held = known.get(name)
+    if (held?.as === as) return held.provider
+    const provider = openProvider(name, definition, parts)
+    known.set(name, { as, provider })
+    return provider
+  }
+  const inForce = (): Provider[] => {
+    const part = parts.part()
+    for (const name of known.keys()) if (!Object.hasOwn(part, name)) known.delete(name)
+    return Object.entries(part).map(([name, definition]) => open(name, definition))
+  }
+  const find = (name: string): ProviderDefinition | null => {
+    const part = parts.part()
+    return Object.hasOwn(part, name) ? part[name]! : null
+  }
+  const named = (name: string): Provider => {
+    const definition = find(name)
+    if (definition === null) throw unknownProvider(name)
+    return open(name, definition)
+  }
+
+  return {
+    find,
+    beginSignIn: async (request) => await beginSignIn(client, named(request.provider), request),
+    async finishSignIn(kept, url) {
+      const pending = pendingSignIn.parse(kept)
+      return await finishSignIn(client, named(pending.provider), { pending, url })
+    },
+    verifySubjectToken: async (presented) =>
+      await verifySubjectToken({ ...client, issuer, providers: inForce() }, presented),
+    verifyLogoutToken: async (name, token) => await verifyLogoutToken(named(name), token, clock.nowMs()),
+    useOnce: async ({ iss, jti, expiresAtMs }) =>
+      await spendAssertion(database, {
+        // A digest, as the thumbprints are that assertions are remembered with: no issuer's text is in the name.
+        jkt: base64url(sha256(`provider ${iss}`)),
+        jti,
+        expiresAtMs: expiresAtMs + 2 * SKEW_SECONDS * 1000,
+      }),
+    logoutUrl: async (request) => await logoutUrl(named(request.provider), request),
+    async setSecret(name, secret, by) {
+      await audit.commit(settingSecret(keyring, named(name), secret, by))
+    },
+    list: async () => await Promise.all(inForce().map((provider) => viewOf(client, provider))),
+  }
+}
