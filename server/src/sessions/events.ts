@@ -3,6 +3,8 @@ export const events = {
   "sessions.purposes-replaced": "The purposes in force were replaced by those of a new configuration.",
   "sessions.user-known":
     "Somebody delegated or signed in for the first time: the id stands for the issuer and subject that the commitments hold.",
+  "sessions.provider-secret-set":
+    "An operator handed over the secret by which a provider knows us; it rests sealed, for that issuer and client alone.",
   "sessions.opened":
     "An agent opened a session for a purpose; its mandate is signed, and its digest stands in the entry.",
   "sessions.renewed": "A session that is in use lives longer, at the most to its hard end.",
