@@ -2,7 +2,7 @@
  * Use case 1, told as it happens, on real parts: a server with its own PostgreSQL, a second PostgreSQL as the bot's
  * knowledge base, an operator and a bot with keys of their own, mutual TLS between them, and a proof that is checked offline.
  *
- *     npm run demo
+ *     node --conditions=source examples/1-read-only/demo.ts
  */
 import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
@@ -10,22 +10,17 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { enrol, openTransport, peerOf, type Transport } from "@safeconduct/sdk"
+import { enrol, openTransport, peerOf } from "@safeconduct/sdk"
 import { applyPrepare, createLog, dev, readDocument, removePostgres, startPostgres } from "@safeconduct/server/programs"
-import { leafHash, parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
 import pg from "pg"
+import { detail, heading, line, revokedEntries, say, seconds, timed, verifyReceipts } from "../telling.ts"
 
-type Entry = { id: string; index: number; text: string; leaf: { event: string; data?: Record<string, unknown> } }
 type Step = { step: string; ms: number; [fact: string]: unknown }
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 const startedAt = performance.now()
 const folder = mkdtempSync(join(tmpdir(), "safeconduct-demo-"))
 const log = createLog({ level: "error" })
-const interrupted = new AbortController()
-// Its two PostgreSQLs would outlive it. The step under way ends first; a second signal does not wait.
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => interrupted.abort(new Error("Interrupted: all is stopped and removed.")))
 
 say("Safeconduct, use case 1: a read-only bot. No user, no shared key, no service account.\n")
 await using stack = new AsyncDisposableStack()
@@ -122,32 +117,14 @@ function tellStep({ step, ms, ...facts }: Step): void {
 async function prove(): Promise<void> {
   const session = steps.find(({ step }) => step === "session")!.session as string
   const role = steps.find(({ step }) => step === "lease")!.user as string
-  const entries = await timed("lease read back at the database and recorded as revoked", () => revokedEntries(session))
+  const entries = await timed("lease read back at the database and recorded as revoked", () =>
+    revokedEntries(operator, session),
+  )
   const [gone] = await asOwner("kb", "select count(*)::int as left from pg_roles where rolname = $1", [role])
   if (gone!.left !== 0) throw new Error("the role is still there")
-  const verifier = parseNoteVerifier(server.logKey)
-  const receipts = await Promise.all(entries.map(({ id }) => receipt(operator, id)))
-  await timed(`${entries.length} receipts verified offline with the public key alone`, async () => {
-    for (const [at, entry] of entries.entries())
-      await verifyProof(receipts[at]!, leafHash(Buffer.from(entry.text)), verifier)
-  })
-  for (const { index, leaf } of entries) say(`              #${index}  ${leaf.event}`)
-  say(`              key  ${server.logKey}`)
-}
-
-async function revokedEntries(session: string): Promise<Entry[]> {
-  for (;;) {
-    const { entries } = await operator.json<{ entries: Entry[] }>({
-      method: "GET",
-      path: `/v1/audit/entries?session=${session}&limit=100`,
-    })
-    if (entries.some(({ leaf }) => leaf.event === "credentials.lease-revoked")) return entries
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
-}
-
-async function receipt(transport: Transport, entry: string): Promise<string> {
-  return (await transport.send({ method: "GET", path: `/v1/audit/receipts/${entry}` })).bytes.toString("utf8")
+  await verifyReceipts(operator, entries, server.logKey)
+  for (const { index, leaf } of entries) detail(`#${index}  ${leaf.event}`)
+  detail(`key  ${server.logKey}`)
 }
 
 async function asOwner(database: string, sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
@@ -164,29 +141,4 @@ function adminUrl(database: string): string {
   const url = new URL(base.superuserUrl)
   url.pathname = `/${database}`
   return url.href
-}
-
-async function timed<T>(what: string, work: () => Promise<T>, isQuiet = false): Promise<T> {
-  const began = performance.now()
-  // Before and not after it: what it starts is to be held by whoever stops it.
-  interrupted.signal.throwIfAborted()
-  const result = await work()
-  if (!isQuiet) line(performance.now() - began, what)
-  return result
-}
-
-function heading(text: string): void {
-  say(`\n${text}`)
-}
-
-function line(ms: number, text: string): void {
-  say(`  ${`${ms.toFixed(0)} ms`.padStart(9)}   ${text}`)
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`
-}
-
-function say(text: string): void {
-  console.log(text)
 }
