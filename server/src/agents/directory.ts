@@ -32,6 +32,8 @@ export interface Directory {
   agent(name: string): Agent | null
   /** True for a key that was identified here before. */
   knows(key: Pick<ProvenKey, "keyThumbprint">): boolean
+  /** True for a key that was ever enrolled, also one that is seen here for the first time. */
+  isEnrolled(key: Pick<ProvenKey, "keyThumbprint">): Promise<boolean>
   /** True for an instance that stands for nobody any more. */
   isRevoked(instance: string): boolean
   /** The agents of the configuration as registered. */
@@ -134,6 +136,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       return agent === null || state === undefined ? agent : { ...agent, state }
     },
     knows: ({ keyThumbprint }) => instances.has(keyThumbprint),
+    isEnrolled: async ({ keyThumbprint }) => (await instanceOf(keyThumbprint)) !== null,
     isRevoked,
     current: () => Object.fromEntries([...held.byName.values()].map((agent) => [agent.name, definitionOf(agent)])),
     async principal(svid) {

@@ -116,3 +116,20 @@ test("two readings of the registry at once do not bring back who was suspended m
   await Promise.all([early, late])
   await assert.rejects(two.agents.identifyKey(key), refusesWith("agent-suspended"))
 })
+
+test("a key that was ever enrolled is known as such on every server, an operator's and a revoked one too", async () => {
+  await using deployment = await testDeployment()
+  const one = await deployment.serve()
+  await register(one, { "support-bot": bot })
+  const holder = await enrolAgent(one, "support-bot")
+  const { token } = await one.agents.createJoinToken({ kind: "operator", name: "olga", roles: ["admin"] }, by)
+  const olga = await enrolWith(one.agents, token.reveal())
+  const two = await deployment.serve()
+  const instance = { agent: "support-bot", instance: holder.instance }
+  await one.audit.commit(one.agents.revokeInstance(instance, "test", by))
+  for (const { privateKey } of [holder, olga]) {
+    assert.equal(two.agents.knows(proven(privateKey)), false)
+    assert.equal(await two.agents.isEnrolled(proven(privateKey)), true)
+  }
+  assert.equal(await two.agents.isEnrolled(proven(generateKey().privateKey)), false)
+})

@@ -110,6 +110,8 @@ export interface Agents extends AsyncDisposable {
   identifyKey(key: ProvenKey, options?: { forRenewal?: boolean }): Promise<AgentPrincipal>
   /** True for a key that this server identified before; from memory. */
   knows(key: Pick<ProvenKey, "keyThumbprint">): boolean
+  /** True for a key that was ever enrolled, by an agent or an operator: nobody else's signature may be made with it. */
+  isEnrolled(key: Pick<ProvenKey, "keyThumbprint">): Promise<boolean>
   /** True for an instance that was revoked, from memory: whoever was identified a moment ago may be by now. */
   isRevoked(instance: string): boolean
   /** Makes a join token, committed. Throws `not-found`, `agent-suspended`. */
@@ -191,6 +193,7 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
     identifyKey: (key, { forRenewal = false } = {}) =>
       directory.holder(key, { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }),
     knows: directory.knows,
+    isEnrolled: directory.isEnrolled,
     isRevoked: directory.isRevoked,
     async createJoinToken(request, by) {
       const { hash, text } = mintToken(authority.rootDigests[0]!)
