@@ -8,6 +8,8 @@ export const events = {
   "sessions.opened":
     "An agent opened a session for a purpose; its mandate is signed, and its digest stands in the entry.",
   "sessions.renewed": "A session that is in use lives longer, at the most to its hard end.",
+  "sessions.labelled":
+    "A session saw something that policies may speak of, and with it all of its chain; it does not get rid of it.",
   "sessions.ended": "A session was ended: by its agent, by an operator, or because the agent was suspended.",
   "sessions.lapsed": "A session was not renewed in time, and ended.",
   "sessions.expired": "A session reached its hard end.",

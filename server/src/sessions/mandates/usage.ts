@@ -1,0 +1,70 @@
+import type { Change } from "#audit"
+import { bumpEpoch, type Database, type Id } from "#kernel"
+import { insertLabels, insertMade, lockCounts, readMade, readRoom, returnSpent, spend, type Taking } from "./store.ts"
+
+/** `held`: this request took it before, and takes nothing more · `used-up`: one of the limits has no room, and nothing was taken. */
+export type Taken = "taken" | "held" | "used-up"
+
+/**
+ * What sessions took of their limits, have seen, and had made in them. Counted in the database, so that all servers count
+ * together; a request takes under its own name, and only once.
+ */
+export interface Usage {
+  /** What is left of each limit now, in order. Only a hint: take() decides. */
+  room(request: string, takings: readonly Taking[]): Promise<number[]>
+  /** Takes all, or nothing where one does not fit. To be committed with the entry of what it is taken for. */
+  take(request: string, takings: readonly Taking[]): Change<Taken>
+  /** Gives back what the request took, for an effect that we know did not happen. */
+  giveBack(request: string): Change<void>
+  /**
+   * Labels the whole chain that begins with `root`: those who handed the session on, and all that was handed on from them.
+   * Results in those that are new; then every decision made before is thrown away.
+   */
+  label(root: Id<"session">, labels: readonly string[]): Change<string[]>
+  /** Notes an object that an enforcement point saw being made. Never on an agent's word. */
+  noteMade(session: Id<"session">, kind: string, object: string): Change<void>
+  /** Objects of these kinds that were made in any of the sessions; a kind of which there is none is not there. */
+  made(sessions: readonly string[], kinds: readonly string[]): Promise<{ [kind: string]: string[] }>
+}
+
+/** The usage in a database. */
+export function openUsage(database: Database): Usage {
+  return {
+    async room(request, takings) {
+      return (await readRoom(database, request, takings)).map(({ room }) => room)
+    },
+    take: (request, takings) => ({
+      async work(tx) {
+        await lockCounts(tx, takings)
+        const rooms = await readRoom(tx, request, takings)
+        if (rooms.some(({ fits }) => !fits)) return "used-up"
+        return (await spend(tx, request, takings)) ? "taken" : "held"
+      },
+      entries: () => [],
+    }),
+    giveBack: (request) => ({ work: (tx) => returnSpent(tx, request), entries: () => [] }),
+    label: (root, labels) => ({
+      async work(tx) {
+        const added = await insertLabels(tx, root, labels)
+        if (added.length > 0) await bumpEpoch(tx)
+        return added
+      },
+      entries: (added) =>
+        added.length === 0
+          ? []
+          : [{ event: "sessions.labelled", by: "server", session: root, data: { labels: added } }],
+    }),
+    noteMade: (session, kind, object) => ({
+      work: (tx) => insertMade(tx, session, kind, object),
+      entries: () => [],
+    }),
+    async made(sessions, kinds) {
+      const made: { [kind: string]: string[] } = {}
+      for (const { kind, object } of await readMade(database, sessions, kinds)) {
+        made[kind] ??= []
+        made[kind].push(object)
+      }
+      return made
+    },
+  }
+}
