@@ -1,7 +1,7 @@
 import type { AgentPrincipal } from "#agents"
 import type { Change } from "#audit"
 import { together } from "#audit"
-import { Refusal } from "#kernel"
+import { type Id, Refusal } from "#kernel"
 import type { Delegation, IssuedToken, Session } from "#sessions"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
@@ -11,6 +11,8 @@ export type OpenRequest = { purpose: string; lifetimeSeconds?: number | undefine
 /** The same, with what a user handed to the agent where it opens the session for somebody. */
 export type Opening = OpenRequest & {
   delegation?: Delegation | undefined
+  /** The session's id, where `spending` names it. */
+  id?: Id<"session"> | undefined
   /** What is used up by opening it, such as a code: in the same transaction, and first. Its work throws what is used up already. */
   spending?: Change<unknown> | undefined
 }

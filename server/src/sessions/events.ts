@@ -5,6 +5,13 @@ export const events = {
     "Somebody delegated or signed in for the first time: the id stands for the issuer and subject that the commitments hold.",
   "sessions.provider-secret-set":
     "An operator handed over the secret by which a provider knows us; it rests sealed, for that issuer and client alone.",
+  "sessions.signed-in": "Somebody signed in with a browser, at the provider that the entry names.",
+  "sessions.signed-out": "Somebody signed out in their browser.",
+  "sessions.consent-given":
+    "A user allowed an agent something: the digest is of the text that was shown, and the details are what was granted.",
+  "sessions.consent-denied": "A user denied what an agent asked for.",
+  "sessions.consent-revoked": "A user took a consent back; what was opened by it ends.",
+  "sessions.code-replayed": "A code was presented again; the session that was made of it is ended.",
   "sessions.opened":
     "An agent opened a session for a purpose; its mandate is signed, and its digest stands in the entry.",
   "sessions.renewed": "A session that is in use lives longer, at the most to its hard end.",

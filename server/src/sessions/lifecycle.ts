@@ -1,6 +1,6 @@
 import { type AgentPrincipal, proofOf } from "#agents"
 import type { Change, Draft } from "#audit"
-import { base64url, bumpEpoch, type Json, newId, Refusal, sha256 } from "#kernel"
+import { base64url, bumpEpoch, type Id, type Json, newId, Refusal, sha256 } from "#kernel"
 import type { Delegation } from "./delegation.ts"
 import { compile, signMandate } from "./mandate.ts"
 import type { Purpose } from "./purposes.ts"
@@ -12,6 +12,8 @@ import type { TokenKeys } from "./token-keys.ts"
 /** What opening needs; everything of it is trusted: the purpose in force, the agent's registration, the caller's identity. */
 export type Opening = {
   caller: AgentPrincipal
+  /** Its id, where something else has to name it in the same transaction; made here otherwise. */
+  id?: Id<"session"> | undefined
   /** Name of the purpose. */
   purpose: string
   /** Purposes that the agent may serve. */
@@ -48,7 +50,7 @@ export function open(parts: Parts, purpose: Purpose | null, opening: Opening): C
   const { user = null, application = null, requestText = null, parameters = {} } = delegation ?? {}
   const compiled = { details, requestText, parameters }
   const of = {
-    ...{ id: newId("session"), agent: caller.name, instance: caller.instance, purpose: purpose.name },
+    ...{ id: opening.id ?? newId("session"), agent: caller.name, instance: caller.instance, purpose: purpose.name },
     ...{ user, application, chain: [] },
   }
   const { idleSeconds, leaseSeconds } = purpose.session

@@ -4,6 +4,8 @@ import { type Clock, type Database, type Epoch, isId, type Keyring, type Log, re
 import { assertionUsed, readApplicationAssertion } from "./application-assertion.ts"
 import type { Application } from "./applications.ts"
 import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
+import { type Browsers, openBrowsers } from "./consent/browsers/open.ts"
+import { type Consents, openConsents } from "./consent/open.ts"
 import { createDatabaseClock } from "./database-clock.ts"
 import { openProofs, type ShownProof } from "./dpop.ts"
 import { openPart, parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
@@ -26,6 +28,10 @@ import { findUser, type KnownUser } from "./users/store.ts"
 
 /** The sessions room. Expiry is judged by the database's clock; memory is as old as the epoch at the most. */
 export interface Sessions extends AsyncDisposable {
+  /** What users are asked for and allowed. */
+  readonly consents: Consents
+  /** Who is signed in with which browser. */
+  readonly browsers: Browsers
   /** Checks the room's parts of a configuration. Throws `policy-invalid` with `detail.path`. */
   parse(document: SessionsDocument): SessionsPart
   /** Puts them in force. `by` is the SPIFFE ID of who does. */
@@ -133,9 +139,12 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const nonces = openNonces({ clock })
   const proofs = openProofs({ issuer, nonces, clock: databaseClock })
   const client = { issuer, clock: databaseClock, application: inForce.application }
+  const consents = openConsents(parts)
+  const browsers = openBrowsers(parts)
   let running: Promise<void> | undefined
   const keepHouse = () => {
-    running = Promise.all([forgetAssertions(database), keys.upkeep()]).then(
+    const old = [forgetAssertions(database), consents.keepHouse(), browsers.keepHouse()]
+    running = Promise.all([...old, keys.upkeep()]).then(
       () => undefined,
       (error: unknown) => parts.log.warn("what has expired is not cleared away; trying again", { error }),
     )
@@ -151,6 +160,8 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   })
 
   return {
+    consents,
+    browsers,
     parse: parsePart,
     replace: inForce.replace,
     purpose: inForce.purpose,

@@ -1,0 +1,32 @@
+import { base64url, canonical, type Json, sha256 } from "#kernel"
+
+/**
+ * What a consent page says, as data: the page is drawn from nothing else, so that it can be drawn again as it was. Words are
+ * those of the configuration, of the agent and of the user; the sentences around them are the version's.
+ */
+export type ConsentText = {
+  /** Of the sentences around it. */
+  version: 1
+  language: "en"
+  agent: { name: string; spiffeId: string; owner: string; description: string }
+  /** Who invoked the agent, by a signed statement; null where the agent asks by itself. */
+  application: { name: string; description: string } | null
+  purpose: { name: string; description: string }
+  /** What may be allowed, each of which can be taken out. */
+  actions: { key: string; phrases: string[] }[]
+  /** What the user wants, in whose words. */
+  request: { text: string; from: "agent" | "application" } | null
+  parameters: { description: string; value: string | number | boolean; from: "agent" | "application" }[]
+  longestSeconds: number
+}
+
+/** Names what is shown, so that what comes back is about this and nothing else. It never leaves the user's own page. */
+export function digestOf(text: ConsentText): string {
+  return base64url(sha256(canonical(text as unknown as Json)))
+}
+
+/** The text as it is kept, and its digest. The salt keeps whoever reads the digest from guessing what the user wrote. */
+export function recordedText(text: ConsentText, salt: string): { text: string; textDigest: string } {
+  const written = canonical({ ...text, salt } as unknown as Json)
+  return { text: written, textDigest: base64url(sha256(written)) }
+}
