@@ -13,6 +13,9 @@ const { bot } = document.agents
 const renamed = (description: string) => parsed({ purposes: { answer: { ...answer, description } } })
 const digest = () => rooms.policy.version()?.digest ?? null
 
+const web = { description: "The web site" }
+const key = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", kid: "1" }
+
 /** What each configuration is refused for, by where. */
 const mistakes: [string, object, RegExp][] = [
   [
@@ -50,6 +53,13 @@ const mistakes: [string, object, RegExp][] = [
     { agents: { bot: { ...bot, ceiling: [{ ...bot.ceiling[0], arguments: { a: "b" } }] } } },
     /^agents\.bot\.ceiling\.0\.arguments/,
   ],
+  ["an agent that an application names", { applications: { web: { ...web, agents: ["typo"] } } }, /no agent "typo"/],
+  [
+    "a resource that it guards",
+    { applications: { web: { ...web, resources: ["typo"] } } },
+    /^applications\.web\.resources: there is no resource "typo"/,
+  ],
+  ["two keys of one name", { applications: { web: { ...web, keys: [key, key] } } }, /keys: two keys have one kid/],
   ["Cedar that is broken", { policies: [{ file: "a.cedar", text: "permit (" }] }, /^a\.cedar:1:\d+/],
   ["an engine that there is not", { resources: { kb: { engine: "typo" } } }, /^resources\.kb\.engine/],
 ]

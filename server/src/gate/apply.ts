@@ -139,6 +139,9 @@ function crossCheck({ purposes, applications, resources, agents, policies }: Par
     for (const agent of application.agents) {
       need(Object.hasOwn(agents, agent), `applications.${name}.agents`, `there is no agent "${agent}".`)
     }
+    for (const resource of application.resources) {
+      need(Object.hasOwn(resources, resource), `applications.${name}.resources`, `there is no resource "${resource}".`)
+    }
   }
   for (const policy of policies.policies) {
     const isKnown = policy.purpose === null || Object.hasOwn(purposes, policy.purpose)

@@ -31,8 +31,14 @@ const applicationSchema = z.strictObject({
   agents: z.array(z.string().max(63)).max(100).default([]),
   /** By provider: values of `aud` or `azp` of the tokens that its users' sign-ins leave it with. */
   providers: z.record(name, z.array(z.string().min(1).max(500)).min(1).max(16)).default({}),
-  /** Keys that sign its statements: what its users asked for. */
-  keys: z.array(publicKey).max(8).default([]),
+  /** Keys that sign its statements, which are what its users asked for, and the assertions that it authenticates with. */
+  keys: z
+    .array(publicKey)
+    .max(8)
+    .refine((keys) => new Set(keys.map(({ kid }) => kid)).size === keys.length, "two keys have one kid")
+    .default([]),
+  /** Resources that it guards itself: of tokens that allow something there it may ask what they are (RFC 7662). */
+  resources: z.array(z.string().max(200)).max(100).default([]),
 })
 
 /** The `applications` of safeconduct.yaml. */
