@@ -123,7 +123,7 @@ export function check(rooms: Parsers, document: Document): Parts {
 }
 
 /** Names that one part uses must exist in the other: a misspelt one would silently allow nothing. */
-function crossCheck({ purposes, applications, resources, agents, policies }: Parts): void {
+function crossCheck({ purposes, providers, applications, resources, agents, policies }: Parts): void {
   const need = (isThere: boolean, path: string, sentence: string) => {
     if (!isThere) throw new Refusal("policy-invalid", `${path}: ${sentence}`, { detail: { path } })
   }
@@ -138,6 +138,15 @@ function crossCheck({ purposes, applications, resources, agents, policies }: Par
   for (const [name, application] of Object.entries(applications)) {
     for (const agent of application.agents) {
       need(Object.hasOwn(agents, agent), `applications.${name}.agents`, `there is no agent "${agent}".`)
+    }
+    for (const provider of Object.keys(application.providers)) {
+      const path = `applications.${name}.providers`
+      need(Object.hasOwn(providers, provider), path, `there is no provider "${provider}".`)
+    }
+  }
+  for (const [name, { delegatedTokens: rules }] of Object.entries(providers)) {
+    for (const agent of [...Object.values(rules?.agents ?? {}), ...Object.values(rules?.scopes ?? {})]) {
+      need(Object.hasOwn(agents, agent), `providers.${name}.delegatedTokens`, `there is no agent "${agent}".`)
     }
     for (const resource of application.resources) {
       need(Object.hasOwn(resources, resource), `applications.${name}.resources`, `there is no resource "${resource}".`)

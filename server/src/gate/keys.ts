@@ -11,6 +11,7 @@ import {
   Refusal,
   resealKeys,
 } from "#kernel"
+import { resealProviders } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 
 /** What keys are for. */
@@ -163,7 +164,8 @@ async function rotateKeyEncryption(rooms: Rooms, { database, keyring }: Keys, by
 }
 
 async function reseal(database: Database, keyring: KeptKeyring): Promise<number> {
-  return (await resealKeys(database, keyring)) + (await resealCredentials(database, keyring))
+  const secrets = (await resealCredentials(database, keyring)) + (await resealProviders(database, keyring))
+  return (await resealKeys(database, keyring)) + secrets
 }
 
 function requireEverywhere(without: number, use: "log" | "key-encryption"): void {

@@ -2,7 +2,7 @@ import { z } from "zod"
 import { agentsSchema } from "#agents"
 import { engines } from "#credentials"
 import type { Json } from "#kernel"
-import { applicationsSchema, purposesSchema } from "#sessions"
+import { applicationsSchema, providersSchema, purposesSchema } from "#sessions"
 
 /**
  * The JSON Schema (2020-12) of safeconduct.yaml, for editors: put together from what each room checks its own part with.
@@ -13,6 +13,7 @@ export function documentJsonSchema(): { [name: string]: Json } {
   const [first, ...others] = engines.map(({ schema }) => schema)
   const schema = z.strictObject({
     purposes: purposesSchema.optional(),
+    providers: providersSchema.optional(),
     applications: applicationsSchema.optional(),
     resources: z.record(z.string(), z.union([first!, ...others])).optional(),
     agents: agentsSchema.optional(),

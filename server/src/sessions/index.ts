@@ -42,6 +42,24 @@ export { allows, type SinkFound, type Verified, verify } from "./mandates/verify
 export { type Described, type DescribedResource, inWords } from "./mandates/words.ts"
 export { detailsFor, type Inspected } from "./introspection.ts"
 export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
+export {
+  type Delegated,
+  type MayAct,
+  type PendingSignIn,
+  type PresentedToken,
+  type ProviderDefinition,
+  type ProviderLogout,
+  type Providers,
+  type ProvidersPart,
+  pendingSignIn,
+  providersSchema,
+  resealProviders,
+  type SignedIn,
+  type SignInRequest,
+  type SubjectToken,
+  type SubjectTokenType,
+  subjectTokenTypes,
+} from "./providers/index.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
 export { aboutSession, type EndReason, type Hop, type Session, type SessionState, sessionView } from "./session.ts"

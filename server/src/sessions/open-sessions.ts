@@ -12,6 +12,7 @@ import { openPart, parsePart, type SessionsDocument, type SessionsPart } from ".
 import { type Inspected, inspect } from "./introspection.ts"
 import { type EndedSession, end, type Opening, open, renew } from "./lifecycle.ts"
 import { openNonces } from "./nonces.ts"
+import { openProviders, type Providers } from "./providers/index.ts"
 import type { Purpose } from "./purposes.ts"
 import type { EndReason, Session } from "./session.ts"
 import { isOf, openStandings, type Standing, unknown } from "./standings.ts"
@@ -41,6 +42,8 @@ export interface Sessions extends AsyncDisposable {
   /** The registered application of that name; null when there is none. */
   application(name: string): Application | null
   applications(): readonly Application[]
+  /** Where users sign in. */
+  readonly providers: Providers
   /** Knows a person by issuer and subject, under a random id. `by` is who saw them sign in. */
   rememberUser(seen: Omit<User, "id">, by: string): Change<User>
   /** Who is known under that id, or as that subject; null for nobody. */
@@ -134,6 +137,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const signing = { keys, issuer }
   const tokens = openTokens({ ...signing, databaseClock })
   const inForce = await openPart(parts)
+  const providers = openProviders({ ...parts, clock: databaseClock, part: inForce.providers, signing: keys.signing })
   const standings = await openStandings({ ...signing, database, databaseClock })
   const use = noteUse({ database, clock })
   const nonces = openNonces({ clock })
@@ -167,6 +171,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     purpose: inForce.purpose,
     application: inForce.application,
     applications: inForce.applications,
+    providers,
     rememberUser: rememberingUser,
     findUser: (by) => findUser(database, by),
     open: (opening) => open(signing, inForce.purpose(opening.purpose), opening),

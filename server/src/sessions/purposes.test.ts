@@ -61,7 +61,7 @@ test("new purposes are in force on every server with the epoch, and recorded", a
   const entry = {
     event: "sessions.purposes-replaced",
     by: "spiffe://example.org/operator/olga",
-    data: { purposes: ["refunds"], applications: [] },
+    data: { purposes: ["refunds"], providers: [], applications: [] },
   }
   assert.deepEqual(await room.entries(), [entry])
 })

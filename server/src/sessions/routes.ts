@@ -2,6 +2,7 @@ import { z } from "zod"
 import type { AgentPrincipal, Principal } from "#agents"
 import { type Route, route } from "#kernel"
 import type { Sessions } from "./open-sessions.ts"
+import { providerRoutes } from "./providers/index.ts"
 import { endReasons, sessionView } from "./session.ts"
 import { tokenForm } from "./token-endpoint.ts"
 
@@ -31,6 +32,7 @@ const document = z.looseObject({})
 /** Routes that touch only sessions. Opening, renewing and ending cross rooms and are the gate's. */
 export function routes(sessions: Sessions): Route<never, never>[] {
   return [
+    ...providerRoutes(sessions.providers),
     route({
       method: "GET",
       path: "/v1/sessions",

@@ -14,6 +14,7 @@ export type { LogoutRequest, ProviderLogout } from "./logout.ts"
 export { openProviders, type Providers, type ProvidersParts } from "./open.ts"
 export { type ProviderDefinition, type ProvidersPart, parseProviders, providersSchema } from "./part.ts"
 export type { ProfileName } from "./profiles.ts"
+export { providerRoutes } from "./routes.ts"
 export { resealProviders } from "./secrets.ts"
 export { type PendingSignIn, pendingSignIn, type SignedIn, type SignInRequest } from "./sign-in.ts"
 export {
