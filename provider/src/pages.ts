@@ -34,7 +34,7 @@ export function signOutPage(ctx: KoaContextWithOIDC, form: string): void {
     main: `<h1>Sign out?</h1>
 <p>Everything that you signed in to with this provider will be told.</p>
 ${form}
-<ul><li><button form="op.logoutForm" name="logout" value="yes"><strong>Sign out</strong></button></li></ul>
+<button class="first" form="op.logoutForm" name="logout" value="yes">Sign out</button>
 <button class="quiet" form="op.logoutForm">Stay signed in</button>`,
   })
 }
@@ -78,7 +78,7 @@ function show(answer: Answer, { title, main }: { title: string; main: string }, 
 <main>
 ${main}
 </main>
-<footer>A provider for trying things out, on this machine only: no passwords, nobody is protected.</footer>
+<footer>A provider for trying things out, on this machine only. There are no passwords, and nobody is protected.</footer>
 </body>
 </html>
 `
@@ -95,9 +95,9 @@ function escaped(text: string): string {
 }
 
 const style = `
-:root { color-scheme: light dark; --ink: #1d2430; --dim: #5a6474; --paper: #f4f5f7; --card: #fff; --line: #c9cfd8; --focus: #1c5fd4 }
+:root { color-scheme: light dark; --ink: #1d2430; --dim: #5a6474; --paper: #f4f5f7; --card: #fff; --line: #d3d8e0; --edge: #7b8696; --focus: #1c5fd4 }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8ebf0; --dim: #a7b0be; --paper: #14181f; --card: #1d232c; --line: #3c4654; --focus: #8ab4ff }
+  :root { --ink: #e8ebf0; --dim: #a7b0be; --paper: #14181f; --card: #1d232c; --line: #323b47; --edge: #6f7b8c; --focus: #8ab4ff }
 }
 * { box-sizing: border-box }
 body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; align-items: center; justify-content: center; gap: 1.5rem;
@@ -107,14 +107,15 @@ h1 { margin: 0; font-size: 1.375rem; line-height: 1.3; overflow-wrap: anywhere }
 p { margin: .5rem 0 1.5rem; color: var(--dim); overflow-wrap: anywhere }
 p:last-child { margin-bottom: 0 }
 ul { display: grid; gap: .75rem; margin: 0 0 1rem; padding: 0; list-style: none }
-button { width: 100%; min-height: 3rem; padding: .75rem 1rem; border: 1px solid var(--line); border-radius: .5rem; background: transparent;
+button { width: 100%; min-height: 3rem; padding: .75rem 1rem; border: 1px solid var(--edge); border-radius: .5rem; background: transparent;
   color: inherit; font: inherit; cursor: pointer }
 li button { display: flex; align-items: baseline; justify-content: space-between; gap: 1rem; text-align: left }
 button span { color: var(--dim) }
 button:hover { border-color: var(--focus) }
 button:focus-visible { outline: 3px solid var(--focus); outline-offset: 2px }
+.first { margin-bottom: 1rem; border-color: var(--ink); background: var(--ink); color: var(--card); font-weight: 600 }
 .quiet { border-color: transparent; color: var(--dim) }
-footer { max-width: 26rem; color: var(--dim); font-size: .875rem; text-align: center }
+footer { max-width: 26rem; color: var(--dim); font-size: .875rem; text-align: center; text-wrap: balance }
 @media (max-width: 30rem) { main { padding: 1.5rem } }
 `
 

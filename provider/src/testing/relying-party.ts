@@ -78,7 +78,7 @@ export async function begin(provider: Provider, client: Client, more: Record<str
   const url = new URL(server.authorization_endpoint!)
   url.search = new URLSearchParams({
     client_id: client.clientId,
-    redirect_uri: REDIRECT_URI,
+    redirect_uri: client.redirectUris[0]!,
     response_type: "code",
     scope: "openid profile",
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
@@ -101,11 +101,11 @@ export async function signInTo(
   const { left } =
     asked.page === undefined ? asked : await visitor.follow(provider, await visitor.send(asked.page.url, { person }))
   assert.ok(left !== undefined, `not sent back to the client: ${await asked.page?.text()}`)
-  assert.equal(`${left.origin}${left.pathname}`, REDIRECT_URI)
+  assert.equal(`${left.origin}${left.pathname}`, client.redirectUris[0])
   return oauth.validateAuthResponse(begun.server, { client_id: client.clientId }, left, begun.state)
 }
 
-/** Redeems a code. */
+/** Redeems a code, as the client that proves itself so; by its secret unless told. */
 export async function redeem(
   client: Client,
   begun: Begun,
@@ -114,15 +114,8 @@ export async function redeem(
 ): Promise<oauth.TokenEndpointResponse> {
   const as = { client_id: client.clientId }
   const { server, verifier, nonce } = begun
-  const response = await oauth.authorizationCodeGrantRequest(
-    server,
-    as,
-    proof,
-    answer,
-    REDIRECT_URI,
-    verifier,
-    overHttp,
-  )
+  const redirect = client.redirectUris[0]!
+  const response = await oauth.authorizationCodeGrantRequest(server, as, proof, answer, redirect, verifier, overHttp)
   return await oauth.processAuthorizationCodeResponse(server, as, response, {
     expectedNonce: nonce,
     requireIdToken: true,
