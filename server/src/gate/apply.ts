@@ -139,6 +139,9 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
     for (const agent of application.agents) {
       need(Object.hasOwn(agents, agent), `applications.${name}.agents`, `there is no agent "${agent}".`)
     }
+    for (const resource of application.resources) {
+      need(Object.hasOwn(resources, resource), `applications.${name}.resources`, `there is no resource "${resource}".`)
+    }
     for (const provider of Object.keys(application.providers)) {
       const path = `applications.${name}.providers`
       need(Object.hasOwn(providers, provider), path, `there is no provider "${provider}".`)
@@ -147,9 +150,6 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
   for (const [name, { delegatedTokens: rules }] of Object.entries(providers)) {
     for (const agent of [...Object.values(rules?.agents ?? {}), ...Object.values(rules?.scopes ?? {})]) {
       need(Object.hasOwn(agents, agent), `providers.${name}.delegatedTokens`, `there is no agent "${agent}".`)
-    }
-    for (const resource of application.resources) {
-      need(Object.hasOwn(resources, resource), `applications.${name}.resources`, `there is no resource "${resource}".`)
     }
   }
   for (const policy of policies.policies) {
