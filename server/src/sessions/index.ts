@@ -38,6 +38,8 @@ export { parsePart, type SessionsDocument, type SessionsPart } from "./in-force/
 export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
 export { type Evidence, type LookupFor, type Lookups, noEvidence } from "./mandates/evidence.ts"
+export type { Taking } from "./mandates/store.ts"
+export type { Taken, Usage } from "./mandates/usage.ts"
 export { allows, type SinkFound, type Verified, verify } from "./mandates/verify.ts"
 export { type Described, type DescribedResource, inWords } from "./mandates/words.ts"
 export { detailsFor, type Inspected } from "./introspection.ts"
@@ -62,7 +64,7 @@ export {
 } from "./providers/index.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
-export { aboutSession, type EndReason, type Hop, type Session, type SessionState, sessionView } from "./session.ts"
+export { aboutSession, type EndReason, type Hop, rootOf, type Session, type SessionState, sessionView } from "./session.ts"
 export { refuseOtherSession, type Standing } from "./standings.ts"
 export {
   declaredParameters,

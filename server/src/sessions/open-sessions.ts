@@ -11,6 +11,8 @@ import { openProofs, type ShownProof } from "./dpop.ts"
 import { openPart, parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
 import { type Inspected, inspect } from "./introspection.ts"
 import { type EndedSession, end, type Opening, open, renew } from "./lifecycle.ts"
+import { forgetSpendings } from "./mandates/store.ts"
+import { openUsage, type Usage } from "./mandates/usage.ts"
 import { openNonces } from "./nonces.ts"
 import { openProviders, type Providers } from "./providers/index.ts"
 import type { Purpose } from "./purposes.ts"
@@ -50,6 +52,8 @@ export interface Sessions extends AsyncDisposable {
   findUser(by: { id: string } | { iss: string; sub: string }): Promise<KnownUser | null>
   /** Opens a session for an agent. Throws `purpose-unknown`, `purpose-not-allowed`, `consent-required`. */
   open(opening: Opening): Change<Session>
+  /** What sessions used up of their limits, have seen, and had made in them. */
+  readonly usage: Usage
   /** Another lifetime; `activeAtMs`, by this server's clock, is a use that touch() was not told of, such as a lease's. */
   renew(session: Session, caller: AgentPrincipal, activeAtMs?: number | null): Change<Session>
   /** Ends a session and all beneath it; idempotent. `by` is a SPIFFE ID, a user's id, or "server". */
@@ -147,7 +151,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const browsers = openBrowsers(parts)
   let running: Promise<void> | undefined
   const keepHouse = () => {
-    const old = [forgetAssertions(database), consents.keepHouse(), browsers.keepHouse()]
+    const old = [forgetAssertions(database), forgetSpendings(database), consents.keepHouse(), browsers.keepHouse()]
     running = Promise.all([...old, keys.upkeep()]).then(
       () => undefined,
       (error: unknown) => parts.log.warn("what has expired is not cleared away; trying again", { error }),
@@ -175,6 +179,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     rememberUser: rememberingUser,
     findUser: (by) => findUser(database, by),
     open: (opening) => open(signing, inForce.purpose(opening.purpose), opening),
+    usage: openUsage(database),
     renew: (session, caller, activeAtMs = null) =>
       renew(session.id, caller, () => Math.min(use.unusedSeconds(session.id), use.secondsSince(activeAtMs))),
     end,

@@ -62,6 +62,11 @@ export type Session = {
   endedAt: Date | null
 }
 
+/** The first session of the chain that this one belongs to: itself, when nobody handed it on. */
+export function rootOf({ id, chain }: Pick<Session, "id" | "chain">): Id<"session"> {
+  return chain[0]?.session ?? id
+}
+
 /** What HTTP shows of a session: everything but its signed mandate. */
 export function sessionView(session: Session) {
   const { id, agent, instance, purpose, user, application, parent, chain, state, endReason } = session

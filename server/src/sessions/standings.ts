@@ -2,7 +2,8 @@ import type { AgentPrincipal, Principal } from "#agents"
 import { type Database, isId, Refusal, refusalCode } from "#kernel"
 import type { DatabaseClock } from "./database-clock.ts"
 import { type Mandate, readMandate } from "./mandate.ts"
-import type { EndReason, Session } from "./session.ts"
+import { labelledSince, readLabels } from "./mandates/store.ts"
+import { type EndReason, rootOf, type Session } from "./session.ts"
 import { endedSince, find } from "./store.ts"
 import type { TokenKeys } from "./token-keys.ts"
 
@@ -10,7 +11,13 @@ import type { TokenKeys } from "./token-keys.ts"
  * An open session and what it may do. `session` is as it was when last read: a renewal elsewhere may have moved its expiry.
  * `ancestors` are those that it was handed on through, the first that was opened first; each bounds it.
  */
-export type Standing = { session: Session; mandate: Mandate; ancestors: readonly Ancestor[] }
+export type Standing = {
+  session: Session
+  mandate: Mandate
+  ancestors: readonly Ancestor[]
+  /** What the session, or any other of its chain, has seen. */
+  labels: readonly string[]
+}
 
 /** A session that handed a part of its mandate on. */
 export type Ancestor = { session: Session; mandate: Mandate }
@@ -29,7 +36,7 @@ export interface Standings {
   look(id: string): Promise<Standing | null>
   /** Refuses a session as ended, on this server and from now on, until the returned is disposed of. */
   endHere(id: string): Disposable
-  /** Forgets every session that ended since the last call. Awaited before a new epoch counts. */
+  /** Forgets every session that ended, or that has seen something new, since the last call. Awaited before a new epoch counts. */
   forgetEnded(): Promise<void>
   /** Sessions held. */
   readonly size: number
@@ -63,6 +70,15 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
       }),
     )
 
+  const standingOf = async (session: Session): Promise<Standing> => {
+    const [mandate, ancestors, labels] = await Promise.all([
+      readMandate(parts, session),
+      ancestorsOf(session),
+      readLabels(database, rootOf(session)),
+    ])
+    return { session, mandate, ancestors, labels }
+  }
+
   const load = async (id: string, caller: AgentPrincipal): Promise<Standing> => {
     const before = generation
     const found = isId("session", id) ? await find(database, id) : null
@@ -71,11 +87,7 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     databaseClock.learn(found.nowMs)
     if (found.session.state === "ended") throw ended(found.session.endReason!)
     if (found.isDue) throw expired()
-    const standing = {
-      session: found.session,
-      mandate: await readMandate(parts, found.session),
-      ancestors: await ancestorsOf(found.session),
-    }
+    const standing = await standingOf(found.session)
     // An end that was taken in while this was read would not be taken in again: such a reading serves this call only.
     if (before === generation) {
       if (held.size >= maxHeld) held.delete(held.keys().next().value!)
@@ -87,8 +99,7 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
   const looked = async (id: string): Promise<Standing | null> => {
     const found = isId("session", id) ? await find(database, id) : null
     if (found === null || found.session.state === "ended" || found.isDue || endedHere.has(id)) return null
-    const [mandate, ancestors] = await Promise.all([readMandate(parts, found.session), ancestorsOf(found.session)])
-    return { session: found.session, mandate, ancestors }
+    return await standingOf(found.session)
   }
 
   return {
@@ -122,6 +133,9 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
       const since = await endedSince(database, snapshot)
       databaseClock.learn(since.nowMs)
       for (const id of since.ids) held.delete(id)
+      const labelled = new Set<string>(await labelledSince(database, snapshot))
+      for (const [id, { session }] of labelled.size === 0 ? [] : held)
+        if (labelled.has(rootOf(session))) held.delete(id)
       snapshot = since.snapshot
       generation += 1
     },
