@@ -53,6 +53,11 @@ export interface Consents {
   replayed(request: AuthorizationRequest, by: string): Change<void>
   /** What the user's yes is remembered for exactly this; null for nothing. */
   remembered(of: consents.ConsentFor): Promise<Consent | null>
+  /**
+   * Holds a remembered consent as it is until the transaction ends. The work throws `consent-required` when it was taken back, or
+   * another one stands in its place.
+   */
+  holding(consent: Id<"consent">): Change<void>
   /** Everything that is remembered of a user, the newest first. */
   ofUser(user: string): Promise<Consent[]>
   /** Takes a consent of the user's back, with all older ones for the same. The work throws `not-found`. */
@@ -163,6 +168,12 @@ export function openConsents({ database }: { database: Database }): Consents {
       ],
     }),
     remembered: (of) => consents.findRemembered(database, of),
+    holding: (consent) => ({
+      async work(tx) {
+        if (!(await consents.holdRemembered(tx, consent))) throw takenBack("consent-required")
+      },
+      entries: () => [],
+    }),
     ofUser: (user) => consents.listRemembered(database, user),
     revoke: (id, user) => ({
       async work(tx) {

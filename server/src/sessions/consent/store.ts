@@ -86,6 +86,12 @@ export async function holdConsent(tx: Transaction, id: string): Promise<boolean>
   return rows.length > 0
 }
 
+/** The same of one that is to be what is remembered: a newer one in its place may have granted less. */
+export async function holdRemembered(tx: Transaction, id: string): Promise<boolean> {
+  const rows = await tx.query(`select from sessions.consents where id = $1 and ${REMEMBERED} for share`, [id])
+  return rows.length > 0
+}
+
 /**
  * Revokes a user's consent and every older one for the same agent and purpose, so that nothing that was opened by one of them
  * is left out. Returns what was revoked now.
