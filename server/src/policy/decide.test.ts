@@ -173,10 +173,27 @@ test("sinks reach policies by what was found of them", () => {
   assert.equal(decide(set, ask({ sinks: { payee: "unverifiable", amount: "failed" } })).verdict, "deny")
 })
 
+test("no policy silently allows what could not be verified; one may deny it, and an approval lifts it", () => {
+  const open = setOf(anyone)
+  const unverifiable = { payee: "unverifiable", amount: "verified" } as const
+  const asked = decide(open, ask({ sinks: unverifiable }))
+  assert.equal(asked.verdict, "ask")
+  assert.match(asked.reasons[0]!, /whether payee is what the user wants, so it needs their approval/)
+  assert.equal(decide(open, ask({ sinks: unverifiable, approved: true })).verdict, "allow")
+  const failed = decide(open, ask({ sinks: { payee: "failed" }, approved: true }))
+  assert.equal(failed.verdict, "deny")
+  assert.match(failed.reasons[0]!, /payee is not what the mandate of this session allows/)
+  const strict = setOf(
+    `${anyone} @id("strict") forbid(principal, action, resource) unless { context.sinks.unverifiable.isEmpty() };`,
+  )
+  assert.equal(decide(strict, ask({ sinks: unverifiable, approved: true })).verdict, "deny")
+  assert.equal(decide(setOf(""), ask({ sinks: unverifiable })).verdict, "deny")
+})
+
 test("equal questions are answered from memory, whatever the order of their labels", () => {
   const set = setOf(anyone)
-  const first = decide(set, ask({ labels: ["a", "b"] }))
-  assert.equal(decide(set, ask({ labels: ["b", "a", "b"] })), first)
+  const first = decide(set, ask({ labels: ["a", "b"], sinks: { payee: "verified", amount: "verified" } }))
+  assert.equal(decide(set, ask({ labels: ["b", "a", "b"], sinks: { amount: "verified", payee: "verified" } })), first)
   assert.notEqual(decide(setOf(anyone), ask({ labels: ["a", "b"] })), first)
 })
 

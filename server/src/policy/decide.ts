@@ -1,9 +1,9 @@
 import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs"
 import { sha256 } from "#kernel"
 import { authorize } from "./authorize.ts"
-import { denied, failed, forbidden } from "./explain.ts"
+import { denied, failed, forbidden, unverified } from "./explain.ts"
 import type { Policy, PolicySet } from "./policy-set.ts"
-import { type Asked, contextOf, type Question } from "./question.ts"
+import { type Asked, contextOf, type Question, sinksOf } from "./question.ts"
 
 /** What policy says. Only `allow` allows. */
 export type Decision = {
@@ -24,7 +24,8 @@ const MAX_REMEMBERED = 8_192
 const remembered = new WeakMap<PolicySet, Map<string, Decision>>()
 
 /**
- * Asks the set once per principal; all must allow. Pure: the same set and question give the same decision, so decisions
+ * Asks the set once per principal; all must allow. Policies may turn what is unverifiable into a denial, never into silence: a
+ * sink that cannot be verified is asked about whatever permits the action, one that failed is denied. Pure: the same set and question give the same decision, so decisions
  * are remembered for as long as the set lives. Whatever cannot be evaluated is denied.
  */
 export function decide(set: PolicySet, question: Question): Decision {
@@ -42,6 +43,15 @@ export function decide(set: PolicySet, question: Question): Decision {
 }
 
 function judge(set: PolicySet, question: Question): Judgement {
+  const asked = judgeAll(set, question)
+  if (asked.verdict !== "allow") return asked
+  const [failing, unverifiable] = [sinksOf(question, "failed"), sinksOf(question, "unverifiable")]
+  if (failing.length > 0) return deny([], [unverified(failing, "failed")])
+  if (unverifiable.length === 0 || question.facts.approved) return asked
+  return { ...asked, verdict: "ask", reasons: [unverified(unverifiable, "unverifiable")] }
+}
+
+function judgeAll(set: PolicySet, question: Question): Judgement {
   const answers = question.principals.map((principal) => judgeOne(set, question, principal))
   if (answers.length === 0) return deny([], ["Nobody asked: a question names at least one agent or user."])
   const verdict = (["deny", "ask", "allow"] as const).find((one) => answers.some((answer) => answer.verdict === one))!

@@ -18,6 +18,13 @@ export function failed(policyIds: readonly string[]): string {
   return `Policy ${policyIds.join(", ")} cannot be evaluated for this question, so it is denied; an operator must correct it.`
 }
 
+/** Words for sinks that the argument checker could not verify, or that failed. */
+export function unverified(sinks: readonly string[], finding: "unverifiable" | "failed"): string {
+  const names = sinks.join(", ")
+  if (finding === "failed") return `What was asked for ${names} is not what the mandate of this session allows.`
+  return `Nothing that is trusted says whether ${names} is what the user wants, so it needs their approval.`
+}
+
 /** `support-bot to read kb for answer-questions`; a user's own name is personal and stays out. */
 function sentence(principal: Asked, { action, purpose }: Question): string {
   const who = principal.kind === "user" ? "the user" : principal.id

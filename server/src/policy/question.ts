@@ -57,7 +57,7 @@ export function question(asking: Asking): Question {
     facts: {
       approved: asking.approved ?? false,
       labels: [...new Set(asking.labels)].sort(),
-      sinks: asking.sinks ?? {},
+      sinks: Object.fromEntries(Object.entries(asking.sinks ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))),
       hasUser: user !== null,
       hops: agents.length,
       requestText: asking.requestText ?? "none",
@@ -72,12 +72,17 @@ function asked({ id, provider, claims = {} }: AskedUser): Asked {
   return { kind: "user", id, ...(provider === undefined ? {} : { provider }), claims: Object.fromEntries(sorted) }
 }
 
+/** Sinks of which that was found, in order. */
+export function sinksOf({ facts }: Pick<Question, "facts">, finding: SinkFinding): string[] {
+  return Object.keys(facts.sinks)
+    .filter((sink) => facts.sinks[sink] === finding)
+    .sort()
+}
+
 /** The context that schema.cedarschema describes. */
-export function contextOf({ purpose, action, facts }: Question) {
-  const found = (finding: SinkFinding) =>
-    Object.keys(facts.sinks)
-      .filter((sink) => facts.sinks[sink] === finding)
-      .sort()
+export function contextOf(question: Question) {
+  const { purpose, action, facts } = question
+  const found = (finding: SinkFinding) => sinksOf(question, finding)
   return {
     purpose: { __entity: { type: "sessions::Purpose", id: purpose } },
     operation: action.operation,
