@@ -137,7 +137,8 @@ export function rootContext(resource: string): string {
 function describe({ message, code, isUnreachable }: ResourceError): string {
   const is = (pattern: RegExp) => code !== null && pattern.test(code)
   if (is(/^28/)) return `${message}. Give Safeconduct its account again: "safeconduct credentials postgres configure".`
-  if (is(/^(42501|42704|0LP01)/)) return `${message}. Prepare it again: "safeconduct credentials postgres prepare".`
+  if (is(/^(42501|42704|0LP01|unprepared)/))
+    return `${message}. Prepare it again: "safeconduct credentials postgres prepare".`
   return isUnreachable ? `${message}. Check that it runs, and the way to it.` : `${message}. The server's log has more.`
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { type Id, newId, randomText } from "#kernel"
-import type { Credential, Engine } from "./engine.ts"
+import type { Behalf } from "./behalf.ts"
+import type { Account, Credential, Engine, Order } from "./engine.ts"
 import { roleName } from "./lease.ts"
 import type { ResourcePart } from "./part.ts"
 
@@ -10,20 +11,33 @@ export interface ConformanceResource extends AsyncDisposable {
   engine: Engine
   part: ResourcePart
   operation: string
-  /** Opens something with the credential; `use` rejects once it was taken away, `ended` resolves when it is cut. */
-  connect(credential: Credential): Promise<{ use(): Promise<unknown>; ended: Promise<void> }>
+  /**
+   * Opens something with the credential; `use` rejects once it was taken away, `ended` resolves when it is cut. `subject` is
+   * whose the resource's own rules find it to be; null for nobody's.
+   */
+  connect(
+    credential: Credential,
+  ): Promise<{ use(): Promise<unknown>; subject(): Promise<string | null>; ended: Promise<void> }>
+  /** Whose the resource still takes a user's account to be, after it was taken away; null for nobody's. */
+  subjectOf(account: Account): Promise<string | null>
 }
 
 /** What every engine must pass. `open` is called once per test. */
 export function engineConformance(title: string, open: () => Promise<ConformanceResource>): void {
   const deployment = randomText(8)
-  const orderOf = ({ part, operation }: ConformanceResource) => ({
-    name: roleName(deployment, newId("lease") as Id<"lease">),
-    part,
-    operation,
-    expiresAt: new Date(Date.now() + 60_000),
-    comment: "lease for a test",
-  })
+  const orderOf = ({ part, operation }: ConformanceResource, behalf: Partial<Behalf> = {}): Order => {
+    const lease = newId("lease") as Id<"lease">
+    const own = { user: null, application: null, chain: [], parameters: {} }
+    const about = { lease, session: newId("session"), purpose: "order-help", agent: "support-bot" }
+    return {
+      name: roleName(deployment, lease),
+      part,
+      operation,
+      expiresAt: new Date(Date.now() + 60_000),
+      comment: "lease for a test",
+      binding: { ...about, ...own, ...behalf },
+    }
+  }
 
   test(`${title}: a credential works once it is issued, and the account is there`, async () => {
     await using at = await open()
@@ -74,6 +88,22 @@ export function engineConformance(title: string, open: () => Promise<Conformance
       at.engine.revoke({ ...account, oid: null }),
     ])
     assert.equal((await at.engine.revoke(account)).connectionsClosed, 0)
+  })
+
+  test(`${title}: the resource knows whose an account is while it is there, and that another is nobody's`, async () => {
+    await using at = await open()
+    const user = { id: newId("user") as Id<"user">, iss: "https://id.example", sub: "alice", claims: {} }
+    const [hers, own] = [orderOf(at, { user }), orderOf(at)]
+    const made = await Promise.all([hers, own].map((order) => at.engine.issue(order)))
+    const subjects = made.map(async ({ credential }) => (await at.connect(credential.reveal())).subject())
+    assert.deepEqual(await Promise.all(subjects), ["alice", null])
+    const account = { name: hers.name, oid: made[0]!.oid }
+    assert.equal(await at.subjectOf(account), "alice")
+    await at.engine.revoke(account)
+    assert.equal(await at.subjectOf(account), null)
+    await at.engine.tidy()
+    assert.equal(await at.subjectOf(account), null)
+    await at.engine.revoke({ name: own.name, oid: made[1]!.oid })
   })
 
   test(`${title}: a renewal leaves the connection open and lets new ones in`, async () => {

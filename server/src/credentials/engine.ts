@@ -1,5 +1,6 @@
 import type { z } from "zod"
 import type { Log, Secret } from "#kernel"
+import type { Binding } from "./behalf.ts"
 import type { Resource, ResourcePart } from "./part.ts"
 
 /** The account that we hold at a resource. */
@@ -16,8 +17,10 @@ export type Order = {
   operation: string
   /** Backstop at the resource itself; our own revocation does not rely on it. */
   expiresAt: Date
-  /** Printable text kept with the account: lease, session, purpose. */
+  /** Printable text kept with the account, for whoever finds it: ids and names, nothing personal. */
   comment: string
+  /** What the resource's own rules may rely on; of an operation that binds its user, they must be able to. */
+  binding: Binding
 }
 
 /** What the agent connects with; the shape belongs to the engine, `password` and the like among it. */
@@ -67,6 +70,8 @@ export interface Engine extends AsyncDisposable {
   list(deployment: string): Promise<Listing>
   /** When each account with an open connection last did something; an account without one is absent. */
   activity(accounts: readonly Account[]): Promise<Map<string, Date>>
+  /** Mends and forgets what the resource keeps of accounts that are gone. */
+  tidy(): Promise<void>
   /** Logs in and looks whether the resource is prepared for the part's operations. */
   check(part: ResourcePart): Promise<Finding[]>
   /** Changes our own password to `next` and logs in with it. Throws when it is not certain that `next` works. */
@@ -83,6 +88,9 @@ export interface EngineKind {
   /** Nothing connects before the first call. Uses of the part only what says where the resource is. */
   open(resource: Resource, root: Root, log: Log): Engine
 }
+
+/** The code of a ResourceError for a resource that is not as `prepare` makes it, where that is needed. */
+export const UNPREPARED = "unprepared"
 
 /** Why a resource did not do what was asked. `isUnreachable` tells the circuit breaker that the next call will fail too. */
 export class ResourceError extends Error {

@@ -12,6 +12,7 @@
  */
 import type { Migrations } from "#kernel"
 
+export type { Behalf, Binding } from "./behalf.ts"
 export { describeResource, labelsOf } from "./described.ts"
 export * from "./engine.ts"
 export * from "./engines/index.ts"

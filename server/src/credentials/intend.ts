@@ -1,8 +1,9 @@
 import type { Change, Draft } from "#audit"
 import { type Id, newId, Refusal } from "#kernel"
+import { type Behalf, OWN } from "./behalf.ts"
 import { notConfigured } from "./desks.ts"
 import { draftOf, hasEnded, type Lease, roleName } from "./lease.ts"
-import type { Limits } from "./part.ts"
+import { bindsUser, type Limits } from "./part.ts"
 import type { Room } from "./room.ts"
 import { insertIntent, lockLedger, releaseKey, type Standing } from "./store.ts"
 
@@ -10,6 +11,8 @@ import { insertIntent, lockLedger, releaseKey, type Standing } from "./store.ts"
 export type Intention = {
   session: string
   purpose: string
+  /** On whose behalf: the agent's own unless told. */
+  behalf?: Behalf
   /** Who asks; only what entries name is kept. */
   caller: { spiffeId: string; name: string; instance: string; serial: string }
   /** The decided action. Its resource and operation say what is made. */
@@ -25,18 +28,23 @@ export type Intention = {
 export type Intended = Lease & { isReplay: boolean }
 
 /**
- * The change that records a lease before anything is made. Its work throws `resource-unknown`,
+ * The change that records a lease before anything is made. Its work throws `resource-unknown`, `user-required`,
  * `resource-not-configured`, `lease-limit`, `lease-ended` (a replay after the end, or a hard end that has passed), `idempotency-conflict`.
  */
 export function intend(room: Room, intention: Intention): Change<Intended> {
   const { session, action } = intention
   const key = intention.idempotencyKey ?? action.id
+  const { user, application, chain, parameters = {} } = intention.behalf ?? OWN
   return {
     async work(tx) {
       const part = room.resources[action.resource]
       if (part?.operations[action.operation] === undefined) {
         const what = `There is no operation "${action.operation}" of a resource "${action.resource}".`
         throw new Refusal("resource-unknown", what)
+      }
+      if (bindsUser(part, action.operation) && user === null) {
+        const what = `The operation "${action.operation}" of "${action.resource}" is for a user's own rows.`
+        throw new Refusal("user-required", `${what} Open a session that a user delegated.`)
       }
       const id = newId("lease") as Id<"lease">
       await lockLedger(tx)
@@ -47,6 +55,12 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         instance: intention.caller.instance,
         svid: intention.caller.serial,
         purpose: intention.purpose,
+        user: user?.id ?? null,
+        application,
+        // Only what is named here is kept: a session's user and hops say more.
+        chain: chain.map(({ session: of, agent }) => ({ session: of, agent })),
+        person: user === null ? null : { iss: user.iss, sub: user.sub, claims: user.claims },
+        parameters,
         resource: action.resource,
         operation: action.operation,
         part,

@@ -1,9 +1,9 @@
 import type { Recorded } from "#audit"
 import { Refusal, Secret } from "#kernel"
 import { unavailable } from "./desks.ts"
-import { type Credential, type Made, ResourceError } from "./engine.ts"
+import { type Credential, type Made, ResourceError, UNPREPARED } from "./engine.ts"
 import type { Intended } from "./intend.ts"
-import { draftOf, type Lease } from "./lease.ts"
+import { bindingOf, draftOf, type Lease } from "./lease.ts"
 import { begin } from "./revoke.ts"
 import { pause, type Room } from "./room.ts"
 import { claimUnmade, confirmLive, readLease } from "./store.ts"
@@ -16,8 +16,8 @@ const REPLAY_MS = 10_000
 
 /**
  * Makes what was intended; the intent must be durable. A replay gets the credential that was made before. Throws
- * `lease-ended` when it was taken away meanwhile, `resource-unavailable`, `resource-not-configured`, `overloaded`,
- * `store-unavailable`; then nothing is handed out, and whatever was made is being taken away.
+ * `lease-ended` when it was taken away meanwhile, `resource-unavailable`, `resource-unprepared`, `resource-not-configured`,
+ * `overloaded`, `store-unavailable`; then nothing is handed out, and whatever was made is being taken away.
  */
 export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded, "id">): Promise<Issued> {
   if (lease.isReplay) return await replay(room, lease.id)
@@ -31,8 +31,13 @@ export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded,
     // Before the revocation begins, which waits for an issue under way.
     room.issuing.delete(lease.id)
     begin(room, begun, { why: "not-issued" })
-    if (error instanceof ResourceError) throw unavailable(lease.resource, error)
-    throw error
+    if (!(error instanceof ResourceError)) throw error
+    if (error.code !== UNPREPARED) throw unavailable(lease.resource, error)
+    room.log.error("a resource cannot tell whose a credential is; prepare it again", {
+      resource: lease.resource,
+      error,
+    })
+    throw unprepared(lease.resource, error)
   } finally {
     room.issuing.delete(lease.id)
   }
@@ -47,7 +52,8 @@ async function make(room: Room, lease: Lease): Promise<Issued> {
       part: lease.part,
       operation: lease.operation,
       expiresAt: lease.expiresAt,
-      comment: `safeconduct ${lease.id} ${lease.session} agent=${lease.agent} purpose=${lease.purpose}`,
+      comment: commentOf(lease),
+      binding: bindingOf(lease),
     }),
   )
   // A crash here leaves an account that nobody was given: the sweep finds its intent unconfirmed and takes it away.
@@ -56,6 +62,15 @@ async function make(room: Room, lease: Lease): Promise<Issued> {
   // A crash here leaves a live lease that ends at its time; its holder asks again with the same key.
   room.memory.remember(live)
   return { lease: live, credential: made.credential }
+}
+
+/** Everybody at the resource may read it. */
+function commentOf({ id, session, agent, purpose, user, application, chain }: Lease): string {
+  const facts = [`safeconduct ${id} ${session} agent=${agent} purpose=${purpose}`]
+  if (user !== null) facts.push(`user=${user}`)
+  if (application !== null) facts.push(`application=${application}`)
+  if (chain.length > 0) facts.push(`chain=${chain.map((link) => link.session).join(",")}`)
+  return facts.join(" ")
 }
 
 async function confirm(room: Room, lease: Lease, made: Made): Promise<Lease> {
@@ -110,6 +125,11 @@ async function giveUp(room: Room, id: string): Promise<void> {
 /** What a credential is sealed for. */
 export function leaseContext(leaseId: string): string {
   return `credentials.leases/${leaseId}`
+}
+
+function unprepared(resource: string, cause: ResourceError): Refusal {
+  const what = `The resource "${resource}" cannot tell whose a credential is. An operator prepares it again.`
+  return new Refusal("resource-unprepared", what, { cause })
 }
 
 function ended(): Refusal {

@@ -1,5 +1,6 @@
 import type { Draft } from "#audit"
 import type { Id, Json } from "#kernel"
+import type { Binding, Link, Parameters, Person } from "./behalf.ts"
 import type { Evidence } from "./engine.ts"
 import type { ResourcePart } from "./part.ts"
 
@@ -18,6 +19,16 @@ export type Lease = {
   /** Certificate serial of the SVID that asked, hexadecimal. */
   svid: string
   purpose: string
+  /** On whose behalf; null for the agent's own. */
+  user: Id<"user"> | null
+  /** Registered application that invoked the agent; null when none is known. */
+  application: string | null
+  /** Sessions that this one was handed on through, the first that was opened first. */
+  chain: Link[]
+  /** Who the user is at their provider, and what it says of them; null without one, and when nothing is left at the resource. */
+  person: Person | null
+  /** Values of the purpose's parameters; none when nothing is left at the resource. */
+  parameters: Parameters
   resource: string
   operation: string
   part: ResourcePart
@@ -55,7 +66,21 @@ export function isTheirs(lease: Lease, whose: Whose): boolean {
 /** What a new row is made of; the rest has defaults. */
 export type NewLease = Pick<
   Lease,
-  "id" | "session" | "agent" | "instance" | "svid" | "purpose" | "resource" | "operation" | "part" | "roleName"
+  | "id"
+  | "session"
+  | "agent"
+  | "instance"
+  | "svid"
+  | "purpose"
+  | "user"
+  | "application"
+  | "chain"
+  | "person"
+  | "parameters"
+  | "resource"
+  | "operation"
+  | "part"
+  | "roleName"
 > & { idempotencyKey: string; leaseSeconds: number; hardEndAt: Date }
 
 /** The account's name at the resource: `sc_<deployment>_<lease id without its prefix>`, 38 characters. */
@@ -73,6 +98,13 @@ export function hasEnded(lease: Lease): boolean {
   return lease.state === "revoked" || lease.state === "expired"
 }
 
+/** What the resource is told of a lease. */
+export function bindingOf({ id, session, purpose, agent, user, person, ...lease }: Lease): Binding {
+  const { application, chain, parameters } = lease
+  const known = user === null || person === null ? null : { ...person, id: user }
+  return { lease: id, session, purpose, agent, user: known, application, chain, parameters }
+}
+
 /** An entry about a lease: who it was for, and where. */
 export function draftOf(lease: Lease, event: string, more: { by?: string; data?: Record<string, Json> } = {}): Draft {
   return {
@@ -81,6 +113,9 @@ export function draftOf(lease: Lease, event: string, more: { by?: string; data?:
     agent: { name: lease.agent, instance: lease.instance, svid: lease.svid },
     session: lease.session,
     purpose: lease.purpose,
+    ...(lease.user === null ? {} : { user: lease.user }),
+    ...(lease.application === null ? {} : { application: lease.application }),
+    ...(lease.chain.length === 0 ? {} : { chain: lease.chain }),
     data: {
       lease: lease.id,
       resource: lease.resource,

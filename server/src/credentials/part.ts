@@ -11,6 +11,12 @@ export type ResourcePart = {
   limits: Limits
 } & { [name: string]: Json }
 
+/** True for an operation that shows each user their own part: there is no credential of it without a user. */
+export function bindsUser(part: ResourcePart, operation: string): boolean {
+  const named = part.operations[operation]
+  return typeof named === "object" && named !== null && !Array.isArray(named) && named["bindsUser"] === true
+}
+
 /** Something protected, under its name. */
 export type Resource = { name: string; part: ResourcePart }
 

@@ -14,7 +14,8 @@ const STORE_MS = 1_000
 
 /**
  * Compares every resource with the ledger, one server at a time: an account of ours without an open lease is recorded
- * and removed, a live lease without its account is ended, and live leases learn when they were last used.
+ * and removed, a live lease without its account is ended, live leases learn when they were last used, and the resource
+ * forgets whose the leases were that are long gone.
  */
 export async function reconcile(room: Room, everyMs: number): Promise<void> {
   for (const [name, part] of Object.entries(room.resources)) {
@@ -47,6 +48,7 @@ async function compare(room: Room, { name }: Resource, desk: Desk): Promise<void
 
   const seen = await desk.give((engine) => engine.activity(live.map(accountOf)))
   if (seen.size > 0) await noteActivity(room.database, seen)
+  await desk.give((engine) => engine.tidy())
   if (others > 0)
     room.log.debug("accounts of other deployments stand here; they are not touched", { resource: name, others })
 }

@@ -20,6 +20,11 @@ const leaseAnswer = z.object({
   agent: z.string(),
   instance: z.string(),
   purpose: z.string(),
+  user: z.string().nullable().meta({ description: "On whose behalf; null for the agent's own" }),
+  application: z.string().nullable().meta({ description: "The application that invoked the agent" }),
+  chain: z
+    .array(z.object({ session: z.string(), agent: z.string() }))
+    .meta({ description: "Sessions that this one was handed on through, the first that was opened first" }),
   resource: z.string(),
   operation: z.string(),
   state: z.enum(states),
@@ -131,6 +136,9 @@ export function leaseView(lease: Lease): z.infer<typeof leaseAnswer> {
     agent: lease.agent,
     instance: lease.instance,
     purpose: lease.purpose,
+    user: lease.user,
+    application: lease.application,
+    chain: lease.chain,
     resource: lease.resource,
     operation: lease.operation,
     state: lease.state,

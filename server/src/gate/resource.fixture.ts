@@ -48,6 +48,7 @@ export function fakeResource(): FakeResource {
         asked.map(({ name, oid }) => ({ name, oid, hasAccount: accounts.has(name), connections: 0 })),
       list: async () => ({ accounts: [...accounts].map(([name, oid]) => ({ name, oid })), others: 0 }),
       activity: async () => new Map(),
+      tidy: async () => undefined,
       check: async () => [],
       rotateRoot: async () => undefined,
       [Symbol.asyncDispose]: async () => undefined,

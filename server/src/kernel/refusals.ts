@@ -67,6 +67,11 @@ export const refusals = {
   "purpose-not-allowed": denied,
   // OpenID Connect Core §3.1.2.6
   "consent-required": { ...denied, oauth: "consent_required" },
+  "delegation-unknown": missing,
+  "delegation-over": over,
+  "delegation-too-wide": denied,
+  "chain-too-deep": denied,
+  "chain-cycle": denied,
   "session-unknown": missing,
   "session-ended": over,
   "session-expired": over,

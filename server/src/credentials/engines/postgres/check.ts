@@ -1,27 +1,34 @@
 import type { Finding } from "../../engine.ts"
 import { makerFindings } from "./check-makers.ts"
+import { rowFindings } from "./check-rows.ts"
 import type { Connections, Sql } from "./connect.ts"
 import { makersOf, makersStatement } from "./makers.ts"
+import { mappingFindings } from "./mapping/check.ts"
+import { OWNER } from "./mapping/functions.ts"
 import type { PostgresPart } from "./part.ts"
 import { literal, name } from "./quote.ts"
 
-/** What is looked at: our account, and the group roles of the operations. */
-export type CheckSpec = { account: string; groups: readonly string[] }
+/** What is looked at: our account, the group roles of the operations, and those of operations that bind their user. */
+export type CheckSpec = { account: string; groups: readonly string[]; userGroups: readonly string[] }
 
 /** Looks with our own account whether the resource is prepared; throws when the login fails. */
 export async function check(connections: Connections, part: PostgresPart): Promise<Finding[]> {
-  const groups = Object.values(part.operations).map(({ groupRole }) => groupRole)
-  return await findings(connections.give, { account: connections.root.username, groups })
+  const operations = Object.values(part.operations)
+  const groups = operations.map(({ groupRole }) => groupRole)
+  const userGroups = operations.filter(({ bindsUser }) => bindsUser).map(({ groupRole }) => groupRole)
+  return await findings(connections.give, { account: connections.root.username, groups, userGroups })
 }
 
 /** Every difference between the resource and what `prepare` makes of it, worst first. */
-export async function findings(sql: Sql, { account, groups }: CheckSpec): Promise<Finding[]> {
+export async function findings(sql: Sql, { account, groups, userGroups }: CheckSpec): Promise<Finding[]> {
   const names = [...new Set(groups)]
   const found = [
     ...(await accountFindings(sql, account)),
     ...(await groupFindings(sql, account, names)),
     ...(await makerFindings(sql, account, names)),
     ...(await databaseFindings(sql, names)),
+    ...(await mappingFindings(sql, { account, isNeeded: userGroups.length > 0 })),
+    ...(await rowFindings(sql, [...new Set(userGroups)])),
   ]
   const order = ["reject", "problem", "warning"]
   return found.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level))
@@ -173,6 +180,7 @@ async function databaseFindings(sql: Sql, groups: string[]): Promise<Finding[]> 
                                     and pg_catalog.has_table_privilege(r.oid, c.oid, 'select')) order by 1) as views,
             array(select p.oid::regprocedure::text from pg_catalog.pg_proc p
                    where p.prosecdef and p.pronamespace::regnamespace::text not in ('pg_catalog', 'information_schema')
+                     and p.proowner <> coalesce(pg_catalog.to_regrole('${OWNER}')::oid, 0)
                      and exists (select from pg_catalog.pg_roles r where r.rolname = any ($1::text[])
                                     and pg_catalog.has_function_privilege(r.oid, p.oid, 'execute')) order by 1) as definers`,
     [groups],

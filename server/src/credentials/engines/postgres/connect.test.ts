@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Secret, silentLog } from "#kernel"
 import { connect, resourceError } from "./connect.ts"
-import { labDatabase } from "./fixture.ts"
+import { type LabDatabase, labDatabase, orderOf } from "./fixture.ts"
 import { statements } from "./issue.ts"
 import { newPassword, scramVerifier } from "./scram.ts"
 
@@ -16,9 +16,9 @@ test("what PostgreSQL says of a statement loses its verifier", async () => {
 test("no statement that makes a role holds its password", async () => {
   const password = newPassword()
   const verifier = await scramVerifier(password, { iterations: 1 })
-  const order = { name: "sc_x", part: {} as never, operation: "read", comment: "c", expiresAt: new Date() }
+  const order = orderOf({ part: {} } as LabDatabase)
   for (const hasSetFalse of [true, false]) {
-    const text = statements("kb_read", order, { verifier, connectionLimit: 5, hasSetFalse }).join()
+    const text = statements("kb_read", order, { verifier, connectionLimit: 5, hasSetFalse, bindsUser: true }).join()
     assert.equal(text.includes(password.reveal()), false)
   }
 })

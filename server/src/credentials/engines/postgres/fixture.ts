@@ -1,8 +1,10 @@
 import { randomBytes } from "node:crypto"
 import pg from "pg"
-import { Secret, silentLog } from "#kernel"
+import { type Id, newId, Secret, silentLog } from "#kernel"
 import { testPostgres } from "#testing"
-import type { Credential, Engine, Root } from "../../engine.ts"
+import type { Behalf } from "../../behalf.ts"
+import type { Credential, Engine, Order, Root } from "../../engine.ts"
+import { roleName } from "../../lease.ts"
 import { postgres } from "./index.ts"
 import { type PostgresPart, parsePostgres } from "./part.ts"
 import { applyPrepare, type PrepareSpec } from "./prepare.ts"
@@ -86,6 +88,27 @@ export async function labDatabase(
         ssl: tls !== "disable" && { rejectUnauthorized: tls === "verify-full", ...(ca && { ca: `${ca}` }) },
       }),
   }
+}
+
+/** The role's name, and whose it is: the agent's own unless told. */
+export type Ordered = Partial<Behalf> & Partial<Pick<Order, "name" | "operation">>
+
+/** What the agent `support-bot` asks for at a laboratory, for a minute. */
+export function orderOf({ part }: LabDatabase, { name, operation = "read", ...behalf }: Ordered = {}): Order {
+  const lease = newId("lease") as Id<"lease">
+  const binding = {
+    lease,
+    session: newId("session"),
+    purpose: "order-help",
+    agent: "support-bot",
+    user: null,
+    application: null,
+    chain: [],
+    parameters: {},
+    ...behalf,
+  }
+  const expiresAt = new Date(Date.now() + 60_000)
+  return { name: name ?? roleName("00000000", lease), part, operation, expiresAt, comment: "a test", binding }
 }
 
 async function open(config: pg.ClientConfig): Promise<LabClient> {

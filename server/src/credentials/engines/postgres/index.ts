@@ -2,7 +2,7 @@ import type { EngineKind } from "../../engine.ts"
 import { check } from "./check.ts"
 import { connect } from "./connect.ts"
 import { issue } from "./issue.ts"
-import { activity, list, readBack } from "./look.ts"
+import { activity, list, readBack, tidy } from "./look.ts"
 import { type PostgresPart, parsePostgres, postgresSchema } from "./part.ts"
 import { renew } from "./renew.ts"
 import { revoke } from "./revoke.ts"
@@ -22,6 +22,7 @@ export const postgres: EngineKind = {
       readBack: (accounts) => readBack(connections, accounts),
       list: (deployment) => list(connections, deployment),
       activity: (accounts) => activity(connections, accounts),
+      tidy: () => tidy(connections),
       check: (now) => check(connections, now as PostgresPart),
       rotateRoot: (next) => rotateRoot(connections, next),
       [Symbol.asyncDispose]: () => connections[Symbol.asyncDispose](),

@@ -1,7 +1,9 @@
 import { Secret } from "#kernel"
-import type { Credential, Made, Order } from "../../engine.ts"
+import { type Credential, type Made, type Order, ResourceError, UNPREPARED } from "../../engine.ts"
 import type { Connections } from "./connect.ts"
-import { asMaker } from "./makers.ts"
+import { AS_OURSELVES, asMaker } from "./makers.ts"
+import { bindStatement } from "./mapping/bind.ts"
+import { mappingFindings } from "./mapping/check.ts"
 import type { PostgresPart } from "./part.ts"
 import { literal, name } from "./quote.ts"
 import { newPassword, scramVerifier } from "./scram.ts"
@@ -10,21 +12,25 @@ import { newPassword, scramVerifier } from "./scram.ts"
 export const VERSION_WITH_SET_FALSE = 160_000
 
 /**
- * Makes a login role that inherits the operation's group role and nothing else. All statements go in one message, which
- * PostgreSQL runs as one transaction: a crash on either side leaves the whole role or none.
+ * Makes a login role that inherits the operation's group role and nothing else, and writes down whose it is. All statements go
+ * in one message, which PostgreSQL runs as one transaction: a crash on either side leaves the whole role or none. Throws
+ * UNPREPARED where the operation binds its user, and what would say who that is was changed.
  */
 export async function issue(connections: Connections, order: Order): Promise<Made> {
   const part = order.part as PostgresPart
+  const { groupRole, bindsUser = false } = part.operations[order.operation]!
   const password = newPassword()
   const [version, makers, verifier] = await Promise.all([
     connections.version(),
     connections.makers(),
     scramVerifier(password, { iterations: part.limits.scramIterations }),
+    bindsUser ? requireMapping(connections) : undefined,
   ])
   const [made] = await connections.give.run<{ oid: string }>(
     "make the role",
-    statements(part.operations[order.operation]!.groupRole, order, {
+    statements(groupRole, order, {
       verifier,
+      bindsUser,
       connectionLimit: part.limits.connectionsPerLease,
       hasSetFalse: version >= VERSION_WITH_SET_FALSE,
       maker: makers[Math.floor(Math.random() * makers.length)],
@@ -43,11 +49,23 @@ export async function issue(connections: Connections, order: Order): Promise<Mad
   return { oid: made!.oid, credential: new Secret(credential) }
 }
 
+/** Read each time: rules that ask whose a lease is must not be answered by functions that somebody put in place of ours. */
+async function requireMapping({ give, root }: Connections): Promise<void> {
+  const [found] = await mappingFindings(give, { account: root.username, isNeeded: true })
+  if (found !== undefined) throw new ResourceError(`Could not bind the user: ${found.what}`, UNPREPARED, false)
+}
+
 /** The statements that make a role; the last returns its OID. Granting is by membership only: no object's ACL grows. */
 export function statements(
   groupRole: string,
   order: Order,
-  how: { verifier: string; connectionLimit: number; hasSetFalse: boolean; maker?: string | undefined },
+  how: {
+    verifier: string
+    connectionLimit: number
+    hasSetFalse: boolean
+    maker?: string | undefined
+    bindsUser: boolean
+  },
 ): string[] {
   const role = name(order.name)
   const group = name(groupRole)
@@ -59,7 +77,8 @@ export function statements(
   // Whoever makes a role on 16 is a member of it, and each change of a membership makes PostgreSQL read all of ours again
   // before the next check: the fewer changes before a check, the better 1,000 live roles are borne. So: comment, then grant.
   const first = how.maker === undefined ? [] : [asMaker(how.maker)]
+  const bind = bindStatement(order, how.bindsUser)
   return how.hasSetFalse
-    ? [...first, create, comment, `grant ${group} to ${role} with inherit true, set false`, oid]
-    : [`${create} in role ${group}`, comment, oid]
+    ? [...first, create, comment, `grant ${group} to ${role} with inherit true, set false`, AS_OURSELVES, bind, oid]
+    : [`${create} in role ${group}`, comment, bind, oid]
 }

@@ -1,5 +1,6 @@
 import type { Account, Listing, Trace } from "../../engine.ts"
 import type { Connections } from "./connect.ts"
+import { TIDY } from "./mapping/bind.ts"
 
 /** Whether the roles and their connections are there now, by OID and by name. */
 export async function readBack(connections: Connections, accounts: readonly Account[]): Promise<Trace[]> {
@@ -48,4 +49,9 @@ export async function activity(connections: Connections, accounts: readonly Acco
   )
   const seen = new Map(rows.map(({ oid, at }) => [oid, at]))
   return new Map(accounts.flatMap(({ name, oid }) => (seen.has(oid ?? "") ? [[name, seen.get(oid!)!] as const] : [])))
+}
+
+/** Ends what the resource says of leases whose roles are gone, and removes what it has kept long enough. */
+export async function tidy(connections: Connections): Promise<void> {
+  await connections.give.run("tidy up whose the leases were", TIDY)
 }

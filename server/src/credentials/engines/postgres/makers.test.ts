@@ -1,15 +1,14 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { silentLog } from "#kernel"
-import { type LabDatabase, labDatabase } from "./fixture.ts"
+import { type LabDatabase, labDatabase, orderOf } from "./fixture.ts"
 import { applyPrepare, checkPrepared } from "./prepare.ts"
 
 const name = (nth: number) => `sc_00000000_${String(nth).padStart(26, "0")}`
 
-async function issued({ engine, part }: LabDatabase, names: readonly string[]) {
-  await using held = engine()
-  const order = { part, operation: "read", comment: "a test", expiresAt: new Date(Date.now() + 60_000) }
-  return await Promise.all(names.map((each) => held.issue({ ...order, name: each })))
+async function issued(lab: LabDatabase, names: readonly string[]) {
+  await using held = lab.engine()
+  return await Promise.all(names.map((each) => held.issue(orderOf(lab, { name: each }))))
 }
 
 /** Who may administer a role: whoever made it. */

@@ -56,6 +56,9 @@ export function asMaker(maker: string): string {
   return `set local role ${name(maker)}`
 }
 
+/** Acts as our own account again, which alone may write whose a lease is. */
+export const AS_OURSELVES = "set local role none"
+
 /**
  * Acts as whichever maker made the role, until the transaction ends; as ourselves when we made it, or when it is gone. One that
  * somebody gave more rights makes no leases any more, but nobody else can take away those that it made.

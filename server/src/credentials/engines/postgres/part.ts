@@ -6,8 +6,8 @@ import { commonLimits, parsePart, type ResourcePart } from "../../part.ts"
 /** How the connection to the resource is protected. */
 export type Tls = "verify-full" | "require" | "disable"
 
-/** What one operation is at PostgreSQL: membership in a group role that holds the rights. */
-export type PostgresOperation = { groupRole: string }
+/** What one operation is at PostgreSQL: membership in a group role that holds the rights, and whether its rules need a user. */
+export type PostgresOperation = { groupRole: string; bindsUser?: boolean }
 
 /** A PostgreSQL database in safeconduct.yaml, with every default filled in. */
 export type PostgresPart = ResourcePart & {
@@ -40,7 +40,10 @@ export const postgresSchema = z
     tls: z.enum(["verify-full", "require", "disable"]).default("verify-full"),
     ca: z.string().startsWith("-----BEGIN CERTIFICATE-----").optional(),
     operations: z
-      .record(z.string().regex(/^[a-z][a-z0-9-]*$/), z.strictObject({ groupRole: identifier, ...commonOperation }))
+      .record(
+        z.string().regex(/^[a-z][a-z0-9-]*$/),
+        z.strictObject({ groupRole: identifier, bindsUser: z.boolean().optional(), ...commonOperation }),
+      )
       .refine((operations) => Object.keys(operations).length > 0, "at least one operation"),
     limits: z
       .strictObject({

@@ -13,7 +13,13 @@ for (const version of [15, 18] as const) {
       async connect(credential) {
         const client = await lab.lease(credential)
         clients.push(client)
-        return { use: () => client.query("select * from faq"), ended: client.ended }
+        const subject = async () => (await client.query("select safeconduct.subject()")).rows[0].subject
+        return { use: () => client.query("select * from faq"), subject, ended: client.ended }
+      },
+      async subjectOf({ name }) {
+        await using dba = await lab.dba()
+        const open = "select subject from safeconduct.leases where role_name = $1 and ended_at is null"
+        return (await dba.query(open, [name])).rows[0]?.subject ?? null
       },
       async [Symbol.asyncDispose]() {
         for (const client of clients) await client[Symbol.asyncDispose]()

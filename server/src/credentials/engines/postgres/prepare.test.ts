@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { silentLog } from "#kernel"
-import { labDatabase } from "./fixture.ts"
+import { labDatabase, orderOf } from "./fixture.ts"
 import { applyPrepare, checkPrepared, prepareStatements } from "./prepare.ts"
 
 for (const version of [15, 18] as const) {
@@ -18,8 +18,8 @@ for (const version of [15, 18] as const) {
     await using dba = await lab.dba()
     await dba.query("create table salaries (amount int)")
     await using engine = lab.engine()
-    const order = { name: `sc_00000000_${"0".repeat(26)}`, part: lab.part, operation: "read", comment: "a test" }
-    const { oid, credential } = await engine.issue({ ...order, expiresAt: new Date(Date.now() + 60_000) })
+    const order = orderOf(lab)
+    const { oid, credential } = await engine.issue(order)
     {
       await using lease = await lab.lease(credential.reveal())
       await lease.query("select * from faq")

@@ -1,9 +1,11 @@
 import pg from "pg"
-import { type Log, verifiedUrl } from "#kernel"
+import { type Log, Refusal, verifiedUrl } from "#kernel"
 import { type Finding, ResourceError, type Root } from "../../engine.ts"
 import { createRole, findings, LARGE_OBJECTS } from "./check.ts"
 import { resourceError, SEARCH_PATH, type Sql } from "./connect.ts"
 import { makersStatement } from "./makers.ts"
+import { SCHEMA } from "./mapping/functions.ts"
+import { mappingStatements } from "./mapping/statements.ts"
 import { name } from "./quote.ts"
 import { newPassword, scramVerifier, type Verifier } from "./scram.ts"
 
@@ -22,6 +24,8 @@ export type PrepareSpec = {
 /** A group role and what its members may read. */
 export type PrepareGroup = {
   role: string
+  /** An operation of it binds its user: row-level rules hold each lease to its user's rows. */
+  bindsUser?: boolean
   schemas: readonly string[]
   /** Tables as [schema, table]; absent: every table of the schemas that exists now. */
   tables?: readonly (readonly [schema: string, table: string])[]
@@ -29,9 +33,13 @@ export type PrepareGroup = {
 
 /** The statements that prepare a database, in order; each may be run again. They are the DBA's to read and to run. */
 export function prepareStatements(spec: PrepareSpec): string[] {
+  if (spec.groups.some(({ schemas }) => schemas.includes(SCHEMA))) {
+    throw new Refusal("invalid-request", `The schema ${SCHEMA} says whose each lease is; no group may read it.`)
+  }
   const account = name(spec.account)
   const password = spec.verifier === undefined ? "" : ` password '${spec.verifier}'`
   return [
+    `set search_path to ${SEARCH_PATH}`,
     createRole(spec.account, `login createrole nosuperuser nocreatedb noreplication nobypassrls${password}`),
     `grant pg_signal_backend, pg_read_all_stats to ${account}`,
     ...spec.groups.flatMap((group) => groupStatements(spec, group)),
@@ -41,7 +49,9 @@ export function prepareStatements(spec: PrepareSpec): string[] {
     ),
     "revoke create on schema public from public",
     LARGE_OBJECTS,
+    ...mappingStatements(spec.account),
     ...(spec.revokesTemporary ? [`revoke temporary on database ${name(spec.database)} from public`] : []),
+    "reset search_path",
   ]
 }
 
@@ -81,9 +91,9 @@ export async function applyPrepare(dbaUrl: string, spec: PrepareSpec, log: Log):
 
 /** What the DBA would still have to change; empty when all is as `prepare` makes it. */
 export async function checkPrepared(dbaUrl: string, spec: PrepareSpec): Promise<Finding[]> {
-  return await asDba(dbaUrl, (sql) =>
-    findings(sql, { account: spec.account, groups: spec.groups.map(({ role }) => role) }),
-  )
+  const groups = spec.groups.map(({ role }) => role)
+  const userGroups = spec.groups.filter(({ bindsUser }) => bindsUser).map(({ role }) => role)
+  return await asDba(dbaUrl, (sql) => findings(sql, { account: spec.account, groups, userGroups }))
 }
 
 async function asDba<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {

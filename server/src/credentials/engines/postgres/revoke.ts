@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { type Account, type Evidence, ResourceError } from "../../engine.ts"
 import type { Connections } from "./connect.ts"
-import { asMakerOf } from "./makers.ts"
+import { AS_OURSELVES, asMakerOf } from "./makers.ts"
+import { unbindStatement } from "./mapping/bind.ts"
 import { literal, name } from "./quote.ts"
 
 /** Whoever holds the role's row longer than this loses their connection first. */
@@ -74,9 +75,15 @@ async function close(connections: Connections, role: Role): Promise<number> {
 
 async function drop(connections: Connections, role: Role): Promise<string[]> {
   let cleaned: string[] = []
+  const statements = [
+    asMakerOf(role.name),
+    `drop role if exists ${name(role.name)}`,
+    AS_OURSELVES,
+    unbindStatement(role.name),
+  ]
   for (const deadline = performance.now() + STEP_MS; ; ) {
     try {
-      await connections.take.run("drop the role", `${asMakerOf(role.name)}; drop role if exists ${name(role.name)}`)
+      await connections.take.run("drop the role", statements.join("; "))
       return cleaned
     } catch (error) {
       const code = error instanceof ResourceError ? error.code : null

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { labDatabase } from "./fixture.ts"
+import { labDatabase, orderOf } from "./fixture.ts"
 import { checkPrepared } from "./prepare.ts"
 
 /** Operators that take precedence where PostgreSQL's own would have to convert, in a schema that everybody may write to. */
@@ -23,8 +23,7 @@ test("what a lease puts in another database is not run when it is cleaned up", a
   await inside.query("grant create on schema public to public; create table public.caught (who text)")
   await inside.query("grant insert on public.caught to public")
   await using engine = lab.engine()
-  const order = { name, part: lab.part, operation: "read", comment: "a test" }
-  const { oid, credential } = await engine.issue({ ...order, expiresAt: new Date(Date.now() + 60_000) })
+  const { oid, credential } = await engine.issue(orderOf(lab, { name }))
   {
     await using lease = await lab.lease(credential.reveal(), other)
     await lease.query(TRAP)

@@ -1,0 +1,77 @@
+import { literal, name } from "../quote.ts"
+import { functionStatement, mappingFunctions, OWNER, SCHEMA, signatureOf } from "./functions.ts"
+
+/** Names of roles that are leases: another role cannot be told to be somebody's. */
+const LEASE_ROLE = "^sc_[0-9a-hjkmnp-tv-z]{8}_[0-9a-hjkmnp-tv-z]{26}$"
+
+/** Columns of safeconduct.leases: name, type, and whether each lease has one. */
+export const mappingColumns: readonly [column: string, type: string, isThere: boolean][] = [
+  ["role_name", "name", true],
+  ["role_oid", "oid", true],
+  ["lease", "text", true],
+  ["session", "text", true],
+  ["purpose", "text", true],
+  ["agent", "text", true],
+  ["user_id", "text", false],
+  ["issuer", "text", false],
+  ["subject", "text", false],
+  ["claims", "jsonb", true],
+  ["parameters", "jsonb", true],
+  ["application", "text", false],
+  ["chain", "jsonb", true],
+  ["issued_at", "timestamp with time zone", true],
+  ["ended_at", "timestamp with time zone", false],
+]
+
+/** Its constraints: a name is bound once, and only a lease's. */
+export const mappingConstraints: readonly string[] = ["leases_pkey", "leases_role_name"]
+
+/**
+ * The statements that install the mapping of leases, each of which may be run again: whose each lease is, in a table that
+ * nobody has a right on, and functions that say so. Only `account` may write it, and only by functions that make a line for
+ * a role that has none, and end it.
+ */
+export function mappingStatements(account: string): string[] {
+  const columns = mappingColumns.map(([column, type, isThere]) => `${column} ${type}${isThere ? " not null" : ""}`)
+  const written = mappingFunctions
+    .filter(({ isPublic }) => !isPublic)
+    .map(signatureOf)
+    .join(", ")
+  return [
+    `do ${literal(OWNER_STANDS_ALONE)}`,
+    `create schema if not exists ${SCHEMA} authorization ${OWNER}`,
+    `do ${literal(SCHEMA_IS_OURS)}`,
+    // What the DBA makes is given to whomever his default privileges name.
+    `set role ${OWNER}`,
+    `grant usage on schema ${SCHEMA} to public`,
+    `create table if not exists ${SCHEMA}.leases (\n  ${columns.join(",\n  ")},\n  constraint leases_pkey primary key (role_name),\n  ` +
+      `constraint leases_role_name check (role_name operator(pg_catalog.~) '${LEASE_ROLE}'))`,
+    `alter table ${SCHEMA}.leases alter issued_at set default pg_catalog.clock_timestamp()`,
+    `create index if not exists leases_ended on ${SCHEMA}.leases (ended_at)`,
+    `revoke all on ${SCHEMA}.leases from public`,
+    ...mappingFunctions.map(functionStatement),
+    `revoke execute on function ${written} from public`,
+    `grant execute on function ${written} to ${name(account)}`,
+    "reset role",
+  ]
+}
+
+/** Whoever could act as the owner could say whose each lease is. */
+const OWNER_STANDS_ALONE = `begin
+  begin
+    create role ${OWNER} nologin;
+  exception when duplicate_object or unique_violation then null;
+  end;
+  if exists (select from pg_catalog.pg_roles r where r.rolname = '${OWNER}' and (r.rolcanlogin or r.rolsuper or
+      r.rolcreaterole or r.rolcreatedb or r.rolreplication or r.rolbypassrls or exists (
+        select from pg_catalog.pg_auth_members m where m.member = r.oid))) then
+    raise exception 'The role ${OWNER} is there already and may do more than own the mapping of leases; drop or rename it.';
+  end if;
+end`
+
+const SCHEMA_IS_OURS = `begin
+  if not exists (select from pg_catalog.pg_namespace n join pg_catalog.pg_roles r on r.oid = n.nspowner
+      where n.nspname = '${SCHEMA}' and r.rolname = '${OWNER}') then
+    raise exception 'There is a schema ${SCHEMA} that is somebody else''s; drop or rename it.';
+  end if;
+end`
