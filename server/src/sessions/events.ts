@@ -14,6 +14,8 @@ export const events = {
   "sessions.code-replayed": "A code was presented again; the session that was made of it is ended.",
   "sessions.opened":
     "An agent opened a session for a purpose; its mandate is signed, and its digest stands in the entry.",
+  "sessions.delegation-offered":
+    "A session offers a part of its mandate to another agent, for one sub-session that is opened within five minutes.",
   "sessions.renewed": "A session that is in use lives longer, at the most to its hard end.",
   "sessions.labelled":
     "A session saw something that policies may speak of, and with it all of its chain; it does not get rid of it.",

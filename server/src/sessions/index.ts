@@ -32,9 +32,12 @@ export { plainText } from "./consent/plain-text.ts"
 export { isRegistered } from "./consent/redirect-uri.ts"
 export { type ConsentText, digestOf } from "./consent/text.ts"
 export type { DelegatedBy, Delegation, Parameters, RequestText } from "./delegation.ts"
+export type { Delegations, HandOn } from "./delegations/delegations.ts"
+export type { Offer } from "./delegations/store.ts"
 export type { ShownProof } from "./dpop.ts"
 export { events } from "./events.ts"
 export { parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
+export { detailsFor, type Inspected } from "./introspection.ts"
 export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
 export { type Evidence, type LookupFor, type Lookups, noEvidence } from "./mandates/evidence.ts"
@@ -42,8 +45,8 @@ export type { Taking } from "./mandates/store.ts"
 export type { Taken, Usage } from "./mandates/usage.ts"
 export { allows, type SinkFound, type Verified, verify } from "./mandates/verify.ts"
 export { type Described, type DescribedResource, inWords } from "./mandates/words.ts"
-export { detailsFor, type Inspected } from "./introspection.ts"
 export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
+export type { Beneath } from "./origin.ts"
 export {
   type Delegated,
   type MayAct,
@@ -64,7 +67,15 @@ export {
 } from "./providers/index.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
-export { aboutSession, type EndReason, type Hop, rootOf, type Session, type SessionState, sessionView } from "./session.ts"
+export {
+  aboutSession,
+  type EndReason,
+  type Hop,
+  rootOf,
+  type Session,
+  type SessionState,
+  sessionView,
+} from "./session.ts"
 export { refuseOtherSession, type Standing } from "./standings.ts"
 export {
   declaredParameters,

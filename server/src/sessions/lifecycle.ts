@@ -1,12 +1,16 @@
 import { type AgentPrincipal, proofOf } from "#agents"
 import type { Change, Draft } from "#audit"
-import { base64url, bumpEpoch, type Id, type Json, newId, Refusal, sha256 } from "#kernel"
+import { base64url, bumpEpoch, type Id, type Json, newId, Refusal, sha256, type Transaction } from "#kernel"
+import { rootPurposeOf } from "./chain.ts"
 import type { Delegation } from "./delegation.ts"
-import { compile, signMandate } from "./mandate.ts"
+import { over } from "./delegations/refused.ts"
+import { spendOffer } from "./delegations/store.ts"
+import { signMandate } from "./mandate.ts"
+import { type Beneath, handedOrigin, ownOrigin } from "./origin.ts"
 import type { Purpose } from "./purposes.ts"
 import { aboutSession, type EndReason, type Session } from "./session.ts"
 import { ended, expired, unknown } from "./standings.ts"
-import { close, closeBeneath, extend, find, insertSession, transactionTime } from "./store.ts"
+import { close, closeBeneath, extend, find, holdOpen, insertSession, transactionTime } from "./store.ts"
 import type { TokenKeys } from "./token-keys.ts"
 
 /** What opening needs; everything of it is trusted: the purpose in force, the agent's registration, the caller's identity. */
@@ -22,47 +26,46 @@ export type Opening = {
   ceiling: unknown
   /** What a user handed to the agent; absent where it opens the session with its own key alone. */
   delegation?: Delegation | undefined
+  /** The session that it is opened beneath; absent for one of its own. */
+  beneath?: Beneath | undefined
   /** Shorter than the purpose's, never longer. */
   lifetimeSeconds?: number | undefined
   hardEndSeconds?: number | undefined
 }
 
-type Parts = { keys: TokenKeys; issuer: string }
+type Parts = { keys: TokenKeys; issuer: string; purpose: (name: string) => Purpose | null }
 
 /**
- * Opens a session. Throws `purpose-unknown`; `purpose-not-allowed` also when the agent's ceiling or what the user granted
- * leaves nothing of it; `consent-required` without a user where the purpose demands one.
+ * Opens a session, beneath another one where it was offered. Throws `purpose-unknown`; `purpose-not-allowed` also when the agent's
+ * ceiling or what the user granted leaves nothing of it; `consent-required` without a user where the purpose demands one; and
+ * what attenuate() does. Its work throws `delegation-over` for an offer that was taken up, or whose session is over.
  */
-export function open(parts: Parts, purpose: Purpose | null, opening: Opening): Change<Session> {
-  const { caller } = opening
+export function open(parts: Parts, opening: Opening): Change<Session> {
+  const { caller, beneath } = opening
+  const purpose = parts.purpose(opening.purpose)
   if (purpose === null) throw new Refusal("purpose-unknown", "There is no such purpose in the policy in force.")
   if (!opening.purposes.includes(purpose.name)) {
     throw new Refusal("purpose-not-allowed", `Agent ${caller.name} may not serve purpose ${purpose.name}.`)
   }
-  const { delegation = null } = opening
-  if (delegation === null && purpose.consent === "required") {
-    throw new Refusal("consent-required", `A session for ${purpose.name} needs a user who delegates it.`)
-  }
-  const details = compile(purpose, [
-    { name: `The ceiling of agent ${caller.name}`, details: opening.ceiling },
-    ...(delegation === null ? [] : [{ name: "What the user granted", details: delegation.details }]),
-  ])
-  const { user = null, application = null, requestText = null, parameters = {} } = delegation ?? {}
-  const compiled = { details, requestText, parameters }
+  const maxDepthNow = beneath && (parts.purpose(rootPurposeOf(beneath.parent))?.chain.maxDepth ?? 0)
+  const { compiled, of: from } =
+    beneath === undefined ? ownOrigin(purpose, opening) : handedOrigin(purpose, opening, beneath, maxDepthNow!)
+  const { details, requestText, parameters } = compiled
   const of = {
     ...{ id: opening.id ?? newId("session"), agent: caller.name, instance: caller.instance, purpose: purpose.name },
-    ...{ user, application, chain: [] },
+    ...from,
   }
   const { idleSeconds, leaseSeconds } = purpose.session
-  const lifetimeSeconds = Math.min(opening.lifetimeSeconds ?? Infinity, purpose.session.lifetimeSeconds)
-  const hardEndSeconds = Math.min(opening.hardEndSeconds ?? Infinity, purpose.session.hardEndSeconds)
+  const shortest = (name: "lifetimeSeconds" | "hardEndSeconds") =>
+    Math.min(opening[name] ?? Infinity, beneath?.offer[name] ?? Infinity, purpose.session[name])
+  const [lifetimeSeconds, hardEndSeconds] = [shortest("lifetimeSeconds"), shortest("hardEndSeconds")]
   return {
     async work(tx) {
       const nowMs = await transactionTime(tx)
-      const times = { issuedAtMs: nowMs, hardEndMs: nowMs + hardEndSeconds * 1000 }
+      const lastMs = beneath === undefined ? Infinity : await takeUp(tx, beneath, nowMs)
+      const times = { issuedAtMs: nowMs, hardEndMs: Math.min(nowMs + hardEndSeconds * 1000, lastMs) }
       const mandate = await signMandate(parts, of, compiled, times)
-      const by = { delegation: delegation?.by ?? null, providerSession: delegation?.providerSession ?? null }
-      const row = { ...of, ...by, svid: caller.serial, mandate, parent: null }
+      const row = { ...of, svid: caller.serial, mandate }
       return await insertSession(tx, { ...row, lifetimeSeconds, hardEndSeconds, idleSeconds, leaseSeconds })
     },
     entries: (session) => [
@@ -71,20 +74,32 @@ export function open(parts: Parts, purpose: Purpose | null, opening: Opening): C
         caller,
         data: {
           mandate: base64url(sha256(session.mandate)),
-          authorizationDetails: details as Json,
           requestText: requestText?.kind ?? "none",
+          // What an agent asked for may hold somebody's words; what a configuration and a user allow does not.
+          ...(beneath === undefined ? { authorizationDetails: details as Json } : { offer: beneath.offer.id }),
           ...(session.delegation === null ? {} : { delegation: session.delegation }),
           expiresAt: session.expiresAt.toISOString(),
           hardEndAt: session.hardEndAt.toISOString(),
         },
-        // Free text, and names of things in somebody's life.
-        personal: {
-          ...(requestText === null ? {} : { request: requestText.text }),
-          ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
-        },
+        // Free text, and names of things in somebody's life; those of a chain stand with its first session.
+        personal:
+          beneath === undefined
+            ? {
+                ...(requestText === null ? {} : { request: requestText.text }),
+                ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+              }
+            : { authorizationDetails: details as Json },
       }),
     ],
   }
+}
+
+/** Uses the offer up, and holds the session that made it open until the commit. Returns that one's hard end. */
+async function takeUp(tx: Transaction, { offer, parent }: Beneath, nowMs: number): Promise<number> {
+  if (!(await spendOffer(tx, offer.id))) throw over()
+  const held = await holdOpen(tx, parent.session.id)
+  if (held === null || held.expiresAt.getTime() <= nowMs) throw over()
+  return held.hardEndAt.getTime()
 }
 
 /**

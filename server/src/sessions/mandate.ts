@@ -15,6 +15,8 @@ export type Compiled = {
   /** The user's own words, by the way that they reached us. A session opened by an agent's own key has none. */
   requestText: RequestText | null
   parameters: Parameters
+  /** How long the chain of sessions that are handed on may become at the most, by the purpose of its first when that opened. */
+  maxDepth: number
 }
 
 /** What a session may do: compiled once, from trusted things only, and signed. */
@@ -49,6 +51,7 @@ const claimsSchema = z.strictObject({
     })
     .optional(),
   safeconduct_application: z.string().optional(),
+  safeconduct_max_depth: z.int().min(0).optional(),
   safeconduct_chain: z
     .array(
       z.strictObject({ session: z.templateLiteral(["session_", z.string()]), agent: z.string(), instance: z.string() }),
@@ -79,7 +82,7 @@ export type MandateOf = Pick<Session, "id" | "agent" | "instance" | "purpose" | 
 export async function signMandate(
   parts: { keys: TokenKeys; issuer: string },
   of: MandateOf,
-  { details, requestText, parameters }: Compiled,
+  { details, requestText, parameters, maxDepth }: Compiled,
   times: { issuedAtMs: number; hardEndMs: number },
 ): Promise<string> {
   const { kid, privateKey } = parts.keys.signing()
@@ -93,6 +96,7 @@ export async function signMandate(
     ...(of.user === null ? {} : { safeconduct_user: of.user }),
     ...(of.application === null ? {} : { safeconduct_application: of.application }),
     ...(of.chain.length === 0 ? {} : { safeconduct_chain: of.chain }),
+    ...(maxDepth === 0 ? {} : { safeconduct_max_depth: maxDepth }),
     authorization_details: details as Json,
   })
     .setProtectedHeader({ alg: "ES256", typ: TYPE, kid })
@@ -126,6 +130,7 @@ export async function readMandate(parts: { keys: TokenKeys; issuer: string }, se
       details: claims.authorization_details,
       requestText: requestTextOf(claims),
       parameters: claims.safeconduct_parameters ?? {},
+      maxDepth: claims.safeconduct_max_depth ?? 0,
       user: claims.safeconduct_user ?? null,
       digest: base64url(sha256(session.mandate)),
     }

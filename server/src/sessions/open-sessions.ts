@@ -7,6 +7,7 @@ import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
 import { type Browsers, openBrowsers } from "./consent/browsers/open.ts"
 import { type Consents, openConsents } from "./consent/open.ts"
 import { createDatabaseClock } from "./database-clock.ts"
+import { type Delegations, openDelegations } from "./delegations/delegations.ts"
 import { openProofs, type ShownProof } from "./dpop.ts"
 import { openPart, parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
 import { type Inspected, inspect } from "./introspection.ts"
@@ -17,12 +18,13 @@ import { openNonces } from "./nonces.ts"
 import { openProviders, type Providers } from "./providers/index.ts"
 import type { Purpose } from "./purposes.ts"
 import type { EndReason, Session } from "./session.ts"
-import { isOf, openStandings, type Standing, unknown } from "./standings.ts"
+import { isBeneath, isOf, openStandings, type Standing, unknown } from "./standings.ts"
 import { readStatement, type Statement, type StatementFor } from "./statement.ts"
 import { find, findDue, forgetAssertions, list, openOf, type SessionsOf } from "./store.ts"
 import { clientCredentials, metadata, type TokenAnswer, type TokenForm, withToken } from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
 import { type IssuedToken, openTokens, type TokenClaims } from "./tokens.ts"
+import { treeOf } from "./tree/store.ts"
 import { noteUse } from "./use.ts"
 import { usingUp } from "./used-once.ts"
 import type { User } from "./user.ts"
@@ -50,8 +52,10 @@ export interface Sessions extends AsyncDisposable {
   rememberUser(seen: Omit<User, "id">, by: string): Change<User>
   /** Who is known under that id, or as that subject; null for nobody. */
   findUser(by: { id: string } | { iss: string; sub: string }): Promise<KnownUser | null>
-  /** Opens a session for an agent. Throws `purpose-unknown`, `purpose-not-allowed`, `consent-required`. */
+  /** Opens a session for an agent: see lifecycle.ts for what it throws. */
   open(opening: Opening): Change<Session>
+  /** What sessions hand on to other agents. */
+  readonly delegations: Delegations
   /** What sessions used up of their limits, have seen, and had made in them. */
   readonly usage: Usage
   /** Another lifetime; `activeAtMs`, by this server's clock, is a use that touch() was not told of, such as a lease's. */
@@ -68,6 +72,11 @@ export interface Sessions extends AsyncDisposable {
   touch(id: string): void
   /** A session in any state. An agent sees its own instance's only; everything else is `session-unknown`. */
   find(id: string, caller: Principal): Promise<Session>
+  /**
+   * Every session of a chain, in the order in which they were opened: for an operator the whole of it, for an agent its own, or
+   * one that it handed on, and all beneath. Throws `session-unknown`.
+   */
+  tree(id: string, caller: Principal): Promise<Session[]>
   /** Newest first, at most 100 unless told. An agent sees its own instance's only, with a session's token that one alone. */
   list(caller: Principal, filter?: SessionFilter): Promise<Session[]>
   /** Every session of a user, newest first, at most 100 unless told. */
@@ -143,6 +152,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const inForce = await openPart(parts)
   const providers = openProviders({ ...parts, clock: databaseClock, part: inForce.providers, signing: keys.signing })
   const standings = await openStandings({ ...signing, database, databaseClock })
+  const delegations = openDelegations({ database, standings, purpose: inForce.purpose })
   const use = noteUse({ database, clock })
   const nonces = openNonces({ clock })
   const proofs = openProofs({ issuer, nonces, clock: databaseClock })
@@ -151,7 +161,8 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const browsers = openBrowsers(parts)
   let running: Promise<void> | undefined
   const keepHouse = () => {
-    const old = [forgetAssertions(database), forgetSpendings(database), consents.keepHouse(), browsers.keepHouse()]
+    const rooms = [consents.keepHouse(), browsers.keepHouse(), delegations.forget()]
+    const old = [forgetAssertions(database), forgetSpendings(database), ...rooms]
     running = Promise.all([...old, keys.upkeep()]).then(
       () => undefined,
       (error: unknown) => parts.log.warn("what has expired is not cleared away; trying again", { error }),
@@ -178,7 +189,8 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     providers,
     rememberUser: rememberingUser,
     findUser: (by) => findUser(database, by),
-    open: (opening) => open(signing, inForce.purpose(opening.purpose), opening),
+    open: (opening) => open({ ...signing, purpose: inForce.purpose }, opening),
+    delegations,
     usage: openUsage(database),
     renew: (session, caller, activeAtMs = null) =>
       renew(session.id, caller, () => Math.min(use.unusedSeconds(session.id), use.secondsSince(activeAtMs))),
@@ -191,6 +203,14 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       const found = isId("session", id) ? await find(database, id) : null
       if (found === null || (caller.kind === "agent" && !isOf(found.session, caller))) throw unknown()
       return found.session
+    },
+    async tree(id, caller) {
+      const found = isId("session", id) ? await find(database, id) : null
+      if (found === null) throw unknown()
+      const { session } = found
+      if (caller.kind !== "agent") return await treeOf(database, session.chain[0]?.session ?? session.id)
+      if (!isOf(session, caller) && !isBeneath(session, caller)) throw unknown()
+      return await treeOf(database, session.id)
     },
     list(caller, { agent = null, state = null, user = null, limit = 100 } = {}) {
       if (caller.kind !== "agent") return list(database, { id: null, agent, instance: null, state, user, limit })

@@ -12,6 +12,10 @@ const sessionAnswer = z.object({
   agent: z.string(),
   instance: z.string(),
   purpose: z.string(),
+  user: z.object({ id: z.string(), provider: z.string(), iss: z.string(), sub: z.string() }).nullable(),
+  application: z.string().nullable(),
+  parent: z.string().nullable(),
+  chain: z.array(z.object({ session: z.string(), agent: z.string() })),
   state: z.enum(["open", "ended"]),
   endReason: z.enum(endReasons).nullable(),
   openedAt: time,
@@ -60,6 +64,21 @@ export function routes(sessions: Sessions): Route<never, never>[] {
       answer: sessionAnswer,
       handle: async ({ caller, params }: { caller: Principal; params: Record<string, string> }) =>
         sessionView(await sessions.find(params["id"] ?? "", caller)),
+    }),
+    route({
+      method: "GET",
+      path: "/v1/sessions/{id}/tree",
+      listeners: ["agents", "web"],
+      right: "read-sessions",
+      tokenOf: "either",
+      events: null,
+      summary:
+        "Every session of a chain, each after the one that handed it on; an agent sees its own, and what it handed on",
+      answer: z.object({ sessions: z.array(sessionAnswer) }),
+      async handle({ caller, params }: { caller: Principal; params: Record<string, string> }) {
+        const found = await sessions.tree(params["id"] ?? "", caller)
+        return { sessions: found.map(sessionView) }
+      },
     }),
     route({
       method: "POST",

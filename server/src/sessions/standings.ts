@@ -34,7 +34,9 @@ export interface Standings {
   fresh(id: string, caller: AgentPrincipal): Promise<Standing>
   /** The open session of that id, whoever asks, read now; null for one that is over, or was never there. Nothing is released for it. */
   look(id: string): Promise<Standing | null>
-  /** Refuses a session as ended, on this server and from now on, until the returned is disposed of. */
+  /** An open session, whosever it is, read now: for whom a part of it was offered. Throws the same. */
+  any(id: string): Promise<Standing>
+  /** Refuses a session, and all beneath it, as ended, on this server and from now on, until the returned is disposed of. */
   endHere(id: string): Disposable
   /** Forgets every session that ended, or that has seen something new, since the last call. Awaited before a new epoch counts. */
   forgetEnded(): Promise<void>
@@ -79,11 +81,17 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     return { session, mandate, ancestors, labels }
   }
 
-  const load = async (id: string, caller: AgentPrincipal): Promise<Standing> => {
+  const refuseEndedHere = ({ id, chain }: Session) => {
+    if (endedHere.has(id)) throw ended("ended")
+    if (chain.some(({ session }) => endedHere.has(session))) throw ended("parent-ended")
+  }
+
+  /** With null: whosever it is. */
+  const load = async (id: string, caller: AgentPrincipal | null): Promise<Standing> => {
     const before = generation
     const found = isId("session", id) ? await find(database, id) : null
-    if (found === null || !isOf(found.session, caller)) throw unknown()
-    if (endedHere.has(id)) throw ended("ended")
+    if (found === null || (caller !== null && !isOf(found.session, caller))) throw unknown()
+    refuseEndedHere(found.session)
     databaseClock.learn(found.nowMs)
     if (found.session.state === "ended") throw ended(found.session.endReason!)
     if (found.isDue) throw expired()
@@ -121,9 +129,10 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
         return await load(id, caller)
       }
       if (!isOf(known.session, caller)) throw unknown()
-      if (endedHere.has(id)) throw ended("ended")
+      refuseEndedHere(known.session)
       return known
     },
+    any: (id) => load(id, null),
     endHere(id) {
       endedHere.add(id)
       return { [Symbol.dispose]: () => void endedHere.delete(id) }
@@ -160,6 +169,11 @@ export function unknown(): Refusal {
 /** True when the session is this very instance's. */
 export function isOf(session: Session, caller: AgentPrincipal): boolean {
   return session.instance === caller.instance && session.agent === caller.name
+}
+
+/** True when this very instance handed the session on, whoever was in between. */
+export function isBeneath({ chain }: Session, caller: AgentPrincipal): boolean {
+  return chain.some(({ agent, instance }) => instance === caller.instance && agent === caller.name)
 }
 
 /**

@@ -3,7 +3,8 @@ import type { DelegatedBy } from "./delegation.ts"
 import type { EndReason, Hop, Session, SessionState } from "./session.ts"
 import type { User } from "./user.ts"
 
-type Row = {
+/** A row of sessions.sessions. */
+export type Row = {
   id: Id<"session">
   agent: string
   instance: string
@@ -45,14 +46,16 @@ export async function transactionTime(tx: Transaction): Promise<number> {
   return row!.ms
 }
 
-/** Writes a new open session; its times count from this transaction's beginning. */
+/** Writes a new open session; its times count from this transaction's beginning, and end with its parent's. */
 export async function insertSession(tx: Transaction, session: NewSession): Promise<Session> {
   const [row] = await tx.query<Row>(
     `insert into sessions.sessions (id, agent, instance, svid, purpose, mandate, "user", chain,
        lifetime_seconds, idle_seconds, lease_seconds, hard_end_at, expires_at,
        application, delegation, provider_session, parent)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,
-       now() + make_interval(secs => $12), now() + make_interval(secs => least($9::int, $12::int)), $13, $14, $15, $16)
+       least(now() + make_interval(secs => $12), (select hard_end_at from sessions.sessions where id = $16)),
+       least(now() + make_interval(secs => least($9::int, $12::int)), (select expires_at from sessions.sessions where id = $16)),
+       $13, $14, $15, $16)
      returning *`,
     [
       session.id,
@@ -77,14 +80,15 @@ export async function insertSession(tx: Transaction, session: NewSession): Promi
 }
 
 /**
- * Moves expiry to a lifetime from now, never past the hard end, when the session is open, not due and was used within its
- * idle time, by the row or by this server (`unusedSeconds` ago). Null when any of that does not hold.
+ * Moves expiry to a lifetime from now, never past the hard end nor the parent's expiry, when the session is open, not due and was
+ * used within its idle time, by the row or by this server (`unusedSeconds` ago). Null when any of that does not hold.
  */
 export async function extend(tx: Transaction, id: string, unusedSeconds: number): Promise<Session | null> {
   // clock_timestamp(), not now(): the row may have been waited for.
   const [row] = await tx.query<Row>(
-    `update sessions.sessions set last_used_at = greatest(last_used_at, clock_timestamp() - make_interval(secs => $2)),
-       expires_at = greatest(expires_at, least(clock_timestamp() + make_interval(secs => lifetime_seconds), hard_end_at))
+    `update sessions.sessions s set last_used_at = greatest(last_used_at, clock_timestamp() - make_interval(secs => $2)),
+       expires_at = greatest(expires_at, least(clock_timestamp() + make_interval(secs => lifetime_seconds), hard_end_at,
+         (select p.expires_at from sessions.sessions p where p.id = s.parent)))
      where id = $1 and state = 'open' and expires_at > clock_timestamp()
        and greatest(last_used_at, clock_timestamp() - make_interval(secs => $2)) > clock_timestamp() - make_interval(secs => idle_seconds)
      returning *`,
@@ -135,10 +139,10 @@ export async function find(database: Queryable, id: string): Promise<Found | nul
   return row === undefined ? null : { session: read(row), isDue: row.is_due, nowMs: row.now_ms }
 }
 
-/** True when the session is open, and then it stays so until this transaction ends: who ends it waits. */
-export async function holdOpen(tx: Transaction, id: string): Promise<boolean> {
-  const rows = await tx.query("select from sessions.sessions where id = $1 and state = 'open' for share", [id])
-  return rows.length > 0
+/** The session when it is open, and then it stays so until this transaction ends: who ends it waits. Null for any other. */
+export async function holdOpen(tx: Transaction, id: string): Promise<Session | null> {
+  const [row] = await tx.query<Row>("select * from sessions.sessions where id = $1 and state = 'open' for share", [id])
+  return row === undefined ? null : read(row)
 }
 
 /** Newest first. */
@@ -262,7 +266,8 @@ function milliseconds(expression: string): string {
   return `(extract(epoch from ${expression}) * 1000)::float8`
 }
 
-function read(row: Row): Session {
+/** The session that a row is of. */
+export function read(row: Row): Session {
   return {
     id: row.id,
     agent: row.agent,

@@ -83,7 +83,7 @@ export async function clientCredentials(
   await audit.commit({
     async work(tx) {
       // It may have ended since it was read.
-      if (of !== null && !(await holdOpen(tx, of.session.id))) throw ended("ended")
+      if (of !== null && (await holdOpen(tx, of.session.id)) === null) throw ended("ended")
     },
     entries: () => [tokenDraft(of?.session ?? null, token, caller)],
   })
