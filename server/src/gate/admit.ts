@@ -12,6 +12,12 @@ import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 /** What an agent asks: an action in one of its sessions. The same key again is the same request. */
 export type ActionRequest = { session: string; action: Action; idempotencyKey: string | null }
 
+/**
+ * What takes effect with the decision that allows it, in its transaction. Of a decision that is thrown away and taken again
+ * only the last one's counts; whatever the others made, nobody is told of.
+ */
+export type Effect = (standing: Standing, action: NamedAction) => Change<unknown>
+
 /** The gate's answer. `entry` is the log entry that holds it; `lease` is there only for an allowed credential. */
 export type Permit = {
   action: NamedAction
@@ -33,21 +39,28 @@ type Answer = { epoch: number; standing: Standing; decision: Decision }
  * Asks the questions in order. Nothing acts, and no key exists, before the entry is durable. A denial is an answer, not
  * an error; throws what the rooms refuse with: `session-ended`, `lease-limit`, `store-unavailable`, …
  */
-export async function admit(rooms: Rooms, caller: AgentPrincipal, request: ActionRequest): Promise<Permit> {
+export async function admit(
+  rooms: Rooms,
+  caller: AgentPrincipal,
+  request: ActionRequest,
+  effect?: Effect,
+): Promise<Permit> {
   const action = nameAction(request.action)
   let lease: Intended | null = null
   try {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
       const answer: Answer = await ask(rooms, caller, request.session, action)
       const { standing, decision } = answer
-      const intent = intentOf(rooms, caller, action, answer, request.idempotencyKey, lease)
+      const asked = { action, idempotencyKey: request.idempotencyKey, effect }
+      const intent = intentOf(rooms, caller, asked, answer, lease)
       const committed: { result: Intended | null | undefined; entries: Recorded[]; epoch: number } =
         await rooms.audit.commit(intent)
       // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials'
       // sweep revokes whatever stands under its name at the resource, which is nothing.
       lease = committed.result ?? lease
       const entry = committed.entries[0]!.id
-      rooms.sessions.touch(standing.session.id)
+      // Whoever handed it on is at work through it.
+      for (const { session } of [standing, ...standing.ancestors]) rooms.sessions.touch(session.id)
       if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, action, answer))) {
         if (decision.verdict === "allow") return { action, decision, entry, standing, lease }
         await giveUp(rooms, lease)
@@ -86,23 +99,42 @@ async function stillHolds(rooms: Rooms, caller: AgentPrincipal, action: NamedAct
   }
 }
 
+type Asked = { action: NamedAction; idempotencyKey: string | null; effect: Effect | undefined }
+
 /** `lease` is the one of an earlier try: the same request, so that its key goes on to name the same lease. */
 function intentOf(
   rooms: Rooms,
   caller: AgentPrincipal,
-  action: NamedAction,
+  { action, idempotencyKey, effect }: Asked,
   { standing, decision }: Answer,
-  idempotencyKey: string | null,
   lease: Intended | null,
 ): Change<Intended | null> {
+  const isAllowed = decision.verdict === "allow"
+  // Without an effect of its own, whoever asked reports what became of it.
+  const deadline = isAllowed && effect === undefined ? { deadlineSeconds: OUTCOME_SECONDS } : {}
   // No work unless there is some: a change of nothing but the log costs one round trip, shared with all that wait.
-  const record: Change<Intended | null> = { entries: () => [decisionDraft(caller, standing, action, decision)] }
-  if (decision.verdict !== "allow" || action.type !== "credential" || lease !== null) return record
+  const record: Change<Intended | null> = {
+    entries: () => [{ ...decisionDraft(caller, standing, action, decision), ...deadline }],
+  }
+  if (isAllowed && effect !== undefined) return withEffect(record, effect(standing, action))
+  if (!isAllowed || action.type !== "credential" || lease !== null) return record
   const { id, purpose, leaseSeconds, hardEndAt } = standing.session
   const reference = actionReference(action)
   const intention = { session: id, purpose, caller, action: reference, idempotencyKey, leaseSeconds, hardEndAt }
   const both = together(record, rooms.credentials.intend(intention))
   return { work: async (tx) => (await both.work!(tx))[1], entries: (result) => both.entries([null, result!]) }
+}
+
+/** Both; nobody but the effect itself looks at what comes of it. */
+function withEffect(record: Change<Intended | null>, effect: Change<unknown>): Change<Intended | null> {
+  let made: unknown
+  return {
+    async work(tx) {
+      made = await effect.work?.(tx)
+      return null
+    },
+    entries: () => [...record.entries(null), ...effect.entries(made)],
+  }
 }
 
 function decisionDraft(
@@ -111,9 +143,8 @@ function decisionDraft(
   action: NamedAction,
   decision: Decision,
 ): Draft {
-  const isAllowed = decision.verdict === "allow"
   return {
-    event: isAllowed ? "gate.action-begun" : "gate.action-denied",
+    event: decision.verdict === "allow" ? "gate.action-begun" : "gate.action-denied",
     ...actor(caller),
     ...aboutSession(session),
     action: actionReference(action),
@@ -124,7 +155,6 @@ function decisionDraft(
       policyVersion: decision.version,
       mandate: mandate.digest,
     },
-    ...(isAllowed ? { deadlineSeconds: OUTCOME_SECONDS } : {}),
   }
 }
 

@@ -8,6 +8,7 @@ export const events = {
   "gate.action-failed": "The action did not take effect, or not wholly.",
   "gate.renewal-denied": "A lease is not extended: what allowed it was taken away. It ends at its time.",
   "gate.session-refused": "A session was not opened.",
+  "gate.delegation-refused": "Nothing of a session was handed on: what was asked for is more than can be.",
   "gate.session-end-journalled":
     "A session was ended while nothing could be recorded; entered afterwards, with the time at which it was commanded.",
   "gate.agent-stop-journalled":

@@ -9,7 +9,12 @@ import type { Rooms } from "./rooms.ts"
  * as it was compiled both have to include the action; then policy is asked. What is outside the first three is denied and
  * never becomes a question for a human.
  */
-export function judge(rooms: Rooms, caller: AgentPrincipal, standing: Standing, action: Action): Decision {
+export function judge(
+  rooms: Rooms,
+  caller: Pick<AgentPrincipal, "name">,
+  standing: Standing,
+  action: Action,
+): Decision {
   const { mandate, session, ancestors } = standing
   const what = `${action.operation} ${action.resource}`
   const outside = (sentence: string): Decision => ({

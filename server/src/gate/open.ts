@@ -2,8 +2,10 @@ import type { AgentPrincipal } from "#agents"
 import type { Change } from "#audit"
 import { together } from "#audit"
 import { type Id, Refusal } from "#kernel"
-import type { Delegation, IssuedToken, Session } from "#sessions"
-import { actor, type Rooms, refuseStopped } from "./rooms.ts"
+import type { Beneath, Delegation, IssuedToken, Session } from "#sessions"
+import { requireHandedOn } from "./handing.ts"
+import { actor, type Rooms, refuseStopped, refuseStoppedAbove } from "./rooms.ts"
+import { isUnrecordable } from "./unrecorded.ts"
 
 /** What an agent asks when it opens a session; lifetimes only shorten what the purpose gives. Seconds. */
 export type OpenRequest = { purpose: string; lifetimeSeconds?: number | undefined; hardEndSeconds?: number | undefined }
@@ -13,6 +15,8 @@ export type Opening = OpenRequest & {
   delegation?: Delegation | undefined
   /** The session's id, where `spending` names it. */
   id?: Id<"session"> | undefined
+  /** The session that it is opened beneath, by an offer; delegate.ts asks whether it may be handed on still. */
+  beneath?: Beneath | undefined
   /** What is used up by opening it, such as a code: in the same transaction, and first. Its work throws what is used up already. */
   spending?: Change<unknown> | undefined
 }
@@ -23,17 +27,20 @@ export type Opened = { session: Session; token: IssuedToken }
 /**
  * Opens a session for a purpose that the agent may serve. The mandate is compiled from the purpose's template and the
  * agent's ceiling, and what a user delegated: nothing that the agent says is in it. A refusal is recorded. Throws
- * `purpose-unknown`, `purpose-not-allowed`, `consent-required`, `agent-suspended`, `agent-retired`, `epoch-changed`.
+ * `purpose-unknown`, `purpose-not-allowed`, `consent-required`, `agent-suspended`, `agent-retired`, `epoch-changed`; beneath
+ * another session also what requireHandedOn() and attenuation do.
  */
 export async function openSession(rooms: Rooms, caller: AgentPrincipal, request: Opening): Promise<Opened> {
   const { sessions, audit, epoch } = rooms
   refuseStopped(rooms, caller)
   const seen = { epoch: epoch.current, basis: basisOf(rooms, caller, request) }
+  const { beneath } = request
   const { spending = { entries: () => [] }, ...asked } = request
   const { purposes, ceiling } = rooms.agents.agent(caller.name) ?? { purposes: [], ceiling: [] }
-  const opening = await recordingRefusal(rooms, caller, request, () =>
-    sessions.open({ caller, purposes, ceiling, ...asked }),
-  )
+  const opening = await recordingRefusal(rooms, caller, { purpose: request.purpose }, () => {
+    if (beneath !== undefined) requireHandedOn(rooms, beneath)
+    return sessions.open({ caller, purposes, ceiling, ...asked })
+  })
   const opened = sessions.withToken(opening, caller)
   const committed = await audit.commit(second(spending, opened))
   // A crash here leaves an open session that nobody holds: it lapses.
@@ -43,7 +50,8 @@ export async function openSession(rooms: Rooms, caller: AgentPrincipal, request:
   if (basisOf(rooms, caller, request) === seen.basis) return committed.result
   await audit.commit(sessions.end(committed.result.session.id, "ended", "server"))
   await epoch.refresh()
-  throw new Refusal("epoch-changed", "Rights changed while the session was opened. Try again.")
+  const again = beneath === undefined ? "Try again." : "Ask for it to be handed on again."
+  throw new Refusal("epoch-changed", `Rights changed while the session was opened. ${again}`)
 }
 
 /** Both, for the result of the second. */
@@ -61,8 +69,17 @@ function second<T>(first: Change<unknown>, then: Change<T>): Change<T> {
 }
 
 /** All that a session's mandate and times are made of; who may not act any more has that in it. */
-function basisOf({ agents, sessions }: Rooms, caller: AgentPrincipal, { purpose }: OpenRequest): string {
-  return JSON.stringify([agents.agent(caller.name), agents.isRevoked(caller.instance), sessions.purpose(purpose)])
+function basisOf(rooms: Rooms, caller: AgentPrincipal, { purpose, beneath }: Opening): string {
+  const { agents, sessions, policy } = rooms
+  const basis = [agents.agent(caller.name), agents.isRevoked(caller.instance), sessions.purpose(purpose)]
+  if (beneath === undefined) return JSON.stringify(basis)
+  const { session, ancestors } = beneath.parent
+  const above = [...ancestors.map((each) => each.session), session].map(({ agent, instance, purpose: of }) => [
+    agents.agent(agent),
+    agents.isRevoked(instance),
+    sessions.purpose(of),
+  ])
+  return JSON.stringify([...basis, ...above, policy.version()?.digest ?? null])
 }
 
 /**
@@ -73,27 +90,32 @@ export async function renewSession(rooms: Rooms, caller: AgentPrincipal, session
   const seen = rooms.epoch.current
   refuseStopped(rooms, caller)
   const { session } = await rooms.sessions.standing(sessionId, caller)
+  refuseStoppedAbove(rooms, session.chain)
   const activeAt = await rooms.credentials.lastActive(session.id)
   const change = rooms.sessions.renew(session, caller, activeAt?.getTime() ?? null)
   const committed = await rooms.audit.commit(rooms.sessions.withToken(change, caller))
+  // What is used beneath a session is used through it: those above do not lapse for being idle.
+  for (const { session: above } of session.chain) rooms.sessions.touch(above)
   if (committed.epoch === seen) return committed.result
   // What was taken away meanwhile may have been this agent's: its sessions are being ended.
   await rooms.epoch.refresh()
   refuseStopped(rooms, caller)
+  refuseStoppedAbove(rooms, session.chain)
   return committed.result
 }
 
-async function recordingRefusal<T>(
+/** Does the work; what it is refused with is recorded. */
+export async function recordingRefusal<T>(
   rooms: Rooms,
   caller: AgentPrincipal,
-  { purpose }: OpenRequest,
-  work: () => T,
+  about: { purpose: string } | { offer: string },
+  work: () => T | Promise<T>,
 ): Promise<T> {
   try {
-    return work()
+    return await work()
   } catch (error) {
-    if (error instanceof Refusal) {
-      const data = { purpose, code: error.code }
+    if (error instanceof Refusal && !isUnrecordable(error)) {
+      const data = { ...about, code: error.code }
       await rooms.audit.commit({ entries: () => [{ event: "gate.session-refused", ...actor(caller), data }] })
     }
     throw error

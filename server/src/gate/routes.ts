@@ -7,6 +7,8 @@ import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { apply, compare, documentSchema } from "./apply.ts"
 import { askRoutes } from "./ask-routes.ts"
+import { takeUp } from "./delegate.ts"
+import { delegationRoutes } from "./delegation-routes.ts"
 import { endOwnSession } from "./end.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
@@ -18,11 +20,23 @@ const seconds = z
   .int()
   .min(1)
   .max(30 * 86_400)
-const openSchema = z.strictObject({
-  purpose: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "must be the name of a purpose"),
-  lifetimeSeconds: seconds.optional(),
-  hardEndSeconds: seconds.optional(),
-})
+const openSchema = z
+  .strictObject({
+    purpose: z
+      .string()
+      .regex(/^[a-z][a-z0-9-]{0,62}$/, "must be the name of a purpose")
+      .optional(),
+    delegation: z
+      .string()
+      .regex(/^delegation_[0-9a-hjkmnp-tv-z]{26}$/, "must be what the other agent was answered")
+      .optional(),
+    lifetimeSeconds: seconds.optional(),
+    hardEndSeconds: seconds.optional(),
+  })
+  .refine(({ purpose, delegation }) => (purpose === undefined) !== (delegation === undefined), {
+    path: ["purpose"],
+    message: "either this or a delegation must be there",
+  })
 const actSchema = z.strictObject({ session: z.string().max(100), action: actionSchema })
 const outcomeSchema = z.strictObject({
   outcome: z.enum(["succeeded", "failed"]),
@@ -44,10 +58,14 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       right: "agent",
       tokenOf: "agent",
       events: ["sessions.opened", "sessions.token-issued", "gate.session-refused"],
-      summary: "Open a session for a purpose",
+      summary: "Open a session for a purpose, or the sub-session that another agent's session was handed on for",
       body: openSchema,
       status: 201,
-      handle: async ({ caller, body }) => openedView(await openSession(rooms, agentOf(caller), body)),
+      async handle({ caller, body: { purpose = "", delegation, ...times } }) {
+        const agent = agentOf(caller)
+        if (delegation !== undefined) return openedView(await takeUp(rooms, agent, { delegation, ...times }))
+        return openedView(await openSession(rooms, agent, { purpose, ...times }))
+      },
     }),
     route<Principal | null, undefined>({
       method: "POST",
@@ -102,6 +120,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
         return {}
       },
     }),
+    ...delegationRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
     ...askRoutes(rooms),
