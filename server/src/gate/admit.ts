@@ -118,9 +118,10 @@ function intentOf(
   }
   if (isAllowed && effect !== undefined) return withEffect(record, effect(standing, action))
   if (!isAllowed || action.type !== "credential" || lease !== null) return record
-  const { id, purpose, leaseSeconds, hardEndAt } = standing.session
+  const { id, purpose, user, application, chain, leaseSeconds, hardEndAt } = standing.session
   const reference = actionReference(action)
-  const intention = { session: id, purpose, caller, action: reference, idempotencyKey, leaseSeconds, hardEndAt }
+  const behalf = { user, application, chain, parameters: standing.mandate.parameters }
+  const intention = { session: id, purpose, behalf, caller, action: reference, idempotencyKey, leaseSeconds, hardEndAt }
   const both = together(record, rooms.credentials.intend(intention))
   return { work: async (tx) => (await both.work!(tx))[1], entries: (result) => both.entries([null, result!]) }
 }
