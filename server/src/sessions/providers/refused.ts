@@ -1,9 +1,12 @@
 import { Refusal, type RefusalCode } from "#kernel"
 import { Unreachable } from "./fetch.ts"
 
+/** What our parsers say of a text: here it is somebody's token, and what they say is its cause. */
+const OF_A_TEXT: readonly RefusalCode[] = ["malformed-json", "policy-invalid"]
+
 /** What went wrong, as the caller may know it: that the provider cannot be reached, or the refusal that was meant for it. */
 export function refusalFor(error: unknown, provider: string, code: RefusalCode, what: string): Refusal {
-  if (error instanceof Refusal) return error
+  if (error instanceof Refusal && !OF_A_TEXT.includes(error.code)) return error
   if (unreachable(error)) {
     const sentence = `The provider "${provider}" cannot be asked at the moment. Try again later.`
     return new Refusal("provider-unavailable", sentence, { cause: error })
