@@ -1,5 +1,5 @@
 import type { AgentPrincipal } from "#agents"
-import { takeIntent } from "#audit"
+import { type Change, takeIntent, together } from "#audit"
 import type { Issued } from "#credentials"
 import { Refusal, traced } from "#kernel"
 import { aboutSession, refuseOtherSession } from "#sessions"
@@ -32,7 +32,7 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
   } catch (error) {
     const code = error instanceof Refusal ? error.code : "internal"
     // An entry that cannot be written now is missed by audit's sweep; the caller learns what went wrong.
-    await finish(rooms, caller, permit, "gate.action-failed", { code }).catch((unwritten: unknown) =>
+    await finish(rooms, caller, permit, "gate.action-failed", { code }, true).catch((unwritten: unknown) =>
       rooms.log.warn("the failure of an action is not recorded", { entry: permit.entry, error: unwritten }),
     )
     throw error
@@ -91,9 +91,10 @@ function notOpen(): Refusal {
 async function finish(
   rooms: Rooms,
   caller: AgentPrincipal,
-  { action, entry, standing }: Permit,
+  { action, entry, standing, spent }: Permit,
   event: string,
   data: Record<string, string | boolean>,
+  hasNoEffect = false,
 ): Promise<void> {
   const draft = {
     event,
@@ -102,9 +103,13 @@ async function finish(
     action: actionReference(action),
     of: entry,
   }
-  await rooms.audit.commit({
+  const outcome: Change<{ isLate: boolean } | null> = {
     work: (tx) => takeIntent(tx, entry),
     // Null: its outcome is recorded already, and only the answer that said so was lost.
     entries: (taken) => (taken === null ? [] : [{ ...draft, data: taken.isLate ? { ...data, late: true } : data }]),
-  })
+  }
+  const { usage } = rooms.sessions
+  // What nobody was given took nothing of a limit.
+  if (hasNoEffect && spent !== null) await rooms.audit.commit(together(outcome, usage.giveBack(spent)))
+  else await rooms.audit.commit(outcome)
 }

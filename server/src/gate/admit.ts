@@ -1,22 +1,17 @@
 import type { AgentPrincipal } from "#agents"
-import type { Change, Draft, Recorded } from "#audit"
-import { together } from "#audit"
+import { type Recorded, together } from "#audit"
 import type { Intended } from "#credentials"
 import { type Id, Refusal } from "#kernel"
 import type { Decision } from "#policy"
 import { aboutSession, type Standing } from "#sessions"
 import { type Action, actionReference, type NamedAction, nameAction } from "./action.ts"
-import { judge } from "./judge.ts"
+import { type Asked, type Committed, type Effect, intentOf } from "./intent.ts"
+import { type Judged, judge } from "./judge.ts"
+import { learn, requestName } from "./known.ts"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
 /** What an agent asks: an action in one of its sessions. The same key again is the same request. */
 export type ActionRequest = { session: string; action: Action; idempotencyKey: string | null }
-
-/**
- * What takes effect with the decision that allows it, in its transaction. Of a decision that is thrown away and taken again
- * only the last one's counts; whatever the others made, nobody is told of.
- */
-export type Effect = (standing: Standing, action: NamedAction) => Change<unknown>
 
 /** The gate's answer. `entry` is the log entry that holds it; `lease` is there only for an allowed credential. */
 export type Permit = {
@@ -25,15 +20,18 @@ export type Permit = {
   entry: Id<"entry">
   standing: Standing
   lease: Intended | null
+  /** The name under which it took of its limits; null when it took nothing. */
+  spent: string | null
 }
 
-/** Seconds in which the outcome of an allowed action must be recorded. */
-const OUTCOME_SECONDS = 60
 /** How often a decision is taken anew because what it stood on was taken away meanwhile. */
 const MAX_TRIES = 5
 
 /** What was asked, and under which epoch. */
-type Answer = { epoch: number; standing: Standing; decision: Decision }
+type Answer = { epoch: number; standing: Standing; judged: Judged }
+
+/** What a request has brought about so far, over all its tries. */
+type Done = { lease: Intended | null; spent: string | null; labels: Set<string> }
 
 /**
  * Asks the questions in order. Nothing acts, and no key exists, before the entry is durable. A denial is an answer, not
@@ -45,53 +43,77 @@ export async function admit(
   request: ActionRequest,
   effect?: Effect,
 ): Promise<Permit> {
+  const { session, idempotencyKey } = request
   const action = nameAction(request.action)
-  let lease: Intended | null = null
+  const asked: Asked = { action, name: requestName(action, session, idempotencyKey), idempotencyKey, effect }
+  const done: Done = { lease: null, spent: null, labels: new Set() }
   try {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-      const answer: Answer = await ask(rooms, caller, request.session, action)
-      const { standing, decision } = answer
-      const asked = { action, idempotencyKey: request.idempotencyKey, effect }
-      const intent = intentOf(rooms, caller, asked, answer, lease)
-      const committed: { result: Intended | null | undefined; entries: Recorded[]; epoch: number } =
-        await rooms.audit.commit(intent)
+      const answer = await ask(rooms, caller, session, asked, done)
+      const { standing, judged } = answer
+      const change = intentOf(rooms, caller, asked, answer, done.lease)
+      const committed: { result: Committed | undefined; entries: Recorded[]; epoch: number } =
+        await rooms.audit.commit(change)
+      const { lease, taken, added } = committed.result ?? { lease: null, taken: null, added: [] }
+      // Another request took what was left of a limit: the same question, of what is left now.
+      if (taken === "used-up") continue
       // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials'
-      // sweep revokes whatever stands under its name at the resource, which is nothing.
-      lease = committed.result ?? lease
+      // sweep revokes whatever stands under its name at the resource, which is nothing. What it took of limits stays taken.
+      done.lease = lease ?? done.lease
+      if (taken === "taken") done.spent = asked.name
+      for (const label of added) done.labels.add(label)
       const entry = committed.entries[0]!.id
       // Whoever handed it on is at work through it.
-      for (const { session } of [standing, ...standing.ancestors]) rooms.sessions.touch(session.id)
-      if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, action, answer))) {
-        if (decision.verdict === "allow") return { action, decision, entry, standing, lease }
-        await giveUp(rooms, lease)
-        return { action, decision, entry, standing, lease: null }
+      for (const each of [standing, ...standing.ancestors]) rooms.sessions.touch(each.session.id)
+      if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, asked, answer, done))) {
+        const permit = { action, decision: judged, entry, standing }
+        if (judged.verdict === "allow") return { ...permit, lease: done.lease, spent: done.spent }
+        await giveUp(rooms, done)
+        return { ...permit, lease: null, spent: null }
       }
-      await discard(rooms, caller, action, standing, entry)
+      await discard(rooms, caller, asked, standing, entry, done)
     }
     throw new Refusal("epoch-changed", "Rights changed while this was decided, several times. Try again.")
   } catch (error) {
-    await giveUp(rooms, lease)
+    await giveUp(rooms, done)
     throw error
   }
 }
 
-async function ask(rooms: Rooms, caller: AgentPrincipal, session: string, action: NamedAction): Promise<Answer> {
+async function ask(
+  rooms: Rooms,
+  caller: AgentPrincipal,
+  session: string,
+  { action, name }: Asked,
+  { labels }: Done,
+): Promise<Answer> {
   const epoch = rooms.epoch.current
   refuseStopped(rooms, caller)
   const standing = await rooms.sessions.standing(session, caller)
-  return { epoch, standing, decision: judge(rooms, caller, standing, action) }
+  const known = await learn(rooms, caller, standing, action, name)
+  // What this very action would show was not seen before it.
+  const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)) }
+  return { epoch, standing, judged: judge(rooms, caller, standing, action, unseen) }
 }
 
 /**
  * Something was taken away between the question and the commit, mostly from somebody else: the same question, asked of
  * what holds now. Whatever is taken away later finds the lease in the ledger, because that is committed.
  */
-async function stillHolds(rooms: Rooms, caller: AgentPrincipal, action: NamedAction, before: Answer): Promise<boolean> {
+async function stillHolds(
+  rooms: Rooms,
+  caller: AgentPrincipal,
+  asked: Asked,
+  before: Answer,
+  done: Done,
+): Promise<boolean> {
   await rooms.epoch.refresh()
   try {
-    const { decision, standing } = await ask(rooms, caller, before.standing.session.id, action)
-    const isSame = decision.verdict === before.decision.verdict && decision.version === before.decision.version
-    return isSame && standing.mandate.digest === before.standing.mandate.digest
+    const { judged, standing } = await ask(rooms, caller, before.standing.session.id, asked, done)
+    const isSame = judged.verdict === before.judged.verdict && judged.version === before.judged.version
+    // Under another ceiling it may have to take of other limits.
+    const takesSame = JSON.stringify(judged.takings) === JSON.stringify(before.judged.takings)
+    return isSame && takesSame && standing.mandate.digest === before.standing.mandate.digest
   } catch (error) {
     // Asked anew, it is refused with the same reason.
     if (error instanceof Refusal) return false
@@ -99,84 +121,29 @@ async function stillHolds(rooms: Rooms, caller: AgentPrincipal, action: NamedAct
   }
 }
 
-type Asked = { action: NamedAction; idempotencyKey: string | null; effect: Effect | undefined }
-
-/** `lease` is the one of an earlier try: the same request, so that its key goes on to name the same lease. */
-function intentOf(
-  rooms: Rooms,
-  caller: AgentPrincipal,
-  { action, idempotencyKey, effect }: Asked,
-  { standing, decision }: Answer,
-  lease: Intended | null,
-): Change<Intended | null> {
-  const isAllowed = decision.verdict === "allow"
-  // Without an effect of its own, whoever asked reports what became of it.
-  const deadline = isAllowed && effect === undefined ? { deadlineSeconds: OUTCOME_SECONDS } : {}
-  // No work unless there is some: a change of nothing but the log costs one round trip, shared with all that wait.
-  const record: Change<Intended | null> = {
-    entries: () => [{ ...decisionDraft(caller, standing, action, decision), ...deadline }],
-  }
-  if (isAllowed && effect !== undefined) return withEffect(record, effect(standing, action))
-  if (!isAllowed || action.type !== "credential" || lease !== null) return record
-  const { id, purpose, user, application, chain, leaseSeconds, hardEndAt } = standing.session
-  const reference = actionReference(action)
-  const behalf = { user, application, chain, parameters: standing.mandate.parameters }
-  const intention = { session: id, purpose, behalf, caller, action: reference, idempotencyKey, leaseSeconds, hardEndAt }
-  const both = together(record, rooms.credentials.intend(intention))
-  return { work: async (tx) => (await both.work!(tx))[1], entries: (result) => both.entries([null, result!]) }
-}
-
-/** Both; nobody but the effect itself looks at what comes of it. */
-function withEffect(record: Change<Intended | null>, effect: Change<unknown>): Change<Intended | null> {
-  let made: unknown
-  return {
-    async work(tx) {
-      made = await effect.work?.(tx)
-      return null
-    },
-    entries: () => [...record.entries(null), ...effect.entries(made)],
-  }
-}
-
-function decisionDraft(
-  caller: AgentPrincipal,
-  { session, mandate }: Standing,
-  action: NamedAction,
-  decision: Decision,
-): Draft {
-  return {
-    event: decision.verdict === "allow" ? "gate.action-begun" : "gate.action-denied",
-    ...actor(caller),
-    ...aboutSession(session),
-    action: actionReference(action),
-    data: {
-      verdict: decision.verdict,
-      policies: decision.policies.map(({ id }) => id),
-      reasons: decision.reasons,
-      policyVersion: decision.version,
-      mandate: mandate.digest,
-    },
-  }
-}
-
+/** Throws the decision away, with what it took of limits; a lease is kept for the next try. */
 async function discard(
   rooms: Rooms,
   caller: AgentPrincipal,
-  action: NamedAction,
+  { action }: Asked,
   { session }: Standing,
   entry: string,
+  done: Done,
 ): Promise<void> {
   const about = { ...actor(caller), ...aboutSession(session), action: actionReference(action) }
-  await rooms.audit.commit({ entries: () => [{ event: "gate.action-discarded", ...about, of: entry }] })
+  const record = { entries: () => [{ event: "gate.action-discarded", ...about, of: entry }] }
+  const { usage } = rooms.sessions
+  await rooms.audit.commit(done.spent === null ? record : together(usage.giveBack(done.spent), record))
+  done.spent = null
 }
 
-/** Takes back a lease that nobody will be given. A replayed one was made by a request that was answered, and stays. */
-async function giveUp(rooms: Rooms, lease: Intended | null): Promise<void> {
-  if (lease?.isReplay !== false) return
+/** Takes back what nobody will be given. A replayed lease was made by a request that was answered, and stays. */
+async function giveUp(rooms: Rooms, { lease, spent }: Done): Promise<void> {
   try {
-    await rooms.credentials.revoke(lease.id, "discarded")
+    if (spent !== null) await rooms.audit.commit(rooms.sessions.usage.giveBack(spent))
+    if (lease?.isReplay === false) await rooms.credentials.revoke(lease.id, "discarded")
   } catch (error) {
     // Credentials' sweep takes it, because nobody confirms it.
-    rooms.log.warn("a lease that was thrown away could not be revoked yet", { lease: lease.id, error })
+    rooms.log.warn("what was thrown away could not be taken back yet", { lease: lease?.id, error })
   }
 }

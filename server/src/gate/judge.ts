@@ -1,55 +1,129 @@
 import type { AgentPrincipal } from "#agents"
-import { type Decision, question } from "#policy"
-import { allows, type Standing } from "#sessions"
+import { labelsOf } from "#credentials"
+import type { Json } from "#kernel"
+import { type Asking, type Decision, question } from "#policy"
+import { compareFindings, type SinkFound, type Standing, type Taking, type Verified, verify } from "#sessions"
 import type { Action } from "./action.ts"
+import { type Bound, boundsOf, type Known, knownOf } from "./known.ts"
 import type { Rooms } from "./rooms.ts"
 
+/** A decision, what it stands on, and what comes with it when the action is allowed. */
+export type Judged = Decision & {
+  /** What was found out, as the entry keeps it: who, what was verified and against what; never a value. */
+  facts: { [name: string]: Json }
+  /** What it takes of limits. */
+  takings: Taking[]
+  /** What the chain has seen from then on. */
+  labels: string[]
+}
+
 /**
- * May it? The agent must still be there for the session's purpose; its ceiling as it stands now and the session's mandate
- * as it was compiled both have to include the action; then policy is asked. What is outside the first three is denied and
- * never becomes a question for a human.
+ * May it? Every agent of the chain must still be there for its session's purpose; its ceiling as it stands now and its
+ * session's mandate as it was compiled must include the action; then policy is asked. What is outside of the first three is
+ * denied and never becomes a question for a human; what cannot be verified does.
  */
 export function judge(
   rooms: Rooms,
   caller: Pick<AgentPrincipal, "name">,
   standing: Standing,
   action: Action,
-): Decision {
-  const { mandate, session, ancestors } = standing
+  known: Known = knownOf(standing),
+): Judged {
+  const outside = (reasons: string[], facts: Judged["facts"] = {}): Judged => {
+    const version = rooms.policy.version()?.digest ?? null
+    return { verdict: "deny", version, policies: [], reasons, errors: [], facts, takings: [], labels: [] }
+  }
+  const stopped = whoStopped(rooms, caller, standing)
+  if (stopped !== null) return outside([stopped])
+  const bounds = boundsOf(rooms, caller, standing).map((bound) => ({
+    bound,
+    verified: verify(bound.details, action, known.evidence, (charge) =>
+      known.fits({ ...charge, session: bound.session }),
+    ),
+  }))
+  const { session, mandate, ancestors } = standing
+  const sinks = worstOf(bounds.map(({ verified }) => verified))
+  const asking = {
+    agents: [...ancestors.map(({ session: { agent } }) => agent), caller.name],
+    user: mandate.user,
+    purpose: session.purpose,
+    action,
+    labels: known.labels,
+    sinks: Object.fromEntries(sinks.map(([name, { finding }]) => [name, finding])),
+    requestText: mandate.requestText?.kind ?? "none",
+  } satisfies Asking
+  const facts = factsOf(asking, sinks)
+  const failed = bounds.filter(({ verified }) => verified.finding === "failed")
+  if (failed.length > 0)
+    return outside(
+      failed.slice(0, 1).flatMap((each) => whyNot(each, action)),
+      facts,
+    )
+  return {
+    ...rooms.policy.decide(question(asking)),
+    facts,
+    takings: bounds.flatMap(({ bound, verified }) =>
+      verified.charges.map((charge) => ({ ...charge, session: bound.session })),
+    ),
+    labels: labelsBy(rooms, action, bounds),
+  }
+}
+
+/** Why one of the chain may not act at all any more, or for that purpose; null when all may. */
+function whoStopped({ agents }: Rooms, { name }: Pick<AgentPrincipal, "name">, standing: Standing): string | null {
+  for (const { session } of standing.ancestors) {
+    const handing = agents.agent(session.agent)
+    if (handing?.state !== "active" || agents.isRevoked(session.instance)) {
+      return `The agent ${session.agent}, which handed this session on, may not act any more.`
+    }
+    if (!handing.purposes.includes(session.purpose)) {
+      return `The agent ${session.agent} may no longer serve ${session.purpose}.`
+    }
+  }
+  const { purpose } = standing.session
+  return agents.agent(name)?.purposes.includes(purpose) ? null : `The agent ${name} may no longer serve ${purpose}.`
+}
+
+/** Of each argument the worst that any bound found. What holds and is a sink of none of them says nothing of where it lands. */
+function worstOf(verified: readonly Verified[]): [string, SinkFound][] {
+  const worst = new Map<string, SinkFound>()
+  for (const [name, found] of verified.flatMap(({ sinks }) => Object.entries(sinks))) {
+    const before = worst.get(name)
+    const isWorse = before === undefined || compareFindings(found.finding, before.finding) < 0
+    worst.set(name, { ...(isWorse ? found : before), isSink: found.isSink || before?.isSink === true })
+  }
+  return [...worst].filter(([, { finding, isSink }]) => isSink || finding !== "verified")
+}
+
+function whyNot({ bound: { words }, verified }: { bound: Bound; verified: Verified }, action: Action): string[] {
   const what = `${action.operation} ${action.resource}`
-  const outside = (sentence: string): Decision => ({
-    verdict: "deny",
-    version: rooms.policy.version()?.digest ?? null,
-    policies: [],
-    reasons: [sentence],
-    errors: [],
-  })
-  for (const { session: above, mandate: bound } of ancestors) {
-    const handing = rooms.agents.agent(above.agent)
-    if (handing?.state !== "active" || rooms.agents.isRevoked(above.instance)) {
-      return outside(`The agent ${above.agent}, which handed this session on, may not act any more.`)
-    }
-    if (!handing.purposes.includes(above.purpose)) {
-      return outside(`The agent ${above.agent} may no longer serve ${above.purpose}.`)
-    }
-    if (!allows(handing.ceiling, action)) {
-      return outside(`The ceiling of agent ${above.agent}, which handed this session on, does not include to ${what}.`)
-    }
-    if (!allows(bound.details, action)) {
-      return outside(`The mandate that this session was handed on from does not include to ${what}.`)
-    }
+  if (verified.because === "not-covered") return [`${words} does not include to ${what}.`]
+  if (verified.because === "used-up") return [`${words} allows no more to ${what}: its limit is reached.`]
+  return Object.entries(verified.sinks)
+    .filter(([, { finding }]) => finding === "failed")
+    .map(([name, { rule }]) => `${words} does not allow this ${name} (${Object.keys(rule)[0]}).`)
+}
+
+function labelsBy({ credentials }: Rooms, action: Action, bounds: readonly { verified: Verified }[]): string[] {
+  const shown = action.type === "credential" ? labelsOf(credentials.current()[action.resource], action.operation) : []
+  return [...new Set([...shown, ...bounds.flatMap(({ verified }) => verified.labels)])].sort()
+}
+
+/** Only what there is: most questions are of one agent, and nothing else. */
+function factsOf(asking: Asking, sinks: readonly [string, SinkFound][]): Judged["facts"] {
+  const { agents, user, labels = [], requestText = "none" } = asking
+  return {
+    ...(agents.length > 1 ? { agents: [...agents] } : {}),
+    ...(user == null ? {} : { user: user.id }),
+    ...(labels.length > 0 ? { labels: [...labels] } : {}),
+    ...(requestText === "none" ? {} : { requestText }),
+    ...(sinks.length > 0
+      ? {
+          sinks: Object.fromEntries(sinks.map(([name, { finding }]) => [name, finding])),
+          origins: Object.fromEntries(
+            sinks.map(([name, { rule, origin }]) => [name, { rule: Object.keys(rule)[0]!, origin }]),
+          ),
+        }
+      : {}),
   }
-  const agent = rooms.agents.agent(caller.name)
-  if (!agent?.purposes.includes(session.purpose)) {
-    return outside(`The agent ${caller.name} may no longer serve ${session.purpose}.`)
-  }
-  if (!allows(agent.ceiling, action)) {
-    return outside(`The ceiling of agent ${caller.name} does not include to ${what}.`)
-  }
-  if (!allows(mandate.details, action)) {
-    return outside(`The mandate of this session, for ${session.purpose}, does not include to ${what}.`)
-  }
-  const agents = [...ancestors.map(({ session: above }) => above.agent), caller.name]
-  const requestText = mandate.requestText?.kind ?? "none"
-  return rooms.policy.decide(question({ agents, user: mandate.user, purpose: session.purpose, action, requestText }))
 }

@@ -7,7 +7,7 @@ import { refusalCode } from "#kernel"
 import { type ActionDetail, detailsSchema, intersect, narrower, parseDetails } from "./action-details.ts"
 import { check, compareFindings, implies } from "./argument-rules.ts"
 import type { Evidence } from "./mandates/evidence.ts"
-import { allows, type Room, verify } from "./mandates/verify.ts"
+import { allows, type Fits, verify } from "./mandates/verify.ts"
 
 const scalar = fc.oneof(fc.integer({ min: -1, max: 3 }), fc.constantFrom("a", "1"), fc.constant(true))
 const simpleRule = fc.oneof(
@@ -70,10 +70,10 @@ const evidence: fc.Arbitrary<Evidence> = fc.record({
   lookups: fc.dictionary(fc.constant("landlord"), fc.option(fc.array(scalar, { maxLength: 3 }))),
 })
 /** What is left of each limit; the same for the same limit, as counters are. */
-const room: fc.Arbitrary<Room> = fc.func(fc.integer({ min: -1, max: 4 })).map(
-  (left) =>
-    ({ budget, measure, perSeconds, atMost }) =>
-      atMost - left(budget, measure, perSeconds),
+const fits: fc.Arbitrary<Fits> = fc.func(fc.integer({ min: -1, max: 4 })).map(
+  (spent) =>
+    ({ budget, measure, perSeconds, amount, atMost }) =>
+      spent(budget, measure, perSeconds) + amount <= atMost,
 )
 
 test("what two lists allow together is narrower than each", () => {
@@ -103,7 +103,7 @@ test("narrower is reflexive and transitive", () => {
 test("of an action under the intersection, nothing is verified better than under either", () => {
   const seen = { verified: 0, unverifiable: 0, failed: 0 }
   fc.assert(
-    fc.property(details, details, asked, evidence, room, (a, b, action, known, left) => {
+    fc.property(details, details, asked, evidence, fits, (a, b, action, known, left) => {
       const both = verify(intersect(a, b), action, known, left)
       seen[both.finding] += 1
       for (const each of [verify(a, action, known, left), verify(b, action, known, left)]) {
@@ -135,7 +135,7 @@ test("an action under a narrower list is verified no better than under the wider
     .tuple(details, details, fc.boolean())
     .map(([a, b, isInner]) => [isInner ? intersect(a, b) : a, b] as const)
   fc.assert(
-    fc.property(near, asked, evidence, room, ([a, b], action, known, left) => {
+    fc.property(near, asked, evidence, fits, ([a, b], action, known, left) => {
       if (!narrower(a, b)) return
       const [inner, outer] = [verify(a, action, known, left), verify(b, action, known, left)]
       if (inner.finding !== "failed") compared += 1

@@ -50,7 +50,14 @@ describe("usage", () => {
     assert.equal(await take("one", both), "taken")
     assert.equal(await take("two", both), "used-up")
     assert.deepEqual(await spent(child.id), [{ budget: "refunds", measure: "uses", spent: "1" }])
-    assert.deepEqual(await usage.room("three", both), [4, 0])
+    const left = await usage.room("three", both)
+    assert.deepEqual(
+      left.map(({ room, fits }) => [room, fits]),
+      [
+        [4, true],
+        [0, false],
+      ],
+    )
   })
 
   test("a request takes once under its name, and gives back once", async () => {
@@ -58,8 +65,8 @@ describe("usage", () => {
     const one = [uses(id, 1)]
     assert.equal(await take("key", one), "taken")
     assert.equal(await take("key", one), "held")
-    assert.deepEqual(await usage.room("key", one), [1])
-    assert.deepEqual(await usage.room("another", one), [0])
+    assert.deepEqual([...(await usage.room("key", one))], [{ room: 1, fits: true }])
+    assert.deepEqual([...(await usage.room("another", one))], [{ room: 0, fits: false }])
     await room.audit.commit(usage.giveBack("key"))
     await room.audit.commit(usage.giveBack("key"))
     assert.deepEqual(await spent(id), [])

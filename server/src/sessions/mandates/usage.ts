@@ -10,8 +10,8 @@ export type Taken = "taken" | "held" | "used-up"
  * together; a request takes under its own name, and only once.
  */
 export interface Usage {
-  /** What is left of each limit now, in order. Only a hint: take() decides. */
-  room(request: string, takings: readonly Taking[]): Promise<number[]>
+  /** Whether each would fit now, in order, and how much is left. Only a hint: take() decides. */
+  room(request: string, takings: readonly Taking[]): Promise<{ room: number; fits: boolean }[]>
   /** Takes all, or nothing where one does not fit. To be committed with the entry of what it is taken for. */
   take(request: string, takings: readonly Taking[]): Change<Taken>
   /** Gives back what the request took, for an effect that we know did not happen. */
@@ -30,9 +30,7 @@ export interface Usage {
 /** The usage in a database. */
 export function openUsage(database: Database): Usage {
   return {
-    async room(request, takings) {
-      return (await readRoom(database, request, takings)).map(({ room }) => room)
-    },
+    room: (request, takings) => readRoom(database, request, takings),
     take: (request, takings) => ({
       async work(tx) {
         await lockCounts(tx, takings)

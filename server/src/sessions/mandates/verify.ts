@@ -34,8 +34,8 @@ export type Verified = {
   labels: string[]
 }
 
-/** How much of a limit is left; a charge that is more than this does not fit. */
-export type Room = (charge: Charge) => number
+/** True when as much as that is left of a limit. */
+export type Fits = (charge: Charge) => boolean
 
 /**
  * Holds an action against details, what any of which allows is allowed. Of several that do, the one decides under which most is
@@ -45,12 +45,12 @@ export function verify(
   details: unknown,
   asked: AskedAction,
   evidence: Evidence = noEvidence,
-  room: Room = () => Infinity,
+  fits: Fits = () => true,
 ): Verified {
   const covering = (understood(details) ?? []).filter((detail) => covers(detail, asked))
   const examined = covering.map((detail) => examine(detail, asked, evidence))
   const allowing = examined.filter(({ finding }) => finding !== "failed")
-  const fitting = allowing.filter(({ charges }) => charges.every((charge) => charge.amount <= room(charge)))
+  const fitting = allowing.filter(({ charges }) => charges.every(fits))
   const best = (fitting.length > 0 ? fitting : examined).reduce<Examined | null>(better, null)
   const { sinks = {}, charges = [] } = best ?? {}
   if (best === null) return failed("not-covered", sinks)
@@ -61,7 +61,30 @@ export function verify(
 
 /** True when a detail allows the action, or would with the user's approval. What does not parse allows nothing. */
 export function allows(details: unknown, asked: AskedAction, evidence: Evidence = noEvidence): boolean {
-  return verify(details, asked, evidence, ({ atMost }) => atMost).finding !== "failed"
+  return verify(details, asked, evidence, ({ amount, atMost }) => amount <= atMost).finding !== "failed"
+}
+
+/** What has to be found out before an action is held against details. */
+export type Needs = {
+  /** Kinds of objects that may have been made in the session. */
+  kinds: string[]
+  /** Names of look-ups. */
+  lookups: string[]
+  /** Limits of which it must be known how much is left. */
+  charges: Charge[]
+}
+
+/** What verify() will look at for this action; mostly nothing, and then no decision waits for a read. */
+export function needsOf(details: unknown, asked: AskedAction): Needs {
+  const covering = (understood(details) ?? []).filter((detail) => covers(detail, asked))
+  const rules = covering.flatMap((detail) => Object.values(detail.arguments ?? {}).flat())
+  const simple = rules.flatMap((rule) => ("anyOf" in rule ? rule.anyOf : [rule]))
+  return {
+    kinds: [...new Set(simple.flatMap((rule) => ("madeHere" in rule ? [rule.madeHere] : [])))],
+    lookups: [...new Set(simple.flatMap((rule) => ("lookedUp" in rule ? [rule.lookedUp] : [])))],
+    // A sum of what is no number fails by its rules; nothing is left to ask.
+    charges: covering.flatMap((detail) => chargesOf(detail, asked)).filter(({ amount }) => Number.isFinite(amount)),
+  }
 }
 
 type Examined = { detail: ActionDetail; finding: Finding; sinks: Verified["sinks"]; charges: Charge[] }

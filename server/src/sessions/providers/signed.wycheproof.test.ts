@@ -36,7 +36,8 @@ function isAccepted(jws: string, jwk: Json): boolean {
 }
 
 function algorithmOf(jws: string): Json | undefined {
-  return (JSON.parse(Buffer.from(jws.split(".")[0]!, "base64url").toString()) as { alg?: Json }).alg
+  const header = Buffer.from(jws.split(".")[0]!, "base64url").toString()
+  return /"alg":"(\w+)"/.exec(header)?.[1]
 }
 
 describe("Wycheproof's JSON Web Signatures, by what judges tokens of providers", () => {

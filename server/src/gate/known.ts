@@ -1,0 +1,88 @@
+import type { AgentPrincipal } from "#agents"
+import type { Id, Json } from "#kernel"
+import { type Evidence, needsOf, noEvidence, type Standing, type Taking } from "#sessions"
+import type { Action, NamedAction } from "./action.ts"
+import type { Rooms } from "./rooms.ts"
+
+/** One list of details that an action has to be within, and the session that counts what it takes of them. */
+export type Bound = { session: Id<"session">; details: unknown; words: string }
+
+/** What an action is held against, beside the lists that bound it. */
+export type Known = {
+  evidence: Evidence
+  /** Whether as much as that is left of a limit. */
+  fits: (taking: Taking) => boolean
+  /** What the chain has seen. */
+  labels: readonly string[]
+}
+
+/**
+ * Everything that bounds a session: for each of those that it was handed on through, and for itself, the ceiling of the agent
+ * as it stands now, and the mandate as it was compiled.
+ */
+export function boundsOf(rooms: Rooms, { name }: Pick<AgentPrincipal, "name">, standing: Standing): Bound[] {
+  const { session, mandate, ancestors } = standing
+  const ceiling = (agent: string) => rooms.agents.agent(agent)?.ceiling ?? []
+  return [
+    ...ancestors.flatMap(({ session: { id, agent }, mandate: above }) => [
+      { session: id, details: ceiling(agent), words: `The ceiling of agent ${agent}, which handed this session on,` },
+      { session: id, details: above.details, words: "The mandate that this session was handed on from" },
+    ]),
+    { session: session.id, details: ceiling(name), words: `The ceiling of agent ${name}` },
+    { session: session.id, details: mandate.details, words: `The mandate of this session, for ${session.purpose},` },
+  ]
+}
+
+/** What is known without asking anybody: limits are not looked at, and nothing was made or looked up. */
+export function knownOf({ mandate, labels }: Standing): Known {
+  const { requestText, user, parameters } = mandate
+  return { evidence: { ...noEvidence, requestText, user, parameters }, fits: () => true, labels }
+}
+
+/**
+ * Finds out what an action has to be held against. Reads nothing unless a rule or a limit of it calls for that. `request` is
+ * the name that limits are taken under: what it took before is left to it.
+ */
+export async function learn(
+  rooms: Rooms,
+  caller: Pick<AgentPrincipal, "name">,
+  standing: Standing,
+  action: Action,
+  request: string,
+): Promise<Known> {
+  const known = knownOf(standing)
+  const needs = boundsOf(rooms, caller, standing).map(({ session, details }) => ({
+    session,
+    ...needsOf(details, action),
+  }))
+  const takings = needs.flatMap(({ session, charges }) => charges.map((charge) => ({ ...charge, session })))
+  const kinds = [...new Set(needs.flatMap((each) => each.kinds))]
+  const lookups = [...new Set(needs.flatMap((each) => each.lookups))]
+  if (takings.length + kinds.length + lookups.length === 0) return known
+  const left = takings.length === 0 ? [] : await rooms.sessions.usage.room(request, takings)
+  const fitting = new Set(takings.filter((_, at) => left[at]!.fits).map(keyOf))
+  const chain = [...standing.session.chain.map(({ session }) => session), standing.session.id]
+  const made = kinds.length === 0 ? {} : await rooms.sessions.usage.made(chain, kinds)
+  const found = await lookUp(rooms, standing, lookups)
+  return {
+    ...known,
+    evidence: { ...known.evidence, made, lookups: found },
+    // What was not asked for is not known to fit, and nothing is taken of it.
+    fits: (taking) => fitting.has(keyOf(taking)),
+  }
+}
+
+/** The name that a request's limits are taken under. Only a credential's key is: the same key is the same credential. */
+export function requestName(action: NamedAction, session: string, idempotencyKey: string | null): string {
+  return action.type === "credential" && idempotencyKey !== null ? `${session} ${idempotencyKey}` : action.id
+}
+
+async function lookUp(rooms: Rooms, { session, mandate }: Standing, names: string[]): Promise<Evidence["lookups"]> {
+  const about = { purpose: session.purpose, user: mandate.user, parameters: mandate.parameters }
+  const found = names.map(async (name) => [name, (await rooms.lookups?.find(name, about)) ?? null] as const)
+  return Object.fromEntries(await Promise.all(found))
+}
+
+function keyOf({ session, budget, measure, perSeconds, atMost, amount }: Taking): string {
+  return JSON.stringify([session, budget, measure, perSeconds, atMost, amount] satisfies Json)
+}
