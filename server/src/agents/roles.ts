@@ -4,7 +4,7 @@ import type { OperatorRole, Principal } from "./principal.ts"
 /** What every operator may see. */
 const READING = ["read-agents", "read-sessions", "read-policy", "read-credentials", "read-keys"] as const
 
-/** The five roles and their rights; `public` and `enrol` need none, `identified` any. An agent sees what is its own. */
+/** The five roles and their rights; `public`, `enrol` and `application` need none, `identified` any. An agent sees what is its own. */
 export const roles: Readonly<Record<OperatorRole | "agent", readonly Right[]>> = {
   admin: [
     ...READING,
@@ -32,7 +32,7 @@ export function holdersOf(right: Right): string {
 
 /** True when the principal has the right; else the code that says why not. Null is a caller who showed no certificate. */
 export function mayCall(principal: Principal | null, right: Right): true | RefusalCode {
-  if (right === "public" || right === "enrol") return true
+  if (right === "public" || right === "enrol" || right === "application") return true
   if (principal === null) return "no-identity"
   if (right === "identified") return true
   const held = principal.kind === "agent" ? (["agent"] as const) : principal.roles

@@ -54,6 +54,17 @@ const routes = [
   made({ path: "/v1/enrolments", method: "POST", right: "enrol", body: schema }),
   made({ path: "/oauth2/token", method: "POST", bodyType: "form", body: z.object({ grant_type: z.string() }) }),
   made({
+    path: "/oauth2/asking",
+    method: "POST",
+    bodyType: "form",
+    right: "application",
+    body: z.object({}),
+    handle: () => {
+      const detail = { safeconduct_consent_uri: "https://safeconduct.example/page", error: "forged", path: "body" }
+      throw new Refusal("consent-required", "Send the user there.", { detail })
+    },
+  }),
+  made({
     path: "/v1/broken",
     handle: () => {
       throw new TypeError("internals at /secret/path")
@@ -369,6 +380,17 @@ test("the token endpoint speaks RFC 6749, whatever is wrong", async () => {
     [status, error.error, response.headers.get("www-authenticate")],
     [401, "invalid_client", `Basic realm="safeconduct"`],
   )
+})
+
+test("an OAuth error has members of our own beside the standard's, and no other; an application says itself who it is", async () => {
+  const form = { headers: { "content-type": "application/x-www-form-urlencoded" }, body: "" }
+  const { status, json: body } = await serving({ caller: null, burst: 0 })("POST /oauth2/asking", form)
+  assert.equal(status, 400)
+  assert.deepEqual(body, {
+    error: "consent_required",
+    error_description: "Send the user there.",
+    safeconduct_consent_uri: "https://safeconduct.example/page",
+  })
 })
 
 test("over mutual TLS a token is bound to the certificate: a proof that comes along is refused, not ignored", async () => {

@@ -121,14 +121,15 @@ function once<T>(work: () => Promise<T>): () => Promise<T> {
 }
 
 function takeTurn({ limiter, identification }: ApplicationParts, route: ApiRoute, { env }: Context<Bindings>): void {
-  const isBounded = route.right === "enrol" || (route.bodyType === "form" && identification?.takesTurns !== true)
+  const isToken = route.bodyType === "form" && route.right !== "application"
+  const isBounded = route.right === "enrol" || (isToken && identification?.takesTurns !== true)
   // The socket's own address: forwarded headers are whatever the client likes them to be.
   if (isBounded) limiter.take(env.incoming.socket?.remoteAddress ?? "")
 }
 
 /** A public route never looks at who calls, so that a broken certificate or token cannot close it. */
 function isOpen({ identification }: ApplicationParts, { right }: ApiRoute): boolean {
-  return identification === undefined || right === "public" || right === "enrol"
+  return identification === undefined || right === "public" || right === "enrol" || right === "application"
 }
 
 const nobody: Presented = { judge: async () => null, claims: async () => null }

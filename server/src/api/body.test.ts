@@ -19,12 +19,18 @@ const define = (path: string, more: object = {}) =>
 
 const app = createApplication({
   listener: "web",
-  routes: [define("/usual"), define("/large", { maxBodyBytes: 200_000 }), define("/bad", { isOtherTypeBad: true })],
+  routes: [
+    define("/usual"),
+    define("/large", { maxBodyBytes: 200_000 }),
+    define("/bad", { isOtherTypeBad: true }),
+    define("/form", { bodyType: "form", handle: ({ body }: { body: object }) => body }),
+  ],
   limiter: { take: () => undefined },
   log: silentLog,
 })
 
 const json = "application/json"
+const form = "application/x-www-form-urlencoded"
 
 async function post(path: string, body: string, headers: Record<string, string> = { "content-type": json }) {
   const request = new Request(`http://localhost${path}`, { method: "POST", body, headers })
@@ -67,4 +73,11 @@ test("a request's X-Request-ID comes back with every answer, and a handler knows
     const answer = await post("/usual", "{}", { "content-type": json, "x-request-id": id })
     assert.deepEqual([answer.status, answer.headers.get("x-request-id")], [200, null], id)
   }
+})
+
+test("a form's parameter without a value was not sent, and one that is sent twice is refused (RFC 6749 §3.2)", async () => {
+  const headers = { "content-type": form }
+  assert.deepEqual((await post("/form", "a=1&b=&c", headers)).body, { a: "1" })
+  const { status, body } = await post("/form", "a=1&b=&b=", headers)
+  assert.deepEqual([status, (body as { error?: string }).error], [400, "invalid_request"])
 })

@@ -29,10 +29,11 @@ export async function readNoBody(request: Request): Promise<undefined> {
   await readJsonBody(request, z.strictObject({}))
 }
 
-/** The form body of an OAuth request (RFC 6749 §3.2): a parameter sent twice is refused. */
+/** The form body of an OAuth request (RFC 6749 §3.2): a parameter sent twice is refused, one without a value was not sent. */
 export async function readFormBody<Body>(request: Request, schema: z.ZodType<Body>): Promise<Body> {
   requireType(request, "application/x-www-form-urlencoded")
-  return validate(schema, single(new URLSearchParams(await readText(request))), "body")
+  const sent = Object.entries(single(new URLSearchParams(await readText(request))))
+  return validate(schema, Object.fromEntries(sent.filter(([, value]) => value !== "")), "body")
 }
 
 /** The query's parameters; one sent twice is refused, and so is any on a route that declares none. */

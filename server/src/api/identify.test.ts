@@ -26,7 +26,7 @@ const token = route({
   right: "agent",
   events: null,
   summary: "",
-  body: z.object({ client_assertion: z.string() }),
+  body: z.looseObject({ client_assertion: z.string() }),
   bodyType: "form",
   handle: () => ({}),
 }) as unknown as ApiRoute
@@ -45,8 +45,10 @@ function behindProxy() {
   }
   const agents = {
     knows: ({ keyThumbprint }: Pick<ProvenKey, "keyThumbprint">) => keyThumbprint.startsWith("known"),
-    async identifyKey({ jkt }: ProvenKey) {
+    async identifyKey({ jkt }: ProvenKey, { forRenewal = false } = {}) {
       lookedUp.push(jkt)
+      if (jkt === "known, expired" && forRenewal) return agent
+      if (jkt === "known, expired") throw new Refusal("svid-expired", "Its SVID has expired.")
       if (jkt.startsWith("known") || jkt === "new") return agent
       throw new Refusal("identity-unknown", "This key is no agent's.")
     },
@@ -55,8 +57,8 @@ function behindProxy() {
   const identification = byProof({ agents, sessions, limiter })
   const app = createApplication({ listener: "web", routes: [token], identification, limiter, log: silentLog })
   const env = { incoming: { socket: { remoteAddress: "127.0.0.1" } } }
-  const ask = async (key: string) => {
-    const body = new URLSearchParams({ client_assertion: key })
+  const ask = async (key: string, form: Record<string, string> = {}) => {
+    const body = new URLSearchParams({ client_assertion: key, ...form })
     return (await app.fetch(new Request("http://localhost/oauth2/token", { method: "POST", body }), env)).status
   }
   return { ask, lookedUp }
@@ -73,4 +75,16 @@ test("strangers behind a proxy use up no turn of a key that is known, and it non
 test("a key that was not seen here before takes a turn of its address", async () => {
   const { ask } = behindProxy()
   assert.deepEqual([await ask("new"), await ask("stranger"), await ask("new")], [200, 401, 429])
+})
+
+test("an SVID that has expired gets an agent a token of its own, to renew it with, and nothing else", async () => {
+  const grant_type = "client_credentials"
+  const forms = [
+    { grant_type },
+    {},
+    { grant_type, safeconduct_session: "session_1" },
+    { grant_type: "authorization_code" },
+  ]
+  const asked = forms.map(async (form) => await behindProxy().ask("known, expired", form))
+  assert.deepEqual(await Promise.all(asked), [200, 401, 401, 401])
 })

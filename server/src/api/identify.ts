@@ -76,10 +76,11 @@ export function byProof({ agents, sessions, limiter }: ProofParts): Identificati
     // use up. Strangers share the address's, and get no reading of the database beyond it.
     const { proof } = assertion
     limiter.take(agents.knows(proof) ? proof.jkt : (shown.socket?.remoteAddress ?? ""))
-    const isForSession = (form as { safeconduct_session?: unknown }).safeconduct_session !== undefined
+    const { grant_type: grant, safeconduct_session: session } = form as { [name: string]: unknown }
+    const isForOwnToken = grant === "client_credentials" && session === undefined
     const judge = async () => {
       // With a token of its own an agent can renew an SVID that has expired; everything else asks again.
-      const principal = await agents.identifyKey(proof, { forRenewal: !isForSession })
+      const principal = await agents.identifyKey(proof, { forRenewal: isForOwnToken })
       if (principal.spiffeId === assertion.client) return principal
       throw new Refusal("identity-unknown", "The client assertion names another agent than the one that the key is of.")
     }

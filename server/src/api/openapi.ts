@@ -87,7 +87,8 @@ function operationOf(route: AnyRoute): Schema {
 
 /** At the token endpoint itself a client assertion authenticates, which OpenAPI has no scheme for (RFC 7523). */
 function securityOf({ right, listeners, bodyType }: AnyRoute): Schema[] {
-  if (right === "public" || right === "enrol") return []
+  // An application authenticates in the form, which the body's schema has.
+  if (right === "public" || right === "enrol" || right === "application") return []
   return listeners.includes("web") && bodyType !== "form" ? SECURED_ON_WEB : SECURED
 }
 

@@ -52,7 +52,7 @@ function challengeOf(code: RefusalCode, scheme: "Bearer" | "DPoP"): string | nul
 export function oauthErrorResponse(error: unknown, log: Log, request?: Headers): Response {
   const refusal = asRefusal(error, log)
   const { status, oauth, isRetryable } = refusals[refusal.code]
-  const body = { error: oauth, error_description: ascii(refusal.message) }
+  const body = { error: oauth, error_description: ascii(refusal.message), ...extensions(refusal) }
   const response = respond(body, oauthStatus(status, oauth, isRetryable), "application/json", isRetryable)
   // RFC 6749 §5.2: a client that tried by the Authorization header is answered in the scheme that it tried.
   const scheme = /^([\w!#$%&'*+.^`|~-]{1,40})(?: |$)/.exec(request?.get("authorization") ?? "")?.[1]
@@ -60,6 +60,11 @@ export function oauthErrorResponse(error: unknown, log: Log, request?: Headers):
     response.headers.set("www-authenticate", `${scheme} realm="safeconduct"`)
   }
   return response
+}
+
+/** RFC 6749 §8.2: members beyond the standard's have our name in front, and only those of a refusal go along. */
+function extensions({ detail = {} }: Refusal): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(detail).filter(([name]) => name.startsWith("safeconduct_")))
 }
 
 /**

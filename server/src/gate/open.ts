@@ -2,7 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import type { Change } from "#audit"
 import { together } from "#audit"
 import { type Id, Refusal } from "#kernel"
-import type { Beneath, Delegation, IssuedToken, Session } from "#sessions"
+import type { Beneath, Delegation, Tokened } from "#sessions"
 import { requireHandedOn } from "./handing.ts"
 import { actor, type Rooms, refuseStopped, refuseStoppedAbove } from "./rooms.ts"
 import { isUnrecordable } from "./unrecorded.ts"
@@ -22,7 +22,7 @@ export type Opening = OpenRequest & {
 }
 
 /** A session and the token bound to the caller's certificate. */
-export type Opened = { session: Session; token: IssuedToken }
+export type Opened = Tokened
 
 /**
  * Opens a session for a purpose that the agent may serve. The mandate is compiled from the purpose's template and the

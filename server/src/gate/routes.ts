@@ -14,6 +14,7 @@ import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import type { Rooms } from "./rooms.ts"
 import { revokeInstance, setAgentState } from "./stop.ts"
+import { tokenRoutes } from "./tokens/routes.ts"
 import { accepted } from "./unrecorded.ts"
 
 const seconds = z
@@ -121,6 +122,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
     ...delegationRoutes(rooms),
+    ...tokenRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
     ...askRoutes(rooms),

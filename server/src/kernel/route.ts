@@ -4,13 +4,15 @@ import type { z } from "zod"
 export type Listener = "agents" | "web" | "ops"
 
 /**
- * Who may call. `public`: anybody. `enrol`: whoever holds a join token. `agent`: an active agent instance.
+ * Who may call. `public`: anybody. `enrol`: whoever holds a join token. `agent`: an active agent instance. `application`: a
+ * registered one, which authenticates in the form itself (RFC 7523).
  * The rest belong to operators' roles (agents/roles.ts).
  */
 export type Right =
   | "public"
   | "enrol"
   | "agent"
+  | "application"
   | "identified"
   | "read-agents"
   | "manage-agents"

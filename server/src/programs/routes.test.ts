@@ -53,6 +53,8 @@ POST /access/v1/evaluations                        401 403 400 400 400 403
 POST /access/v1/search/action                      401 403 400 400 400 403
 POST /access/v1/search/resource                    401 403 400 400 400 403
 POST /access/v1/search/subject                     401 403 400 400 400 403
+POST /oauth2/introspect                            400 400 400 400 400 400
+POST /oauth2/revoke                                401 400 400 400 400 400
 POST /oauth2/token                                 401 400 400 400 400 400
 POST /v1/actions                                   401 400 403 403 403 403
 POST /v1/actions/{id}/outcome                      401 400 403 403 403 403
@@ -82,6 +84,8 @@ const onWeb = [
   "/.well-known/oauth-authorization-server",
   "/log/checkpoint",
   "/log/tile/{L}/{N...}",
+  "/oauth2/introspect",
+  "/oauth2/revoke",
   "/oauth2/token",
   "/v1/actions",
   "/v1/actions/{id}/outcome",
@@ -168,13 +172,14 @@ describe("every route", { timeout: 60_000 }, () => {
     assert.deepEqual(await found(server.opsUrl), ["/livez", "/log/tile/{L}/{N...}", "/metrics", "/readyz"])
     for (const { path, listeners, right } of routes) {
       if (listeners.includes("ops")) assert.equal(right, "public", path)
-      if (!listeners.includes("web") || right === "public") continue
+      if (!listeners.includes("web") || right === "public" || right === "application") continue
       assert.ok(right === "identified" || roles.agent.includes(right), path)
     }
   })
 
   test("of an agent, called on the web without a proof, answers 401 and how to prove it", async () => {
-    for (const route of routes.filter(({ listeners, right }) => listeners.includes("web") && right !== "public")) {
+    const ofAgents = routes.filter(({ right }) => right !== "public" && right !== "application")
+    for (const route of ofAgents.filter(({ listeners }) => listeners.includes("web"))) {
       const { method, bodyType } = route
       const { status, headers } = await fetch(new URL(pathOf(route), server.webUrl), { method })
       assert.match(headers.get("dpop-nonce") ?? "", /^[\w-]{22}$/, route.path)

@@ -21,9 +21,9 @@ import type { EndReason, Session } from "./session.ts"
 import { isBeneath, isOf, openStandings, type Standing, unknown } from "./standings.ts"
 import { readStatement, type Statement, type StatementFor } from "./statement.ts"
 import { find, findDue, forgetAssertions, list, openOf, type SessionsOf } from "./store.ts"
-import { clientCredentials, metadata, type TokenAnswer, type TokenForm, withToken } from "./token-endpoint.ts"
+import { clientCredentials, metadata, type TokenAnswer, type Tokened, type TokenForm, withToken } from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
-import { type IssuedToken, openTokens, type TokenClaims } from "./tokens.ts"
+import { openTokens, type TokenClaims } from "./tokens.ts"
 import { treeOf } from "./tree/store.ts"
 import { noteUse } from "./use.ts"
 import { usingUp } from "./used-once.ts"
@@ -37,6 +37,8 @@ export interface Sessions extends AsyncDisposable {
   readonly consents: Consents
   /** Who is signed in with which browser. */
   readonly browsers: Browsers
+  /** Our own, as tokens and statements name it: the public URL of the web listener. */
+  readonly issuer: string
   /** Checks the room's parts of a configuration. Throws `policy-invalid` with `detail.path`. */
   parse(document: SessionsDocument): SessionsPart
   /** Puts them in force. `by` is the SPIFFE ID of who does. */
@@ -63,7 +65,7 @@ export interface Sessions extends AsyncDisposable {
   /** Ends a session and all beneath it; idempotent. `by` is a SPIFFE ID, a user's id, or "server". */
   end(id: string, reason: EndReason, by: string): Change<EndedSession>
   /** The change, and a token for the session that it results in: what opening and renewing answer with. */
-  withToken(change: Change<Session>, caller: AgentPrincipal): Change<{ session: Session; token: IssuedToken }>
+  withToken(change: Change<Session>, caller: AgentPrincipal): Change<Tokened>
   /** The caller's open session with its mandate, from memory. Throws `session-unknown`, `session-ended`, `session-expired`. */
   standing(id: string, caller: AgentPrincipal): Promise<Standing>
   /** Refuses a session as ended on this server, while the database cannot be told, until the returned is disposed of. */
@@ -106,7 +108,9 @@ export interface Sessions extends AsyncDisposable {
   readStatement(text: string, about: StatementFor): Statement
   /** The application that a form's client assertion is by; uses it up, for every server. Throws `client-assertion-invalid`. */
   authenticateApplication(form: unknown): Promise<Application>
-  /** What an access token of ours is, whoever shows it; null for what is good for nothing. */
+  /** What an access token of ours says that has not expired, whoever shows it; from memory. Null for anything else. */
+  tokenClaims(token: string): TokenClaims | null
+  /** The same with its session, as the database has it now; null for what is good for nothing. */
   inspectToken(token: string): Promise<Inspected | null>
   /** The nonce that DPoP proofs to this server take now. */
   dpopNonce(): string
@@ -181,6 +185,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   return {
     consents,
     browsers,
+    issuer,
     parse: parsePart,
     replace: inForce.replace,
     purpose: inForce.purpose,
@@ -249,6 +254,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
       await database.transaction(usingUp(use, assertionUsed).work!)
       return application
     },
+    tokenClaims: tokens.inspect,
     inspectToken: (token) => inspect({ tokens, standings }, token),
     dpopNonce: nonces.current,
     async clientCredentials(form, caller) {

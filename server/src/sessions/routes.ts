@@ -1,10 +1,9 @@
 import { z } from "zod"
-import type { AgentPrincipal, Principal } from "#agents"
+import type { Principal } from "#agents"
 import { type Route, route } from "#kernel"
 import type { Sessions } from "./open-sessions.ts"
 import { providerRoutes } from "./providers/index.ts"
 import { endReasons, sessionView } from "./session.ts"
-import { tokenForm } from "./token-endpoint.ts"
 
 const time = z.iso.datetime()
 const sessionAnswer = z.object({
@@ -79,20 +78,6 @@ export function routes(sessions: Sessions): Route<never, never>[] {
         const found = await sessions.tree(params["id"] ?? "", caller)
         return { sessions: found.map(sessionView) }
       },
-    }),
-    route({
-      method: "POST",
-      path: "/oauth2/token",
-      listeners: ["agents", "web"],
-      right: "agent",
-      events: ["sessions.token-issued"],
-      summary:
-        "An access token: client credentials by mutual TLS (RFC 8705), or by private_key_jwt and DPoP (RFC 7523, 9449)",
-      body: tokenForm,
-      bodyType: "form",
-      answer: z.object({ access_token: z.string(), token_type: z.enum(["Bearer", "DPoP"]), expires_in: z.int() }),
-      handle: ({ caller, body }: { caller: AgentPrincipal; body: z.infer<typeof tokenForm> }) =>
-        sessions.clientCredentials(body, caller),
     }),
     route({
       method: "GET",

@@ -1,45 +1,42 @@
-import { z } from "zod"
 import { type AgentPrincipal, proofOf } from "#agents"
 import type { Audit, Change, Draft } from "#audit"
 import { Refusal } from "#kernel"
 import { draftOf } from "./lifecycle.ts"
-import { readMandate } from "./mandate.ts"
+import { type Mandate, readMandate } from "./mandate.ts"
 import type { Session } from "./session.ts"
 import { ended, type Standings } from "./standings.ts"
 import { holdOpen } from "./store.ts"
 import type { TokenKeys } from "./token-keys.ts"
 import type { IssuedToken, Tokens } from "./tokens.ts"
 
-/** RFC 6749 §4.4.2 with our one extension parameter. What else is sent is ignored (§3.2), except what would be a promise. */
-export const tokenForm = z.object({
-  grant_type: z.string(),
-  /** Id of the session that the token is for; without it the token is the agent's own, and opens sessions. */
-  safeconduct_session: z.string().optional(),
-  client_id: z.string().optional(),
-  /** Read by assertion.ts, before anything else of the form is looked at. */
-  client_assertion: z.string().optional(),
-  client_assertion_type: z.string().optional(),
-  scope: z.string().optional(),
-  authorization_details: z.string().optional(),
-})
+/** Who a client says it is, beside what it proves: in every form of ours. */
+export type ClientForm = { client_id?: string | undefined; client_assertion?: string | undefined }
 
-/** A token request, parsed. */
-export type TokenForm = z.infer<typeof tokenForm>
+/** RFC 6749 §4.4.2 with our one extension parameter. What else is sent is ignored (§3.2), except what would be a promise. */
+export type TokenForm = ClientForm & {
+  /** Id of the session that the token is for; without it the token is the agent's own, and opens sessions. */
+  safeconduct_session?: string | undefined
+  scope?: string | undefined
+  authorization_details?: string | undefined
+}
 
 /** RFC 6749 §5.1 */
 export type TokenAnswer = { access_token: string; token_type: "Bearer" | "DPoP"; expires_in: number }
+
+/** A session with what it may do, and a token for it. */
+export type Tokened = { session: Session; mandate: Mandate; token: IssuedToken }
 
 /** The change, then a token for the session that it results in; both recorded before the token leaves. */
 export function withToken(
   parts: { keys: TokenKeys; issuer: string; tokens: Tokens },
   change: Change<Session>,
   caller: AgentPrincipal,
-): Change<{ session: Session; token: IssuedToken }> {
+): Change<Tokened> {
   return {
     async work(tx) {
       const session = await change.work!(tx)
       const mandate = await readMandate(parts, session)
-      return { session, token: await parts.tokens.sign({ session, mandate }, caller) }
+      return { session, mandate, token: await parts.tokens.sign({ session, mandate }, caller) }
     },
     entries: ({ session, token }) => [...change.entries(session), tokenDraft(session, token, caller)],
   }
@@ -48,28 +45,19 @@ export function withToken(
 /**
  * Client credentials: the client is who its certificate says (RFC 8705 §2) or who its assertion and DPoP proof say (RFC
  * 7523, RFC 9449); the token is bound to that certificate or key, and recorded before it leaves. Throws
- * `invalid-request`, `unsupported-grant-type`, `identity-unknown`, and what standing() throws.
+ * `invalid-request`, `scope-invalid`, `identity-unknown`, and what standing() throws.
  */
 export async function clientCredentials(
   { audit, standings, tokens }: { audit: Audit; standings: Standings; tokens: Tokens },
   form: TokenForm,
   caller: AgentPrincipal,
 ): Promise<TokenAnswer> {
-  if (form.grant_type !== "client_credentials") {
-    throw new Refusal("unsupported-grant-type", "The only grant type here is client_credentials.")
-  }
-  if (form.client_id !== undefined && form.client_id !== caller.spiffeId) {
-    throw new Refusal("identity-unknown", "client_id is not the SPIFFE ID that was proven.")
-  }
+  requireClient(form, caller)
   const isMutualTls = proofOf(caller) === "mtls"
-  // RFC 6749 §2.3: not more than one method in each request.
-  if (isMutualTls && form.client_assertion !== undefined) {
-    throw new Refusal("identity-unknown", "The certificate authenticates the client here; leave client_assertion out.")
-  }
   // To ignore these would be to grant more than was asked for.
   if (form.scope !== undefined || form.authorization_details !== undefined) {
     throw new Refusal(
-      "invalid-request",
+      form.scope === undefined ? "invalid-request" : "scope-invalid",
       "A token carries the mandate of its session; leave scope and authorization_details out.",
     )
   }
@@ -89,6 +77,16 @@ export async function clientCredentials(
   })
   // A crash here leaves an entry of a token that nobody holds; it expires unused.
   return { access_token: token.accessToken, token_type: token.tokenType, expires_in: token.expiresIn }
+}
+
+/** Refuses who says another name, or authenticates twice (RFC 6749 §2.3). Throws `identity-unknown`. */
+export function requireClient(form: ClientForm, caller: AgentPrincipal): void {
+  if (form.client_id !== undefined && form.client_id !== caller.spiffeId) {
+    throw new Refusal("identity-unknown", "client_id is not the SPIFFE ID that was proven.")
+  }
+  if (proofOf(caller) === "mtls" && form.client_assertion !== undefined) {
+    throw new Refusal("identity-unknown", "The certificate authenticates the client here; leave client_assertion out.")
+  }
 }
 
 /** `session` is null for an agent's own token. */
