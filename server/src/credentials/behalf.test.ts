@@ -15,9 +15,12 @@ const alice: Behalf = {
     claims: { customer: ["4711"] },
   },
   application: "shop-web",
-  chain: [{ session: newId("session") as Id<"session">, agent: "concierge" }],
+  chain: [{ session: newId("session") as Id<"session">, agent: "concierge", instance: newId("instance") }],
   parameters: { order: 7 },
 }
+
+/** As it is told of: which sessions, and whose. */
+const links = alice.chain.map(({ session, agent }) => ({ session, agent }))
 
 /** A server of a deployment whose resource has an operation `own` beside `read`, which binds its user. */
 async function serveBound(at: TestDeployment): Promise<TestServer> {
@@ -44,7 +47,7 @@ test("every entry about a lease names its user, the application and the chain, a
   await server.credentials.settled(issued.lease.id)
   for (const event of ["intended", "issued", "renewed", "revoked"]) {
     const [leaf] = await at.entries(`credentials.lease-${event}`)
-    assert.deepEqual([leaf?.user, leaf?.application, leaf?.chain], [alice.user!.id, "shop-web", alice.chain], event)
+    assert.deepEqual([leaf?.user, leaf?.application, leaf?.chain], [alice.user!.id, "shop-web", links], event)
     assert.doesNotMatch(JSON.stringify(leaf), /4711|id\.shop\.example/)
   }
 })
@@ -76,7 +79,7 @@ test("the resource is told whose the lease is, and the account's comment says so
     ["lease", "user_id", "issuer", "subject", "claims", "parameters", "application", "chain"].map(
       (name) => line?.[name],
     ),
-    [lease.id, lease.user, alice.user!.iss, "alice", { customer: ["4711"] }, { order: 7 }, "shop-web", alice.chain],
+    [lease.id, lease.user, alice.user!.iss, "alice", { customer: ["4711"] }, { order: 7 }, "shop-web", links],
   )
   await using dba = await at.lab.dba()
   const { rows } = await dba.query("select shobj_description($1, 'pg_authid') as comment", [lease.roleOid])

@@ -6,6 +6,9 @@ export type Person = { iss: string; sub: string; claims: { [name: string]: strin
 /** A session that handed a part of what it might do on to the next, and its agent. */
 export type Link = { session: Id<"session">; agent: string }
 
+/** The same with the one instance whose session it is: what is taken away from that is taken away from all beneath. */
+export type Hop = Link & { instance: string }
+
 /** Values of parameters that a purpose declares, as trusted as the user's own words. */
 export type Parameters = { [name: string]: string | number | boolean }
 
@@ -16,7 +19,7 @@ export type Behalf = {
   /** Registered application that invoked the agent; null when none is known. */
   application: string | null
   /** Sessions that this one was handed on through, the first that was opened first. */
-  chain: readonly Link[]
+  chain: readonly Hop[]
   parameters?: Parameters
 }
 
@@ -24,4 +27,15 @@ export type Behalf = {
 export const OWN: Behalf = { user: null, application: null, chain: [] }
 
 /** Whose an account at a resource is. */
-export type Binding = Required<Behalf> & { lease: Id<"lease">; session: string; purpose: string; agent: string }
+export type Binding = Omit<Required<Behalf>, "chain"> & {
+  lease: Id<"lease">
+  session: string
+  purpose: string
+  agent: string
+  chain: readonly Link[]
+}
+
+/** A chain as it is told of: which sessions, and whose. */
+export function linksOf(chain: readonly Hop[]): Link[] {
+  return chain.map(({ session, agent }) => ({ session, agent }))
+}

@@ -58,7 +58,7 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         user: user?.id ?? null,
         application,
         // Only what is named here is kept: a session's user and hops say more.
-        chain: chain.map(({ session: of, agent }) => ({ session: of, agent })),
+        chain: chain.map(({ session: of, agent, instance }) => ({ session: of, agent, instance })),
         person: user === null ? null : { iss: user.iss, sub: user.sub, claims: user.claims },
         parameters,
         resource: action.resource,

@@ -1,6 +1,6 @@
 import type { Draft } from "#audit"
 import type { Id, Json } from "#kernel"
-import type { Binding, Link, Parameters, Person } from "./behalf.ts"
+import { type Binding, type Hop, linksOf, type Parameters, type Person } from "./behalf.ts"
 import type { Evidence } from "./engine.ts"
 import type { ResourcePart } from "./part.ts"
 
@@ -24,7 +24,7 @@ export type Lease = {
   /** Registered application that invoked the agent; null when none is known. */
   application: string | null
   /** Sessions that this one was handed on through, the first that was opened first. */
-  chain: Link[]
+  chain: Hop[]
   /** Who the user is at their provider, and what it says of them; null without one, and when nothing is left at the resource. */
   person: Person | null
   /** Values of the purpose's parameters; none when nothing is left at the resource. */
@@ -55,13 +55,17 @@ export type Lease = {
   remainingMs: number
 }
 
-/** Whose leases: one session's, an instance's, or all of an agent's. Each name is that of a column. */
+/** Whose leases: one session's, an instance's, or all of an agent's, and all beneath them. Each name is that of a column. */
 export type Whose = { session: string } | { instance: string } | { agent: string }
 
-/** True for a lease of theirs. */
+/** True for a lease of theirs, or of a session that they handed on. */
 export function isTheirs(lease: Lease, whose: Whose): boolean {
-  return Object.entries(whose).every(([column, name]) => lease[column as "session" | "instance" | "agent"] === name)
+  const names = Object.entries(whose) as ["session" | "instance" | "agent", string][]
+  return [lease, ...lease.chain].some((hop) => names.every(([column, name]) => hop[column] === name))
 }
+
+/** What a listing is narrowed to. */
+export type LeaseFilter = { session?: string; state?: string; instance?: string }
 
 /** What a new row is made of; the rest has defaults. */
 export type NewLease = Pick<
@@ -102,7 +106,7 @@ export function hasEnded(lease: Lease): boolean {
 export function bindingOf({ id, session, purpose, agent, user, person, ...lease }: Lease): Binding {
   const { application, chain, parameters } = lease
   const known = user === null || person === null ? null : { ...person, id: user }
-  return { lease: id, session, purpose, agent, user: known, application, chain, parameters }
+  return { lease: id, session, purpose, agent, user: known, application, chain: linksOf(chain), parameters }
 }
 
 /** An entry about a lease: who it was for, and where. */
@@ -115,7 +119,7 @@ export function draftOf(lease: Lease, event: string, more: { by?: string; data?:
     purpose: lease.purpose,
     ...(lease.user === null ? {} : { user: lease.user }),
     ...(lease.application === null ? {} : { application: lease.application }),
-    ...(lease.chain.length === 0 ? {} : { chain: lease.chain }),
+    ...(lease.chain.length === 0 ? {} : { chain: linksOf(lease.chain) }),
     data: {
       lease: lease.id,
       resource: lease.resource,

@@ -5,7 +5,7 @@ import type { EngineKind, Root } from "./engine.ts"
 import { readResources } from "./in-force/store.ts"
 import { type Intended, type Intention, intend } from "./intend.ts"
 import { type Issued, issue } from "./issue.ts"
-import type { Lease, Whose } from "./lease.ts"
+import type { Lease, LeaseFilter, Whose } from "./lease.ts"
 import { createMemory } from "./memory.ts"
 import type { ResourcesPart } from "./part.ts"
 import { reconcile } from "./reconcile.ts"
@@ -14,7 +14,6 @@ import { parseResources, type Replaced, replaceResources } from "./resources.ts"
 import { beginHeld, type Cut, marking, revoke, revokeAll, settled } from "./revoke.ts"
 import { everyFew, type Room } from "./room.ts"
 import { type Configured, configure, recoverRoots } from "./roots.ts"
-import type { LeaseFilter } from "./store.ts"
 import { due, recall, sweep } from "./sweep.ts"
 import { getLease, lastActive, listResources, type ResourceView, searchLeases } from "./views.ts"
 import { createWatch, resumeWatch } from "./watch.ts"
@@ -29,7 +28,7 @@ export interface Credentials extends AsyncDisposable {
   renew(leaseId: string, until: Date, by?: string): Promise<Lease>
   /** Takes a lease away. Resolves when it is cut or the first try failed; goes on to `revoked` by itself. Throws `lease-unknown`. */
   revoke(leaseId: string, why: string, by?: string): Promise<Cut>
-  /** Takes every lease of the session away, also when our database is gone. Resolves as revoke() does. */
+  /** Takes every lease of the session, and of all beneath it, away, also when our database is gone. Resolves as revoke() does. */
   revokeSession(session: string, why: string, by?: string): Promise<Cut[]>
   /** The same for all of theirs, also those whose sessions another server has ended, and is still taking away. */
   revokeAll(whose: Whose, why: string, by?: string): Promise<Cut[]>

@@ -2,6 +2,7 @@ import { z } from "zod"
 import type { AgentPrincipal, Principal } from "#agents"
 import { Refusal, type Route, type RouteRequest, route, Secret } from "#kernel"
 import { refuseOtherSession } from "#sessions"
+import { linksOf } from "./behalf.ts"
 import type { Lease } from "./lease.ts"
 import type { Credentials } from "./open.ts"
 import { type ResourceView, unknownLease } from "./views.ts"
@@ -138,7 +139,7 @@ export function leaseView(lease: Lease): z.infer<typeof leaseAnswer> {
     purpose: lease.purpose,
     user: lease.user,
     application: lease.application,
-    chain: lease.chain,
+    chain: linksOf(lease.chain),
     resource: lease.resource,
     operation: lease.operation,
     state: lease.state,

@@ -1,6 +1,6 @@
 import type { Queryable, Transaction } from "#kernel"
 import type { Evidence } from "./engine.ts"
-import type { Lease, NewLease, Whose } from "./lease.ts"
+import type { Lease, LeaseFilter, NewLease, Whose } from "./lease.ts"
 
 /** States in which something of the lease may stand at the resource. */
 const OPEN = "('intended', 'live', 'revoking', 'stuck')"
@@ -90,9 +90,6 @@ export async function readLease(db: Queryable, id: string): Promise<Lease | null
   return first(await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where id = $1`, [id]))
 }
 
-/** What a listing is narrowed to. */
-export type LeaseFilter = { session?: string; state?: string; instance?: string }
-
 /** Newest first, 500 at the most. */
 export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Lease[]> {
   return await db.query<Lease>(
@@ -103,13 +100,16 @@ export async function listLeases(db: Queryable, filter: LeaseFilter): Promise<Le
   )
 }
 
+/** What isTheirs() says, of $1. */
+function theirs(whose: Whose): string {
+  const [column] = Object.keys(whose)
+  return `(${column} = $1 or chain <> '[]' and chain @> jsonb_build_array(jsonb_build_object('${column}', $1::text)))`
+}
+
 /** Leases of theirs of which something may stand at a resource. */
 export async function readOpen(db: Queryable, whose: Whose): Promise<Lease[]> {
-  const [column, name] = Object.entries(whose)[0]!
-  return await db.query<Lease>(
-    `select ${COLUMNS} from credentials.leases l where ${column} = $1 and state in ${OPEN}`,
-    [name],
-  )
+  const where = `${theirs(whose)} and state in ${OPEN}`
+  return await db.query<Lease>(`select ${COLUMNS} from credentials.leases l where ${where}`, Object.values(whose))
 }
 
 /** Live leases, for the memory of a server that starts. */
@@ -161,10 +161,9 @@ export async function claimIfDue(db: Queryable, id: string): Promise<{ isClaimed
 
 /** Marks and claims every open lease of theirs. */
 export async function claimAll(tx: Transaction, whose: Whose, why: string) {
-  const [column, name] = Object.entries(whose)[0]!
   await tx.query(
-    `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where ${column} = $1 and state in ${OPEN}`,
-    [name, why],
+    `update credentials.leases set ${CLAIMED}, ending = coalesce(ending, $2) where ${theirs(whose)} and state in ${OPEN}`,
+    [...Object.values(whose), why],
   )
 }
 

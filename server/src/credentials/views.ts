@@ -1,8 +1,8 @@
 import { Refusal } from "#kernel"
-import type { Lease } from "./lease.ts"
+import type { Lease, LeaseFilter } from "./lease.ts"
 import type { ResourcePart } from "./part.ts"
 import type { Room } from "./room.ts"
-import { countOpenByResource, type LeaseFilter, listLeases, readLastActive, readLease, readRoots } from "./store.ts"
+import { countOpenByResource, listLeases, readLastActive, readLease, readRoots } from "./store.ts"
 
 /** A resource as operators see it. `username` is null while Safeconduct holds no account there; `problem` while all is well. */
 export type ResourceView = {
