@@ -1,8 +1,15 @@
+import {
+  type Authorization,
+  type AuthorizationRequest,
+  askUser,
+  type ExchangeRequest,
+  exchangeToken,
+} from "./delegated.ts"
 import { enrol } from "./enrol.ts"
 import { SafeconductError } from "./errors.ts"
 import { type Identity, loadIdentity, peerOf } from "./identity.ts"
 import { isBeyondRenewal, keepIdentity, type OnProblem } from "./renewal.ts"
-import { openSession, type Session, type SessionRequest } from "./session.ts"
+import { type Keeping, openSession, type Session, type SessionRequest } from "./session.ts"
 import { openTransport, type Transport } from "./transport.ts"
 import { openWebTransport } from "./web-transport.ts"
 
@@ -33,6 +40,15 @@ export interface Safeconduct extends AsyncDisposable {
   readonly transport: Transport
   /** Opens a session for a purpose. Throws `purpose-not-allowed`, `purpose-unknown`, and what the transport throws. */
   open(request: SessionRequest): Promise<Session>
+  /** Takes the session that another agent offers to this one, by its `session.delegate()`. */
+  open(offer: { delegation: string }): Promise<Session>
+  /** Asks a user to delegate: send them to `url`, and redeem what they are sent back with. */
+  ask(request: AuthorizationRequest): Promise<Authorization>
+  /**
+   * Opens a session for a user whose token an application holds. Throws `consent-required` when they have not agreed to that
+   * before; then `ask()` them.
+   */
+  exchange(request: ExchangeRequest): Promise<Session>
   /** Ends every open session and closes the connections. */
   close(): Promise<void>
 }
@@ -54,6 +70,16 @@ export async function connect(options: ConnectOptions = {}): Promise<Safeconduct
       identity = renewed
     },
   })
+  const keeping: Keeping & { clientId: string } = {
+    transport,
+    onProblem,
+    clientId: identity.spiffeId,
+    onOver: (session) => sessions.delete(session),
+  }
+  const held = (session: Session) => {
+    if (!session.signal.aborted) sessions.add(session)
+    return session
+  }
   const close = async () => {
     await Promise.all([...sessions].map((session) => session.end().catch(onProblem)))
     renewal[Symbol.dispose]()
@@ -66,11 +92,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Safeconduct
       return identity
     },
     transport,
-    async open(request) {
-      const session = await openSession({ transport, onProblem, onOver: () => sessions.delete(session) }, request)
-      sessions.add(session)
-      return session
+    open: async (request: SessionRequest | { delegation: string }) => held(await openSession(keeping, request)),
+    async ask(request) {
+      const asked = await askUser(keeping, request)
+      return { ...asked, redeem: async (callback) => held(await asked.redeem(callback)) }
     },
+    exchange: async (request) => held(await exchangeToken(keeping, request)),
     close,
     [Symbol.asyncDispose]: close,
   }

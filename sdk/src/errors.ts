@@ -46,6 +46,7 @@ export type LocalCode =
   | "unexpected-answer"
   | "closed"
   | "token-refused"
+  | "consent-denied"
 
 /** Codes that mean: decided, and the answer is no. */
 const DENIALS = new Set(["denied-by-policy", "outside-mandate", "approval-required", "purpose-not-allowed"])
@@ -100,6 +101,21 @@ export function errorFromTokenAnswer(status: number, contentType: string | undef
     return new SafeconductError("overloaded", message, { status, isRetryable: true })
   }
   return new SafeconductError("token-refused", message, { status, detail: { error } })
+}
+
+/**
+ * The error that an authorization or token endpoint answers a user's delegation with: `consent-required`, with the page to send
+ * the user to in `detail.safeconduct_consent_uri`, or `overloaded`, or `token-refused` with OAuth's code in `detail.error`.
+ */
+export function errorFromGrantAnswer(status: number, contentType: string | undefined, body: string): SafeconductError {
+  const answer = contentType?.startsWith("application/json") ? parseObject(body) : null
+  if (answer?.error !== "consent_required" && answer?.error !== "invalid_grant") {
+    return errorFromTokenAnswer(status, contentType, body)
+  }
+  const { error, error_description: sentence, ...detail } = answer
+  const message = typeof sentence === "string" ? sentence : String(error)
+  const code = error === "consent_required" ? "consent-required" : "token-refused"
+  return new SafeconductError(code, message, { status, detail: { ...detail, error } })
 }
 
 /** The texts among a list's items. */

@@ -9,14 +9,15 @@
  * is open, and none keeps the process alive.
  */
 export * from "./connect.ts"
+export type { Authorization, AuthorizationRequest, ExchangeRequest } from "./delegated.ts"
 export * from "./enrol.ts"
 export * from "./errors.ts"
 export { type Identity, loadIdentity, peerOf } from "./identity.ts"
 export type { Lease } from "./lease.ts"
 export { type AssertionRequest, createProver, type ProofRequest, type Prover } from "./proof.ts"
 export { isBeyondRenewal, type OnProblem, renewIdentity } from "./renewal.ts"
-export type { LeaseRequest, Session, SessionRequest } from "./session.ts"
+export type { DelegationRequest, LeaseRequest, Offer, Session, SessionRequest, SessionTimes } from "./session.ts"
 export type { PostgresSettings } from "./settings.ts"
 export { type Answer, type Call, openTransport, type Peer, type Transport } from "./transport.ts"
 export { openWebTransport, type WebOptions } from "./web-transport.ts"
-export type { Action, Decision } from "./wire.ts"
+export type { Action, AuthorizationDetail, Decision } from "./wire.ts"

@@ -7,16 +7,29 @@ import type { OnProblem } from "./renewal.ts"
 import { renewalDelayMs } from "./schedule.ts"
 import { hide } from "./settings.ts"
 import type { Transport } from "./transport.ts"
-import type { Action, ActionAnswer, Decision, SessionAnswer } from "./wire.ts"
+import type { Action, ActionAnswer, AuthorizationDetail, Decision, OfferAnswer, SessionAnswer } from "./wire.ts"
 
 /** What a session is opened for. */
-export type SessionRequest = {
+export type SessionRequest = SessionTimes & {
   /** Name of a purpose in safeconduct.yaml that this agent may serve. */
   purpose: string
-  /** Shorter than the purpose's own, never longer. */
-  lifetimeSeconds?: number
-  hardEndSeconds?: number
 }
+
+/** How long a session is to last: shorter than its purpose says, never longer. */
+export type SessionTimes = { lifetimeSeconds?: number; hardEndSeconds?: number }
+
+/** What another agent is to do in a session beneath this one: less than this session may, and not for longer. */
+export type DelegationRequest = SessionTimes & {
+  /** Name of the other agent. */
+  agent: string
+  /** Name of the purpose that it is handed; this session's own, or one that it may delegate. */
+  purpose: string
+  /** What it may do. Only what this session may do itself, and what the purpose is for, comes of it. */
+  authorizationDetails: AuthorizationDetail[]
+}
+
+/** An offer of a session, for one use by one instance of the agent that it is for. It is no secret: only that agent can take it. */
+export type Offer = { delegation: string; expiresAt: Date }
 
 /** What a lease is asked for. */
 export type LeaseRequest = { operation: string; arguments?: Record<string, unknown> }
@@ -39,25 +52,32 @@ export interface Session extends AsyncDisposable {
   act(action: Action, options?: { idempotencyKey?: string }): Promise<Decision>
   /** Tells what became of an allowed action. */
   outcome(decision: Pick<Decision, "entry">, outcome: "succeeded" | "failed"): Promise<void>
+  /** Offers a part of this session to another agent, which takes it by `open({ delegation })`. Ends when this session does. */
+  delegate(request: DelegationRequest): Promise<Offer>
   /** An access token (RFC 9068) for this session, good for at least ten seconds, bound as `cnf` in it says. */
   token(): Promise<string>
   /** Ends the session, its leases and their connections. Ending twice does nothing. */
   end(): Promise<void>
 }
 
-/** Opens a session and keeps it. */
-export async function openSession(
-  parts: { transport: Transport; onProblem: OnProblem; onOver: (session: Session) => void },
-  request: SessionRequest,
-): Promise<Session> {
-  const { transport, onProblem } = parts
-  // Repeatable: a session whose answer was lost holds no lease and lapses.
-  const first = await transport.json<SessionAnswer>({
+/** What keeping a session takes. */
+export type Keeping = { transport: Transport; onProblem: OnProblem; onOver: (session: Session) => void }
+
+/** Opens a session, or takes one that another agent offers, and keeps it. */
+export async function openSession(parts: Keeping, request: SessionRequest | { delegation: string }): Promise<Session> {
+  const answer = await parts.transport.json<SessionAnswer>({
     method: "POST",
     path: "/v1/sessions",
     body: request,
-    isRepeatable: true,
+    // A session whose answer was lost holds no lease and lapses; an offer is used up by it.
+    isRepeatable: "purpose" in request,
   })
+  return keepSession(parts, answer)
+}
+
+/** Keeps a session that was opened just now. */
+export function keepSession(parts: Keeping, first: SessionAnswer): Session {
+  const { transport, onProblem } = parts
   const { id, purpose } = first.session
   const path = `/v1/sessions/${encodeURIComponent(id)}`
   const over = new AbortController()
@@ -144,6 +164,16 @@ export async function openSession(
     async outcome({ entry }, outcome) {
       const target = `/v1/actions/${encodeURIComponent(entry)}/outcome`
       await transport.json({ method: "POST", path: target, body: { outcome }, session: id })
+    },
+    async delegate(request) {
+      const body = { ...request }
+      const offered = await transport.json<OfferAnswer>({
+        method: "POST",
+        path: `${path}/delegations`,
+        body,
+        session: id,
+      })
+      return { delegation: offered.delegation, expiresAt: new Date(offered.expiresAt) }
     },
     async token() {
       const isOurs = held.binding === transport.binding

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises"
-import { errorFromAnswer, SafeconductError } from "./errors.ts"
+import { errorFromAnswer, errorFromGrantAnswer, SafeconductError } from "./errors.ts"
 import { type Call, type Exchange, exchange, unreachable } from "./exchange.ts"
 import { openPool, type Peer, type Pool } from "./pool.ts"
 import { retryDelayMs } from "./schedule.ts"
@@ -18,6 +18,8 @@ export interface Transport extends Disposable {
   send(call: Call): Promise<Answer>
   /** The answer's JSON. `null` for an empty body. */
   json<T>(call: Call): Promise<T>
+  /** Posts a form to an OAuth endpoint as this client, once. Throws what `errorFromGrantAnswer` makes of a refusal. */
+  form<T>(path: string, fields: Record<string, string>): Promise<T>
   /** Uses other credentials and roots for connections to come; those under way end with their requests. */
   setPeer(peer: Peer): void
   readonly peer: Peer
@@ -52,7 +54,8 @@ export function openTransport(first: Peer): Transport {
     get binding() {
       return peer.credentials?.svid
     },
-    // The connection says who calls.
+    // RFC 8705 §2: the connection says who calls.
+    postForm: (path, form) => exchange(pool.agent, peer.url, { method: "POST", path, form }),
     keepToken: () => undefined,
     retire: () => pool.retire(),
   })
@@ -66,7 +69,10 @@ export function skewOf({ dateMs }: Exchange): number | null {
 }
 
 /** What transports differ in. */
-export type Line = Pick<Transport, "setPeer" | "peer" | "binding" | "keepToken"> & { retire(): void }
+export type Line = Pick<Transport, "setPeer" | "peer" | "binding" | "keepToken"> & {
+  retire(): void
+  postForm(path: string, fields: Record<string, string>): Promise<Exchange>
+}
 
 /** A transport over whatever makes one exchange: repeats what may be repeated, and turns refusals into errors. */
 export function sending(exchangeOnce: (call: Call) => Promise<Exchange>, line: Line): Transport {
@@ -102,13 +108,12 @@ export function sending(exchangeOnce: (call: Call) => Promise<Exchange>, line: L
     send,
     async json<T>(call: Call): Promise<T> {
       const { bytes, contentType, status } = await send(call)
-      if (bytes.byteLength === 0) return null as T
-      try {
-        if (!contentType?.startsWith("application/json")) throw new TypeError(`content type ${contentType}`)
-        return JSON.parse(bytes.toString("utf8")) as T
-      } catch (cause) {
-        throw new SafeconductError("unexpected-answer", "The server's answer is not JSON.", { status, cause })
-      }
+      return bytes.byteLength === 0 ? (null as T) : readAnswer<T>(status, contentType, bytes)
+    },
+    async form<T>(path: string, fields: Record<string, string>): Promise<T> {
+      const { status, contentType, bytes } = await line.postForm(path, fields)
+      if (status < 200 || status >= 300) throw errorFromGrantAnswer(status, contentType, bytes.toString("utf8"))
+      return readAnswer<T>(status, contentType, bytes)
     },
     setPeer: (next) => line.setPeer(next),
     get peer() {
@@ -125,6 +130,15 @@ export function sending(exchangeOnce: (call: Call) => Promise<Exchange>, line: L
       isClosed = true
       line.retire()
     },
+  }
+}
+
+function readAnswer<T>(status: number, contentType: string | undefined, bytes: Buffer): T {
+  try {
+    if (!contentType?.startsWith("application/json")) throw new TypeError(`content type ${contentType}`)
+    return JSON.parse(bytes.toString("utf8")) as T
+  } catch (cause) {
+    throw new SafeconductError("unexpected-answer", "The server's answer is not JSON.", { status, cause })
   }
 }
 

@@ -69,32 +69,33 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
     if (typeof named === "string" && URL.canParse(named) && new URL(named).origin === origin) return named
     throw new SafeconductError("not-configured", `The server at ${origin} calls itself ${String(named)}. Use that URL.`)
   }
-  const fetchToken = async (session: string | undefined): Promise<Held> => {
+  const postForm = async (path: string, fields: Record<string, string>): Promise<Exchange> => {
     issuer ??= findIssuer().catch((error: unknown) => {
       issuer = undefined
       throw error
     })
     const audience = await issuer
+    const call = { method: "POST", path } as const
     for (let challenges = 0; ; challenges++) {
       // New for each try: what a server has seen once it does not take again.
       const assertion = prover.assertion({ client: identity.spiffeId, audience, nowMs: Date.now() + skewMs })
-      const form = {
-        grant_type: "client_credentials",
-        client_assertion_type: ASSERTION_TYPE,
-        client_assertion: assertion,
-        ...(session !== undefined && { safeconduct_session: session }),
-      }
-      const call = { method: "POST", path: TOKEN_PATH } as const
-      const { status, contentType, bytes } = await ask({ ...call, form }, (socket) => ({
-        dpop: proofFor(call, socket),
-      }))
-      const answer = readJson(bytes) as { access_token?: string; expires_in?: number; error?: string } | null
-      if (status === 200 && typeof answer?.access_token === "string") {
-        return { token: answer.access_token, untilMs: Date.now() + (answer.expires_in ?? 0) * 1000 }
-      }
-      if (answer?.error === "use_dpop_nonce" && challenges < MAX_CHALLENGES) continue
-      throw errorFromTokenAnswer(status, contentType, bytes.toString("utf8"))
+      const form = { ...fields, client_assertion_type: ASSERTION_TYPE, client_assertion: assertion }
+      const answer = await ask({ ...call, form }, (socket) => ({ dpop: proofFor(call, socket) }))
+      if (answer.status === 200 || challenges >= MAX_CHALLENGES) return answer
+      const { error } = (readJson(answer.bytes) ?? {}) as { error?: unknown }
+      if (error !== "use_dpop_nonce") return answer
     }
+  }
+  const fetchToken = async (session: string | undefined): Promise<Held> => {
+    const { status, contentType, bytes } = await postForm(TOKEN_PATH, {
+      grant_type: "client_credentials",
+      ...(session !== undefined && { safeconduct_session: session }),
+    })
+    const answer = readJson(bytes) as { access_token?: string; expires_in?: number } | null
+    if (status === 200 && typeof answer?.access_token === "string") {
+      return { token: answer.access_token, untilMs: Date.now() + (answer.expires_in ?? 0) * 1000 }
+    }
+    throw errorFromTokenAnswer(status, contentType, bytes.toString("utf8"))
   }
   const tokenFor = async (session: string | undefined): Promise<string> => {
     const held = tokens.get(session)
@@ -135,6 +136,7 @@ export function openWebTransport({ url, ca, identity }: WebOptions): Transport {
       forgetOld(tokens)
       tokens.set(session, { token, untilMs })
     },
+    postForm,
     retire: () => retireAgent(agent),
   })
 }

@@ -45,3 +45,17 @@ export type Decision = {
 
 /** A decision, with the lease and its credential where one was asked for and allowed. */
 export type ActionAnswer = Decision & { lease?: LeaseAnswer; credential?: PostgresCredential }
+
+/** What may be done, where and within which bounds (RFC 9396 §2); contract/safeconduct.schema.json has the rules and limits. */
+export type AuthorizationDetail = {
+  type: "safeconduct_action"
+  actions: string[]
+  locations: string[]
+  [bound: string]: unknown
+}
+
+/** An offer of a session to another agent. */
+export type OfferAnswer = { delegation: string; expiresAt: string }
+
+/** The token endpoint's answer to a code and to an exchange (RFC 6749 §5.1, RFC 8693 §2.2.1): a session, and its first token. */
+export type GrantAnswer = { access_token: string; token_type: string; expires_in: number; safeconduct_session: string }
