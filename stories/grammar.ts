@@ -5,18 +5,24 @@
 
 /** What an agent, or somebody who should not, does. */
 export type Act =
-  | { act: "lease"; resource: string; operation: string }
+  | { act: "lease"; resource: string; operation: string; values: Values }
+  | { act: "delegate"; purpose: string; resource: string; operation: string; agent: string }
   | { act: "login" }
   | { act: "sql"; connection: string; sql: string }
   | { act: "steal"; agent: string }
   | { act: "forge"; agent: string }
   | { act: "suspend" | "resume"; agent: string }
-  | { act: "call"; method: string; path: string; as: string }
+  | { act: "call"; method: string; path: string; body: object | null; as: string }
+
+/** `order=7001 note=late`: parameters that an application states, arguments that an agent gives. */
+export type Values = { [name: string]: string }
 
 /** What the step before must have led to. */
 export type Expectation =
   | { expect: "allowed" }
   | { expect: "answer"; text: string }
+  /** Whatever became of it, nothing that is that person's came through. */
+  | { expect: "nothing"; of: string }
   | { expect: "refused"; code: string }
   | { expect: "failed"; sqlState: string }
   | { expect: "cut" }
@@ -29,6 +35,7 @@ export type Meaning =
       user: string | null
       agent: string
       purpose: string
+      values: Values
       seconds: number | null
       request: string | null
     }
@@ -57,22 +64,42 @@ type Form = {
 const forms: Form[] = [
   {
     verb: "session",
-    form: `session  [user →] agent  for purpose  [lasting 2s]  ["what the user asked"]`,
-    pattern: /^(?:(\S+) → )?(\S+) for (\S+?)(?: lasting (\d+)s)?(?: "([^"]*)")?$/,
-    read: ([, user, agent, purpose, seconds, request]) => ({
+    form: `session  [user →] agent  for purpose  [about name=value]  [lasting 2s]  ["what the user asked"]`,
+    pattern: /^(?:(\S+) → )?(\S+) for (\S+?)(?: about (\S+=\S+))?(?: lasting (\d+)s)?(?: "([^"]*)")?$/,
+    read: ([, user, agent, purpose, about, seconds, request]) => ({
       verb: "session",
       user: user ?? null,
       agent: agent!,
       purpose: purpose!,
+      values: valuesOf(about),
       seconds: seconds === undefined ? null : Number(seconds),
       request: request ?? null,
     }),
   },
   {
     verb: "act",
-    form: "act  lease resource operation",
-    pattern: /^lease (\S+) (\S+)$/,
-    read: ([, resource, operation]) => ({ verb: "act", act: "lease", resource: resource!, operation: operation! }),
+    form: "act  lease resource operation  [with name=value]",
+    pattern: /^lease (\S+) (\S+)(?: with (\S+=\S+))?$/,
+    read: ([, resource, operation, given]) => ({
+      verb: "act",
+      act: "lease",
+      resource: resource!,
+      operation: operation!,
+      values: valuesOf(given),
+    }),
+  },
+  {
+    verb: "act",
+    form: "act  delegate purpose (resource operation) to agent",
+    pattern: /^delegate (\S+) \((\S+) (\S+)\) to (\S+)$/,
+    read: ([, purpose, resource, operation, agent]) => ({
+      verb: "act",
+      act: "delegate",
+      purpose: purpose!,
+      resource: resource!,
+      operation: operation!,
+      agent: agent!,
+    }),
   },
   { verb: "act", form: "act  login", pattern: /^login$/, read: () => ({ verb: "act", act: "login" }) },
   {
@@ -95,9 +122,16 @@ const forms: Form[] = [
   },
   {
     verb: "act",
-    form: "act  call METHOD /path as agent|operator|nobody",
-    pattern: /^call (GET|POST|PUT|DELETE) (\/\S*) as (\S+)$/,
-    read: ([, method, path, as]) => ({ verb: "act", act: "call", method: method!, path: path!, as: as! }),
+    form: "act  call METHOD /path [{ JSON }] as agent|operator|nobody",
+    pattern: /^call (GET|POST|PUT|DELETE) (\/\S*)(?: (\{.*\}))? as (\S+)$/,
+    read: ([, method, path, body, as]) => ({
+      verb: "act",
+      act: "call",
+      method: method!,
+      path: path!,
+      body: body === undefined ? null : (JSON.parse(body) as object),
+      as: as!,
+    }),
   },
   {
     verb: "read",
@@ -115,12 +149,18 @@ const forms: Form[] = [
   {
     verb: "expect",
     form: `expect  allowed | answer "text" | cut | gone  [within 250ms]`,
-    pattern: /^(?:(allowed|cut|gone)|answer "([^"]+)")(?: within (\d+)ms)?$/,
+    pattern: /^(?:(allowed|cut|gone)|answer "(.+)")(?: within (\d+)ms)?$/,
     read: ([, word, text, ms]) => ({
       verb: "expect",
       withinMs: ms === undefined ? null : Number(ms),
       ...(word === undefined ? { expect: "answer", text: text! } : { expect: word as "allowed" | "cut" | "gone" }),
     }),
+  },
+  {
+    verb: "expect",
+    form: "expect  nothing of person",
+    pattern: /^nothing of (\S+)$/,
+    read: ([, of]) => ({ verb: "expect", withinMs: null, expect: "nothing", of: of! }),
   },
   {
     verb: "expect",
@@ -145,6 +185,12 @@ const forms: Form[] = [
     read: ([, events]) => ({ verb: "prove", events: events!.split(" ") }),
   },
 ]
+
+function valuesOf(text: string | undefined): Values {
+  if (text === undefined) return {}
+  const at = text.indexOf("=")
+  return { [text.slice(0, at)]: text.slice(at + 1) }
+}
 
 /** What a story may name; a word outside these is a mistake of the story. */
 export type Vocabulary = { refusals: ReadonlySet<string>; events: ReadonlySet<string> }

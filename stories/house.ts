@@ -1,10 +1,11 @@
 import { readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { connect, enrol, openTransport, peerOf, type Safeconduct, type Transport } from "@safeconduct/sdk"
+import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session, type Transport } from "@safeconduct/sdk"
 import { applyPrepare, dev, readDocument, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
 import { openFolder } from "./fixtures/folder.ts"
+import type { Delegated } from "./world.ts"
 
 /**
  * What all stories share: a server on its own PostgreSQL, a second PostgreSQL 15 as the knowledge base of example 1, and
@@ -20,6 +21,10 @@ export type House = AsyncDisposable & {
   owner: pg.Client
   /** A new instance of a registered agent, with a key of its own. */
   enrolled(agent: string): Promise<Safeconduct>
+  /** Opens a session that a user delegates, consent included; absent where nobody signs in. */
+  sessionFor?(delegated: Delegated, agent: Safeconduct, purpose: string): Promise<Session>
+  /** Texts that nobody but that person may see. */
+  privateOf?(person: string): readonly string[]
 }
 
 const example = (name: string) => fileURLToPath(new URL(`../examples/1-read-only/${name}`, import.meta.url))

@@ -1,4 +1,12 @@
-import { type Call, type Lease, type Safeconduct, SafeconductError, type Session } from "@safeconduct/sdk"
+import type { EventEmitter } from "node:events"
+import {
+  type AuthorizationDetail,
+  type Call,
+  type Lease,
+  type Safeconduct,
+  SafeconductError,
+  type Session,
+} from "@safeconduct/sdk"
 import { leafHash, parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
 import pg from "pg"
 import type { House } from "./house.ts"
@@ -26,6 +34,12 @@ export async function openWorld(house: House): Promise<World> {
     await Promise.all([...connections.values()].map((client) => client.end().catch(() => undefined)))
     connections.clear()
   }
+  const taken = async (opened: Session) => {
+    session = opened
+    sessions.add(opened.id)
+    await forget()
+    return opened.id
+  }
   const asOperator = (call: Call) => outcomeOf(async () => text(await operator.json(call)))
   const resume = (name: string) => {
     suspended.delete(name)
@@ -33,17 +47,28 @@ export async function openWorld(house: House): Promise<World> {
   }
 
   return {
-    session: (name, purpose, seconds) =>
+    session: (name, purpose, seconds, delegated) =>
       outcomeOf(async () => {
         const agent = await agentOf(name)
-        session = await agent.open({ purpose, ...(seconds === null ? {} : { hardEndSeconds: seconds }) })
-        sessions.add(session.id)
-        await forget()
-        return session.id
+        const opened =
+          delegated === null
+            ? await agent.open({ purpose, ...(seconds === null ? {} : { hardEndSeconds: seconds }) })
+            : await had(house.sessionFor, "house with users")(delegated, agent, purpose)
+        return await taken(opened)
       }),
-    lease: (resource, operation) =>
+    delegate: (purpose, { resource, operation }, name) =>
       outcomeOf(async () => {
-        lease = await had(session, "session").lease(resource, { operation })
+        const actions = [`credential:${operation}`]
+        const authorizationDetails: AuthorizationDetail[] = [
+          { type: "safeconduct_action", actions, locations: [resource] },
+        ]
+        const other = await agentOf(name)
+        const { delegation } = await had(session, "session").delegate({ agent: name, purpose, authorizationDetails })
+        return await taken(await other.open({ delegation }))
+      }),
+    lease: (resource, operation, values) =>
+      outcomeOf(async () => {
+        lease = await had(session, "session").lease(resource, { operation, arguments: values })
         accounts.push(lease.settings.user)
         await forget()
         return lease.settings.user
@@ -63,7 +88,7 @@ export async function openWorld(house: House): Promise<World> {
           connections.set(name, client)
           await client.connect()
         }
-        return text((await client.query(statement)).rows)
+        return await said(client, statement)
       }),
     async steal(name) {
       const { identity } = await agentOf(name)
@@ -78,9 +103,10 @@ export async function openWorld(house: House): Promise<World> {
       return asOperator({ method: "POST", path: `/v1/agents/${name}/suspension`, body: { reason: "a story" } })
     },
     resume,
-    async call(method, template, as) {
-      const path = template.replace("{session}", session?.id ?? "").replace("{lease}", lease?.id ?? "")
-      const call = { method: method as Call["method"], path, maxAttempts: 1 }
+    async call(method, template, as, body) {
+      const named = (words: string) => words.replace("{session}", session?.id ?? "").replace("{lease}", lease?.id ?? "")
+      const sent = body === null ? {} : { body: JSON.parse(named(JSON.stringify(body))) as object }
+      const call = { method: method as Call["method"], path: named(template), maxAttempts: 1, ...sent }
       if (as === "operator") return await asOperator(call)
       if (as === "nobody") return await knock(agentsUrl, operator.peer.bundle, call)
       const { transport } = await agentOf(as)
@@ -92,6 +118,7 @@ export async function openWorld(house: House): Promise<World> {
           .end()
           .then(() => "ended"),
       ),
+    privateOf: (person) => house.privateOf?.(person) ?? [],
     async accounts() {
       const left = await house.owner.query<{ rolname: string }>(
         "select rolname from pg_roles where rolname = any ($1)",
@@ -135,13 +162,40 @@ async function provenEntries({ operator, logKey }: House, from: number): Promise
   return entries
 }
 
+/** What the statement gives, by every way that PostgreSQL says something: rows, a copy, and notices. */
+async function said(client: pg.Client, statement: string): Promise<string> {
+  const { connection } = client as unknown as { connection: EventEmitter }
+  const told: string[] = []
+  const onCopy = ({ chunk }: { chunk: Buffer }) => void told.push(chunk.toString())
+  const onNotice = (notice: Words) => void told.push(wordsOf(notice))
+  connection.on("copyData", onCopy)
+  client.on("notice", onNotice)
+  try {
+    const answers = [await client.query(statement)].flat()
+    return [...told, ...answers.map(({ rows }) => text(rows))].join("\n")
+  } catch (error) {
+    if (error instanceof pg.DatabaseError) error.detail = [error.detail, ...told].filter(Boolean).join("\n")
+    throw error
+  } finally {
+    connection.off("copyData", onCopy)
+    client.off("notice", onNotice)
+  }
+}
+
+type Words = { [part in "message" | "detail" | "hint" | "where"]?: string | undefined }
+
+/** All that an error or a notice of PostgreSQL says. */
+function wordsOf({ message, detail, hint, where }: Words): string {
+  return [message, detail, hint, where].filter(Boolean).join("\n")
+}
+
 /** An expected no as an outcome. Anything else is thrown: then the world is broken, not the story untrue. */
 async function outcomeOf(work: () => Promise<string>): Promise<Outcome> {
   try {
     return { kind: "allowed", text: await work() }
   } catch (error) {
     if (error instanceof SafeconductError) return { kind: "refused", code: error.code, text: error.message }
-    if (error instanceof pg.DatabaseError) return { kind: "failed", sqlState: error.code ?? null, text: error.message }
+    if (error instanceof pg.DatabaseError) return { kind: "failed", sqlState: error.code ?? null, text: wordsOf(error) }
     const isLost = error instanceof Error && /terminated|not queryable|ECONNRESET|EPIPE|closed/i.test(error.message)
     if (isLost) return { kind: "failed", sqlState: null, text: error.message }
     throw error

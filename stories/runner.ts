@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises"
 import type { Act, Expectation, Step, Story } from "./grammar.ts"
-import type { Outcome, World } from "./world.ts"
+import type { Delegated, Outcome, World } from "./world.ts"
 
 /** How long what happens after the answer may take: roles are read back and the log tells of it a moment later. */
 const SETTLE_MS = 10_000
@@ -38,8 +38,7 @@ export async function play(story: Story, world: World, settleMs = SETTLE_MS): Pr
 async function happen(step: Exclude<Step, { verb: "expect" | "prove" }>, world: World): Promise<Outcome> {
   switch (step.verb) {
     case "session":
-      if (step.user !== null) throw new Error("sessions for a user are not built yet")
-      return world.session(step.agent, step.purpose, step.seconds)
+      return world.session(step.agent, step.purpose, step.seconds, delegatedOf(step))
     case "end":
       return world.end()
     case "read":
@@ -51,10 +50,18 @@ async function happen(step: Exclude<Step, { verb: "expect" | "prove" }>, world: 
   }
 }
 
+function delegatedOf({ user, values, request }: Step & { verb: "session" }): Delegated | null {
+  if (user !== null) return { user, values, request }
+  if (request === null && Object.keys(values).length === 0) return null
+  throw new Error("only a user asks for something: name one before the agent")
+}
+
 function act(step: Act, world: World): Promise<Outcome> {
   switch (step.act) {
     case "lease":
-      return world.lease(step.resource, step.operation)
+      return world.lease(step.resource, step.operation, step.values)
+    case "delegate":
+      return world.delegate(step.purpose, { resource: step.resource, operation: step.operation }, step.agent)
     case "login":
       return world.login()
     case "sql":
@@ -68,7 +75,7 @@ function act(step: Act, world: World): Promise<Outcome> {
     case "resume":
       return world.resume(step.agent)
     case "call":
-      return world.call(step.method, step.path, step.as)
+      return world.call(step.method, step.path, step.as, step.body)
   }
 }
 
@@ -94,6 +101,10 @@ async function compare(
       return outcome.kind === "allowed" && outcome.text.includes(expected.text) ? null : was
     case "refused":
       return outcome.kind === "refused" && outcome.code === expected.code ? null : was
+    case "nothing": {
+      const seen = world.privateOf(expected.of).filter((each) => outcome.text.includes(each))
+      return seen.length === 0 ? null : `${seen.join(", ")} came through: ${was}`
+    }
     case "failed":
       return outcome.kind === "failed" && outcome.sqlState === expected.sqlState ? null : was
     case "cut":
