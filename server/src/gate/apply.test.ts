@@ -39,14 +39,31 @@ const mistakes: [string, object, RegExp][] = [
     /^purposes\.answer\.actions\.0\.actions: there is no operation "drop" of kb/,
   ],
   [
-    "a limit that nothing counts",
-    { purposes: { answer: { ...answer, actions: [{ ...answer.actions[0], limits: [{ uses: 5 }] }] } } },
-    /^purposes\.answer\.actions\.0\.limits: uses are not counted yet/,
+    "a parameter that a rule names",
+    {
+      purposes: {
+        answer: { ...answer, actions: [{ ...answer.actions[0], arguments: { a: [{ parameter: "typo" }] } }] },
+      },
+    },
+    /^purposes\.answer\.actions\.0\.arguments\.a: the purpose has no parameter "typo"/,
   ],
   [
-    "a limit in a ceiling",
-    { agents: { bot: { ...bot, ceiling: [{ ...bot.ceiling[0], limits: [{ uses: 5 }] }] } } },
-    /^agents\.bot\.ceiling\.0\.limits: uses are not counted yet/,
+    "a look-up that a rule names",
+    {
+      purposes: {
+        answer: { ...answer, actions: [{ ...answer.actions[0], arguments: { a: [{ lookedUp: "typo" }] } }] },
+      },
+    },
+    /^purposes\.answer\.actions\.0\.arguments\.a: the purpose has no look-up "typo"/,
+  ],
+  [
+    "a claim that no provider maps",
+    {
+      agents: {
+        bot: { ...bot, ceiling: [{ ...bot.ceiling[0], arguments: { a: [{ anyOf: [{ userClaim: "typo" }] }] } }] },
+      },
+    },
+    /^agents\.bot\.ceiling\.0\.arguments\.a: no provider maps a claim to "typo"/,
   ],
   [
     "a rule that sessions cannot read",

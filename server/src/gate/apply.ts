@@ -5,6 +5,7 @@ import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
 import { type ActionDetail, parseDetails, type SessionsPart } from "#sessions"
+import { missingOf, type Named } from "./check-rules.ts"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
@@ -127,14 +128,19 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
   const need = (isThere: boolean, path: string, sentence: string) => {
     if (!isThere) throw new Refusal("policy-invalid", `${path}: ${sentence}`, { detail: { path } })
   }
+  const claims = new Set(Object.values(providers).flatMap((provider) => Object.keys(provider.claims)))
   for (const [name, agent] of Object.entries(agents)) {
     for (const purpose of agent.purposes) {
       need(Object.hasOwn(purposes, purpose), `agents.${name}.purposes`, `there is no purpose "${purpose}".`)
     }
     // The registry knows the shape; sessions knows the rules, and one that it cannot read would allow nothing.
-    checkDetails(parseDetails(agent.ceiling, `agents.${name}.ceiling`), `agents.${name}.ceiling`)
+    const ceiling = parseDetails(agent.ceiling, `agents.${name}.ceiling`)
+    checkDetails(ceiling, `agents.${name}.ceiling`, { claims, parameters: null, lookups: null })
   }
-  for (const [name, purpose] of Object.entries(purposes)) checkDetails(purpose.actions, `purposes.${name}.actions`)
+  for (const [name, { actions, ...purpose }] of Object.entries(purposes)) {
+    const [parameters, lookups] = [purpose.parameters, purpose.lookups].map((each) => new Set(Object.keys(each)))
+    checkDetails(actions, `purposes.${name}.actions`, { claims, parameters: parameters!, lookups: lookups! })
+  }
   for (const [name, application] of Object.entries(applications)) {
     for (const agent of application.agents) {
       need(Object.hasOwn(agents, agent), `applications.${name}.agents`, `there is no agent "${agent}".`)
@@ -157,8 +163,9 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
     need(isKnown, `${policy.file}:${policy.line}`, `there is no purpose "${policy.purpose}".`)
   }
 
-  function checkDetails(details: readonly ActionDetail[], path: string): void {
-    for (const [at, { actions, locations, limits }] of details.entries()) {
+  function checkDetails(details: readonly ActionDetail[], path: string, named: Named): void {
+    for (const [at, detail] of details.entries()) {
+      const { actions, locations } = detail
       const delegates = actions.filter((each) => each.startsWith("delegate:"))
       // One detail names resources or agents: a name that is both would say two things.
       const [known, noun] = delegates.length > 0 ? [agents, "agent"] : [resources, "resource"]
@@ -181,8 +188,8 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
         const where = locations.join(", ")
         need(isOffered, `${path}.${at}.actions`, `there is no operation "${operation}" of ${where}.`)
       }
-      // A limit without its count allows nothing (sessions): every action would be denied, and nobody told why.
-      need(limits === undefined, `${path}.${at}.limits`, "uses are not counted yet, so a limit on them is not taken.")
+      const missing = missingOf(detail, named)
+      need(missing === null, `${path}.${at}.${missing?.path}`, `${missing?.problem}`)
     }
   }
 }

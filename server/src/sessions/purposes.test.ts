@@ -11,6 +11,7 @@ test("a purpose has defaults for its sessions", () => {
     "answer-questions": {
       ...answer,
       parameters: {},
+      lookups: {},
       consent: "none",
       chain: { maxDepth: 0 },
       session: { lifetimeSeconds: 900, hardEndSeconds: 28_800, idleSeconds: 60, leaseSeconds: 300 },

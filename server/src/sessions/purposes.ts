@@ -23,6 +23,11 @@ const parameterSchema = z.strictObject({
   isRequired: z.boolean().default(true),
 })
 
+const lookupSchema = z.strictObject({
+  /** Shown to people: `your landlord's account`. */
+  description: z.string().trim().min(1).max(200),
+})
+
 const purposeSchema = z.strictObject({
   /** Shown to people: what an agent does when it serves this purpose. */
   description: z.string().trim().min(1).max(500),
@@ -30,6 +35,11 @@ const purposeSchema = z.strictObject({
   actions: z.array(actionDetails).min(1).max(64),
   /** What a session is about, beyond its purpose: said by the user or an application, never by the agent. */
   parameters: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), parameterSchema).default({}),
+  /**
+   * Values that are looked up in a system of record when an action is decided, for rules of the kind `lookedUp`. While no
+   * system is there that can be asked, what has to be looked up is unverifiable.
+   */
+  lookups: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/), lookupSchema).default({}),
   /** `required`: only with a user, who delegated; `none`: an agent may open it with its own key alone. */
   consent: z.enum(["required", "none"]).default("none"),
   /** How far a session may be handed on from agent to agent; 0 is not at all. */
