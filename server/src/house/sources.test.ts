@@ -94,6 +94,8 @@ test("a secret is revealed in engines, where it is sealed, and where it leaves f
     "server/src/credentials/roots.ts",
     "server/src/gate/routes.ts",
     "server/src/programs/dev.ts",
+    "server/src/sessions/providers/client.ts",
+    "server/src/sessions/providers/secrets.ts",
   ]
   const published = tree.filter(({ path }) => /^(cli|provider|sdk|server|tlog)\//.test(path))
   assert.deepEqual(check.findReveals(published), places)
