@@ -17,6 +17,8 @@ import { type ProviderView, viewOf } from "./view.ts"
 
 /** Where users sign in. Every method that names a provider throws `provider-unknown` for one that is not in force. */
 export interface Providers {
+  /** Names of all that are in force. */
+  names(): string[]
   /** As configured; null when there is none of that name. */
   find(name: string): ProviderDefinition | null
   /**
@@ -91,6 +93,7 @@ export function openProviders(parts: ProvidersParts): Providers {
   }
 
   return {
+    names: () => Object.keys(parts.part()).sort(),
     find,
     beginSignIn: async (request) => await beginSignIn(client, named(request.provider), request),
     async finishSignIn(kept, url) {

@@ -8,8 +8,9 @@ export type Algorithm = (typeof algorithms)[number]
 export type Profile = {
   /** What its tokens are signed with unless the configuration says otherwise. */
   algorithms: readonly Algorithm[]
-  /** The claim that says who the user is. */
+  /** The claim of an ID token that says who the user is, and the one of an access token that says the same. */
   subject: "sub" | "oid"
+  accessSubject: "sub" | "oid" | "uid"
   /** True when `iss` of an ID token may be the issuer without its scheme. */
   hasBareIssuer: boolean
   /** The form that an issuer has; any unless told. */
@@ -35,6 +36,7 @@ export type Profile = {
 const generic: Profile = {
   algorithms: ["RS256", "PS256", "ES256", "EdDSA", "Ed25519"],
   subject: "sub",
+  accessSubject: "sub",
   hasBareIssuer: false,
   accessTokens: "jwt",
   untyped: null,
@@ -52,12 +54,14 @@ export const profiles = {
 
   /**
    * developer.okta.com, "Access token" and "OpenID Connect & OAuth 2.0": access tokens of a custom authorization server have no
-   * `typ`; the client is `cid`, scopes are the list `scp`; those of the org authorization server are for Okta alone and are
-   * marked by a `typ` of their own, which is refused here. `/logout` requires `id_token_hint`.
+   * `typ`; the client is `cid`, scopes are the list `scp`, and `sub` is what the user signs in with, often an e-mail address, while
+   * `uid` is what an ID token has as `sub`. Those of the org authorization server are for Okta alone and are marked by a `typ`
+   * of their own, which is refused here. `/logout` requires `id_token_hint`.
    */
   okta: {
     ...generic,
     algorithms: ["RS256"],
+    accessSubject: "uid",
     untyped: { types: [undefined], claims: { cid: null, scp: null } },
     clientClaims: ["cid"],
     needsIdTokenToLogOut: true,
@@ -112,6 +116,7 @@ export const profiles = {
     ...generic,
     algorithms: ["RS256"],
     subject: "oid",
+    accessSubject: "oid",
     issuer: {
       form: new RegExp(`/${GUID}/v2\\.0$`),
       what: "an issuer of Entra names one tenant: https://login.microsoftonline.com/<tenant id>/v2.0",

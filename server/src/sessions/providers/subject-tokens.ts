@@ -172,6 +172,7 @@ function read(
   // OpenID Connect Core §3.1.3.7: with more than one audience somebody must say which of them asked.
   if (kind === "id-token" && audience.length > 1 && parties.length === 0) throw new Error("azp is missing")
   const { delegatedTokens: rules } = definition
+  const subject = kind === "access-token" ? profile.accessSubject : profile.subject
   const delegated = delegatedBy(rules, definition.issuer, payload)
   if (delegated !== null && !isForUs) throw new Error("a delegated token is for us alone")
   const granted = payload[rules?.detailsClaim ?? "authorization_details"]
@@ -179,7 +180,7 @@ function read(
     provider: provider.name,
     type,
     iss: definition.issuer,
-    sub: textOf(payload[profile.subject], profile.subject),
+    sub: textOf(payload[subject], subject),
     claims: mapClaims(definition, payload),
     sid: optionalText(payload[rules?.sessionClaim ?? "sid"], "the session"),
     clients: [...new Set([...audience.filter((each) => each !== parts.issuer), ...parties])].sort(),
