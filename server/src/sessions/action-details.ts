@@ -70,6 +70,23 @@ export function intersect(a: unknown, b: unknown): ActionDetail[] {
   return [...unique.values()]
 }
 
+/**
+ * What somebody asks for or grants, for intersect(): its rules bind as any others, but it declares no sinks. What is verified
+ * by a rule that the asker wrote would otherwise pass for verified by the purpose.
+ */
+export function asBounds(details: unknown): ActionDetail[] {
+  return (understood(details) ?? []).map((detail) => {
+    const rules = writtenNames(detail).map((name) => [name, writtenRules(detail, name)] as const)
+    const limits = limitsOf(detail)
+    return {
+      ...detail,
+      ...(rules.length > 0 ? { arguments: Object.fromEntries(rules) } : {}),
+      ...(limits.length > 0 ? { limits } : {}),
+      sinks: [],
+    }
+  })
+}
+
 function both(a: ActionDetail, b: ActionDetail): ActionDetail | null {
   const actions = a.actions.filter((one) => b.actions.includes(one))
   const locations = a.locations.filter((place) => b.locations.includes(place))

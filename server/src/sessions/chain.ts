@@ -1,5 +1,5 @@
 import { Refusal } from "#kernel"
-import { type ActionDetail, intersect, narrower } from "./action-details.ts"
+import { type ActionDetail, asBounds, intersect, narrower } from "./action-details.ts"
 import { type Bounds, compile } from "./mandate.ts"
 import type { Purpose } from "./purposes.ts"
 import type { Hop } from "./session.ts"
@@ -51,7 +51,7 @@ export function attenuate({ parent, to, purpose, requested, maxDepthNow }: Handi
   }
   const bounds: Bounds = [
     { name: "The mandate of the session that hands it on", details: mandate.details },
-    { name: "What is asked for", details: requested },
+    { name: "What is asked for", details: asBounds(requested) },
     { name: `The ceiling of agent ${to.name}`, details: to.ceiling },
   ]
   for (const bound of [{ name: `The purpose ${purpose.name}`, details: purpose.actions }, ...bounds]) {

@@ -1,4 +1,5 @@
 import { Refusal } from "#kernel"
+import { asBounds } from "./action-details.ts"
 import { attenuate } from "./chain.ts"
 import type { Offer } from "./delegations/store.ts"
 import type { Opening } from "./lifecycle.ts"
@@ -23,7 +24,7 @@ export function ownOrigin(purpose: Purpose, { caller, ceiling, delegation }: Ope
   }
   const details = compile(purpose, [
     { name: `The ceiling of agent ${caller.name}`, details: ceiling },
-    ...(delegation === undefined ? [] : [{ name: "What the user granted", details: delegation.details }]),
+    ...(delegation === undefined ? [] : [{ name: "What the user granted", details: asBounds(delegation.details) }]),
   ])
   const { user = null, application = null, requestText = null, parameters = {} } = delegation ?? {}
   return {
