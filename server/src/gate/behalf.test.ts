@@ -20,7 +20,7 @@ test("a credential is made for the session's user, application, chain and parame
     providerSession: null,
   })
   const beneath = await chain.beneath(root, shipper)
-  const links = [{ session: root.id, agent: "bot" }]
+  const links = [{ session: root.id, agent: "bot", instance: bot.instance }]
   for (const [session, caller, hops] of [[root, bot, []] as const, [beneath, shipper, links] as const]) {
     const { handed } = await act(rooms, caller, { session: session.id, action: readKb, idempotencyKey: null })
     const { lease } = handed!
@@ -28,6 +28,7 @@ test("a credential is made for the session's user, application, chain and parame
     const { iss, sub, claims } = signedIn
     assert.deepEqual([lease.person, lease.parameters], [{ iss, sub, claims }, { order: 17 }])
     const issued = (await gate.entries("credentials.lease-issued")).at(-1)!
-    assert.deepEqual([issued.user, issued.application, issued.chain ?? []], [user.id, "shop-web", hops])
+    const told = hops.map(({ session: of, agent }) => ({ session: of, agent }))
+    assert.deepEqual([issued.user, issued.application, issued.chain ?? []], [user.id, "shop-web", told])
   }
 })

@@ -6,7 +6,7 @@ import type { EndedSession, EndReason, Session } from "#sessions"
 import type { Rooms } from "./rooms.ts"
 import { isUnrecordable } from "./unrecorded.ts"
 
-/** A session that is over, and how far taking its leases back has come: cut means that no connection is left. */
+/** A session that is over, and how far taking back its leases and those beneath it has come: cut means that no connection is left. */
 export type Ended = { session: Session; leases: Cut[] }
 
 /** A session that is over on this server, whose end the database will be told: `entry` is the one that it will be. */
@@ -41,10 +41,7 @@ export async function endSession(rooms: Rooms, id: string, reason: EndReason, by
   const { result: session } = await rooms.audit.commit(ending(rooms, id, reason, by))
   if (session.state === "open") return { session, leases: [] }
   // A crash here leaves leases that are marked as being taken away: credentials' sweep of any server goes on.
-  const [leases] = await Promise.all([
-    rooms.credentials.revokeSession(id, why, by),
-    ...session.beneath.map((each) => rooms.credentials.revokeSession(each.id, "session-parent-ended", by)),
-  ])
+  const leases = await rooms.credentials.revokeSession(id, why, by)
   await rooms.epoch.refresh()
   return { session, leases }
 }
@@ -80,12 +77,11 @@ export function ending(
   by: string,
 ): Change<EndedSession> {
   const end = rooms.sessions.end(id, reason, by)
-  const mark = (session: string, why: string) => rooms.credentials.marking({ session }, why).work!
+  const mark = rooms.credentials.marking({ session: id }, `session-${reason}`)
   return {
     async work(tx) {
       const session = await end.work!(tx)
-      if (session.state === "ended") await mark(id, `session-${reason}`)(tx)
-      for (const each of session.beneath) await mark(each.id, "session-parent-ended")(tx)
+      if (session.state === "ended") await mark.work!(tx)
       return session
     },
     entries: (session) => end.entries(session),
