@@ -69,9 +69,16 @@ function second<T>(first: Change<unknown>, then: Change<T>): Change<T> {
 }
 
 /** All that a session's mandate and times are made of; who may not act any more has that in it. */
-function basisOf(rooms: Rooms, caller: AgentPrincipal, { purpose, beneath }: Opening): string {
+function basisOf(rooms: Rooms, caller: AgentPrincipal, { purpose, delegation, beneath }: Opening): string {
   const { agents, sessions, policy } = rooms
-  const basis = [agents.agent(caller.name), agents.isRevoked(caller.instance), sessions.purpose(purpose)]
+  const { application = null, user = null } = delegation ?? {}
+  const basis = [
+    agents.agent(caller.name),
+    agents.isRevoked(caller.instance),
+    sessions.purpose(purpose),
+    application && sessions.application(application),
+    user && sessions.providers.find(user.provider),
+  ]
   if (beneath === undefined) return JSON.stringify(basis)
   const { session, ancestors } = beneath.parent
   const above = [...ancestors.map((each) => each.session), session].map(({ agent, instance, purpose: of }) => [
