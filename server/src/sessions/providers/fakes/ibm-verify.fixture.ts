@@ -146,7 +146,7 @@ export function ibmDelegated({ issuer, audience, sid, now }: About): Unsigned {
       grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
       sid,
       scope: "orders",
-      authorization_details: [{ type: "safeconduct_action", actions: ["read"], locations: ["orders"] }],
+      authorization_details: [{ type: "safeconduct_action", actions: ["sql:read"], locations: ["orders"] }],
       iat: now,
       exp: now + 300,
     },
