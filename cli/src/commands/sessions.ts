@@ -1,7 +1,9 @@
 import type { Command } from "commander"
 import { atServer, done, list, noun, pathOf, queryOf, remote, styleOf } from "../command.ts"
 import { printRow, printRows, type Row } from "../output.ts"
+import { drawn, type TreeSession } from "../tree.ts"
 
+const TREE_COLUMNS = ["agent", "purpose", "state", "user", "application", "id"]
 const COLUMNS = ["id", "agent", "purpose", "state", "openedAt", "expiresAt", "hardEndAt"]
 
 /** Sessions: who acts for what, and the way to end it. */
@@ -27,6 +29,18 @@ export function addSessions(program: Command): void {
       printRow(row, styleOf(command))
     },
   )
+
+  remote(
+    sessions,
+    "tree [session]",
+    "Draw who handed what on to whom: one session's whole chain, or all that is open",
+    ["safeconduct sessions tree", "safeconduct sessions tree session_…"],
+  ).action(async (id: string | undefined, _options, command: Command) => {
+    const path = id === undefined ? "/v1/sessions?state=open&limit=500" : pathOf("v1", "sessions", id, "tree")
+    const rows = await atServer(command, "Looking", (server) => list(server, path, "sessions"))
+    const style = styleOf(command)
+    printRows(style.isJson ? rows : drawn(rows as TreeSession[]), TREE_COLUMNS, style)
+  })
 
   remote(sessions, "end <session>", "End a session: its leases are revoked and their connections closed", [
     "safeconduct sessions end session_…",
