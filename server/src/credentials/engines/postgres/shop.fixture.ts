@@ -19,9 +19,12 @@ export type Shop = AsyncDisposable & {
   roles: { owner: string; web: string; desk: string; parcels: string }
   /** The document's one query. */
   query: string
-  /** A connection with a lease of `own-orders` unless told, and its role. */
-  lease(ordered: Ordered): Promise<LabClient & { role: string; session: string; revoke(): Promise<unknown> }>
+  /** A connection with a lease of `own-orders` unless told. */
+  lease(ordered: Ordered): Promise<ShopLease>
 }
+
+/** A connection, whose role and session it is, and another one with the same credential. */
+export type ShopLease = LabClient & { role: string; session: string; again(): Promise<LabClient> }
 
 /** Who signed in: customer 1001 and customer 1002. */
 export const alice = customer("alice", "1001")
@@ -66,10 +69,9 @@ export async function openShop(version: 15 | 18): Promise<Shop> {
     query: query!,
     async lease(ordered) {
       const order = orderOf({ ...lab, part }, { operation: "own-orders", ...ordered })
-      const { oid, credential } = await engine.issue(order)
-      const client = await lab.lease(credential.reveal())
-      const revoke = () => engine.revoke({ name: order.name, oid })
-      return Object.assign(client, { role: order.name, session: order.binding.session, revoke })
+      const { credential } = await engine.issue(order)
+      const again = () => lab.lease(credential.reveal())
+      return Object.assign(await again(), { role: order.name, session: order.binding.session, again })
     },
     async [Symbol.asyncDispose]() {
       await engine[Symbol.asyncDispose]()
