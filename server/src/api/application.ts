@@ -2,13 +2,14 @@ import type { TLSSocket } from "node:tls"
 import type { Http2Bindings, HttpBindings } from "@hono/node-server"
 import { type Context, Hono } from "hono"
 import { holdersOf, mayCall, type Principal } from "#agents"
+import { problemPage } from "#gate"
 import { type Listener, type Log, Refusal, type Route, tracedRequest } from "#kernel"
 import { answerJson } from "./answer.ts"
 import { readFormBody, readJsonBody, readNoBody, readQuery } from "./body.ts"
 import type { Identification, Presented } from "./identify.ts"
 import type { Limiter } from "./limiter.ts"
 import { honoPath, mostSpecificFirst, refuseOddPath } from "./path.ts"
-import { oauthErrorResponse, problemResponse } from "./problem.ts"
+import { oauthErrorResponse, problemResponse, refusalFor } from "./problem.ts"
 import { heldTo, refuseOtherUse } from "./token.ts"
 
 /** A route as the interface sees it: the caller is a principal, or nobody. */
@@ -110,6 +111,7 @@ async function handled(
     })
     return result instanceof Response ? result : { value: result }
   } catch (error) {
+    if (route.isPage === true) return problemPage(refusalFor(error, parts.log))
     if (route.bodyType === "form") return oauthErrorResponse(error, parts.log, request.headers)
     return problemResponse(error, parts.log, isOpen(parts, route) ? undefined : parts.identification?.scheme)
   }
@@ -179,8 +181,8 @@ async function readBody(route: ApiRoute, request: Request): Promise<unknown> {
 function otherMethod({ log }: ApplicationParts, routes: readonly ApiRoute[]): Response {
   const allowed = routes.flatMap(({ method }) => (method === "GET" ? ["GET", "HEAD"] : [method])).join(", ")
   const refusal = new Refusal("method-not-allowed", `This path takes ${allowed}.`)
-  const isForm = routes.some(({ bodyType }) => bodyType === "form")
-  const response = isForm ? oauthErrorResponse(refusal, log) : problemResponse(refusal, log)
+  const isOAuth = routes.some(({ bodyType, isPage }) => bodyType === "form" && isPage !== true)
+  const response = isOAuth ? oauthErrorResponse(refusal, log) : problemResponse(refusal, log)
   // RFC 9110 §15.5.6
   response.headers.set("allow", allowed)
   return response

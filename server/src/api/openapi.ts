@@ -6,6 +6,7 @@ type AnyRoute = Route<unknown, never> | Route<never, never>
 
 const problem: Schema = { $ref: "#/components/responses/Problem" }
 const oauthError: Schema = { $ref: "#/components/responses/OAuthError" }
+const page: Schema = { description: "A page for people.", content: { "text/html": {} } }
 
 /**
  * A certificate proves who calls, and on the web listener a proof by the agent's key. The right is in `x-safeconduct-right`,
@@ -75,8 +76,8 @@ function operationOf(route: AnyRoute): Schema {
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(route.body === undefined ? {} : { requestBody: bodyOf(route.body, isForm) }),
     responses: {
-      [String(route.status ?? 200)]: answerOf(route.answer),
-      default: isForm ? oauthError : problem,
+      [String(route.status ?? 200)]: route.isPage === true ? page : answerOf(route.answer),
+      default: route.isPage === true ? page : isForm ? oauthError : problem,
     },
     security: securityOf(route),
     "x-safeconduct-right": route.right,

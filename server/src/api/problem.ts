@@ -22,7 +22,7 @@ const RETRY_AFTER_SECONDS = "1"
  * `scheme` is how the listener's callers authenticate.
  */
 export function problemResponse(error: unknown, log: Log, scheme: "Bearer" | "DPoP" = "Bearer"): Response {
-  const refusal = asRefusal(error, log)
+  const refusal = refusalFor(error, log)
   const { status, isRetryable } = refusals[refusal.code]
   const body: Problem = {
     ...refusal.detail,
@@ -50,7 +50,7 @@ function challengeOf(code: RefusalCode, scheme: "Bearer" | "DPoP"): string | nul
 
 /** The same for the OAuth endpoints, which speak RFC 6749 §5.2 only. */
 export function oauthErrorResponse(error: unknown, log: Log, request?: Headers): Response {
-  const refusal = asRefusal(error, log)
+  const refusal = refusalFor(error, log)
   const { status, oauth, isRetryable } = refusals[refusal.code]
   const body = { error: oauth, error_description: ascii(refusal.message), ...extensions(refusal) }
   const response = respond(body, oauthStatus(status, oauth, isRetryable), "application/json", isRetryable)
@@ -76,7 +76,8 @@ function oauthStatus(status: number, oauth: string, isRetryable: boolean): numbe
   return status === 405 || status >= 500 || isRetryable ? status : 400
 }
 
-function asRefusal(error: unknown, log: Log): Refusal {
+/** The error as its caller may know it: logged where it is a bug, and counted. */
+export function refusalFor(error: unknown, log: Log): Refusal {
   if (error instanceof Refusal) {
     if (error.cause !== undefined) log.info("refused", { code: error.code, error: error.cause })
     countRefusal(error.code)

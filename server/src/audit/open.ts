@@ -14,8 +14,10 @@ import {
   type EntryPage,
   type EntryQuery,
   type EntryView,
+  type NewestQuery,
   readEntries,
   readEntry,
+  readNewest,
   readTile,
   type ServedTile,
 } from "./read.ts"
@@ -32,6 +34,8 @@ export interface Audit extends AsyncDisposable {
   receipt(entryId: string): Promise<string>
   /** Entries in the log's order, at most 256 at a time. */
   entries(query: EntryQuery): Promise<EntryPage>
+  /** The newest entries of a session of this log, of these events, newest first. */
+  newest(query: NewestQuery): Promise<EntryView[]>
   /** One entry, with its personal values unless they were erased. Throws `not-found`. */
   entry(entryId: string): Promise<EntryView>
   /** A hash tile or a bundle of entries by its C2SP path, such as `tile/0/x001/067.p/8`; null when the log does not reach it. */
@@ -180,6 +184,7 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     sweepIntents,
     receipt: (entryId) => watching(prove({ database, checkpoints }, entryId)),
     entries: (query) => readEntries(database, query),
+    newest: (query) => readNewest(database, query),
     entry: (entryId) => readEntry(database, entryId),
     async tile(path, closed = number) {
       if (closed === number) return await watching(readTile(database, path))

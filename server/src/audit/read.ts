@@ -3,7 +3,7 @@ import { base64url, type Database, type Json, Refusal } from "#kernel"
 import { type Leaf, readLeaf } from "./leaf.ts"
 import { type ClosedPlace, findClosed, locate } from "./logs/closed.ts"
 import { readLogNumber } from "./logs/store.ts"
-import { listEntries, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
+import { listEntries, listNewest, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
 import { forked, orForked, tileReader } from "./tree.ts"
 
 /** Which entries: from an index on, at most 256, of one event or session where given; of another log where named. */
@@ -40,6 +40,14 @@ export async function readEntries(database: Database, query: EntryQuery): Promis
   const { size } = closed ?? (await readHead(database))
   const rows = await listEntries(database, { from, limit, event, session }, closed?.tables)
   return { entries: rows.map(view), next: rows.length === limit ? rows.at(-1)!.index + 1 : null, size }
+}
+
+/** Which entries of a session: the newest of these events. */
+export type NewestQuery = { session: string; events: readonly string[]; limit: number }
+
+/** Reads them, newest first. */
+export async function readNewest(database: Database, query: NewestQuery): Promise<EntryView[]> {
+  return (await listNewest(database, query)).map(view)
 }
 
 /** Reads one entry and what of its personal values is left. Throws `not-found`. */

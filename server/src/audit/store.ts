@@ -201,6 +201,18 @@ export async function listEntries(
   )
 }
 
+/** The newest entries of a session, of these events, newest first. */
+export async function listNewest(
+  database: Queryable,
+  { session, events, limit }: { session: string; events: readonly string[]; limit: number },
+): Promise<StoredEntry[]> {
+  return await database.query<StoredEntry>(
+    `select index, id, leaf from ${currentTables.entries}
+     where session = $1 and event = any($2) order by index desc limit $3`,
+    [session, events, limit],
+  )
+}
+
 /** An entry's personal values that are not erased, by name. */
 export async function readDisclosures(database: Queryable, entry: string): Promise<Disclosure[]> {
   return await database.query<Disclosure>(

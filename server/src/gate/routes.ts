@@ -7,6 +7,7 @@ import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { apply, compare, documentSchema } from "./apply.ts"
 import { askRoutes } from "./ask-routes.ts"
+import { consentRoutes } from "./consent/routes.ts"
 import { takeUp } from "./delegate.ts"
 import { delegationRoutes } from "./delegation-routes.ts"
 import { endOwnSession } from "./end.ts"
@@ -123,6 +124,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     }),
     ...delegationRoutes(rooms),
     ...tokenRoutes(rooms),
+    ...consentRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
     ...askRoutes(rooms),

@@ -10,6 +10,7 @@ const CODES = [
   ...["invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"],
   ...["invalid_dpop_proof", "use_dpop_nonce", "invalid_token", "invalid_scope"],
   ...["invalid_target", "invalid_authorization_details", "unsupported_token_type", "consent_required", "access_denied"],
+  ...["unsupported_response_type", "invalid_request_uri", "login_required"],
 ]
 const LATER = ["temporarily_unavailable", "server_error"]
 

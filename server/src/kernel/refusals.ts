@@ -93,6 +93,11 @@ export const refusals = {
   // A code or an assertion that the client hands in for a token (RFC 6749 §5.2).
   "grant-invalid": { ...bad, oauth: "invalid_grant" },
   "scope-invalid": { ...bad, oauth: "invalid_scope" },
+  "response-type-unsupported": { ...bad, oauth: "unsupported_response_type" },
+  // RFC 9101 §6.2
+  "request-uri-invalid": { ...bad, oauth: "invalid_request_uri" },
+  // OpenID Connect Core §3.1.2.6
+  "login-required": { ...denied, oauth: "login_required" },
   // RFC 9396 §5
   "details-invalid": { ...bad, oauth: "invalid_authorization_details" },
   // RFC 7009 §2.2.1

@@ -59,8 +59,10 @@ export type Route<Caller = unknown, Body = unknown> = {
   tokenOf?: "session" | "agent" | "either"
   /** Schema of the JSON body; absent for routes without one. */
   body?: z.ZodType<Body>
-  /** `form` for RFC 6749 endpoints; JSON otherwise. */
+  /** `form` for RFC 6749 endpoints and for pages; JSON otherwise. */
   bodyType?: "json" | "form"
+  /** True where it is people who read the answer: a refusal is a page too. It answers with a Response of its own. */
+  isPage?: true
   /** Bytes of the body at the most; 64 KiB unless told. */
   maxBodyBytes?: number
   /** True where a body of another media type than JSON is answered 400 and not 415, because a standard says so. */

@@ -1,6 +1,15 @@
 import type { AgentPrincipal, Confirmation, Principal, ProvenKey } from "#agents"
 import type { Audit, Change } from "#audit"
-import { type Clock, type Database, type Epoch, isId, type Keyring, type Log, refuseSkewed } from "#kernel"
+import {
+  type Clock,
+  type Database,
+  type Epoch,
+  isId,
+  type Keyring,
+  type Log,
+  refuseSkewed,
+  type Transaction,
+} from "#kernel"
 import { assertionUsed, readApplicationAssertion } from "./application-assertion.ts"
 import type { Application } from "./applications.ts"
 import { type Assertion, readAssertion, useAssertion } from "./assertion.ts"
@@ -21,7 +30,14 @@ import type { EndReason, Session } from "./session.ts"
 import { isBeneath, isOf, openStandings, type Standing, unknown } from "./standings.ts"
 import { readStatement, type Statement, type StatementFor } from "./statement.ts"
 import { find, findDue, forgetAssertions, list, openOf, type SessionsOf } from "./store.ts"
-import { clientCredentials, metadata, type TokenAnswer, type Tokened, type TokenForm, withToken } from "./token-endpoint.ts"
+import {
+  clientCredentials,
+  metadata,
+  type TokenAnswer,
+  type Tokened,
+  type TokenForm,
+  withToken,
+} from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
 import { openTokens, type TokenClaims } from "./tokens.ts"
 import { treeOf } from "./tree/store.ts"
@@ -84,7 +100,7 @@ export interface Sessions extends AsyncDisposable {
   /** Every session of a user, newest first, at most 100 unless told. */
   ofUser(user: string, filter?: SessionFilter): Promise<Session[]>
   /** Every open session of an agent, all instances, of a user, or of one session at a provider: what is to end with them. */
-  openOf(of: SessionsOf): Promise<Session[]>
+  openOf(of: SessionsOf, tx?: Transaction): Promise<Session[]>
   /** Open sessions that are past their time, each with the reason to end it for, and milliseconds until the next will be. */
   due(limit?: number): Promise<{ due: { session: Session; reason: "lapsed" | "expired" }[]; nextInMs: number | null }>
   /** Claims of an access token that is bound to exactly this. Throws `token-invalid`. */
@@ -224,7 +240,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     },
     ofUser: (user, { agent = null, state = null, limit = 100 } = {}) =>
       list(database, { id: null, agent, instance: null, state, user, limit }),
-    openOf: (of) => openOf(database, of),
+    openOf: (of, tx = database) => openOf(tx, of),
     async due(limit = 100) {
       await use.flush()
       const { due, nextInMs } = await findDue(database, limit)

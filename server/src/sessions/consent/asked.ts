@@ -64,6 +64,8 @@ export type Consent = {
   purpose: string
   application: string | null
   details: ActionDetail[]
+  /** What could have been granted: not less than that. */
+  asked: ActionDetail[]
   hardEndSeconds: number
   /** Canonical JSON of a ConsentText: what was shown. */
   text: string

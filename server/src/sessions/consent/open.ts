@@ -11,7 +11,13 @@ import { type ConsentText, recordedText } from "./text.ts"
 export type InBrowser = { id: string; browser: string }
 
 /** What a user says yes to: the whole of what was shown, and how much of it. */
-export type Decision = { text: ConsentText; details: Granted["details"]; hardEndSeconds: number }
+export type Decision = {
+  text: ConsentText
+  /** What could have been granted, and what is. */
+  asked: Granted["details"]
+  details: Granted["details"]
+  hardEndSeconds: number
+}
 
 /**
  * Requests for a user's consent, and the consents that were given. Secrets (cookies, request URIs, codes) come in and go out as
@@ -62,6 +68,10 @@ export interface Consents {
   ofUser(user: string): Promise<Consent[]>
   /** Takes a consent of the user's back, with all older ones for the same. The work throws `not-found`. */
   revoke(id: string, user: User): Change<Consent[]>
+  /** The same of everything that the user ever allowed. */
+  revokeAll(user: User): Change<Consent[]>
+  /** Takes away what is on its way for a user, a session at their provider, or in a browser: whoever signed out gives nothing more. */
+  cancel(of: { user: string } | { iss: string; providerSession: string } | { browser: string }): Change<void>
   /** Forgets what is long over. */
   keepHouse(): Promise<void>
 }
@@ -102,7 +112,7 @@ export function openConsents({ database }: { database: Database }): Consents {
       return browser === null ? null : await requests.findUndecided(database, { id }, browser)
     },
     enterUser: ({ id, browser }, who) => requests.enterUser(database, { id, browser: requiredHash(browser) }, who),
-    allow(request, browser, { text, details, hardEndSeconds }) {
+    allow(request, browser, { text, asked, details, hardEndSeconds }) {
       const id = newId("consent")
       const code = mintSecret()
       const recorded = recordedText(text, base64url(random(16)))
@@ -112,7 +122,7 @@ export function openConsents({ database }: { database: Database }): Consents {
         async work(tx) {
           await decided(requests.decide(tx, at(request, browser), { granted, code: code.hash }))
           const of = { user: request.user!.id, agent: agent.name, agentId: agent.id, purpose, application }
-          await consents.insertConsent(tx, { ...of, id, details, hardEndSeconds, ...recorded })
+          await consents.insertConsent(tx, { ...of, id, asked, details, hardEndSeconds, ...recorded })
           return { code: code.text, consent: id }
         },
         entries: () => [
@@ -177,19 +187,19 @@ export function openConsents({ database }: { database: Database }): Consents {
     ofUser: (user) => consents.listRemembered(database, user),
     revoke: (id, user) => ({
       async work(tx) {
-        const revoked = await consents.revokeConsents(tx, id, user.id)
+        const revoked = await consents.revokeConsents(tx, user.id, id)
         if (revoked.length === 0) throw new Refusal("not-found", "There is no such consent any more.")
         return revoked
       },
-      entries: (revoked) =>
-        revoked.map(({ id: consent, agent, purpose, application }) => ({
-          event: "sessions.consent-revoked",
-          by: user.id,
-          user: user.id,
-          purpose,
-          ...(application === null ? {} : { application }),
-          data: { consent, agent },
-        })),
+      entries: (revoked) => revoked.map((consent) => revokedDraft(consent, user)),
+    }),
+    revokeAll: (user) => ({
+      work: (tx) => consents.revokeConsents(tx, user.id, null),
+      entries: (revoked) => revoked.map((consent) => revokedDraft(consent, user)),
+    }),
+    cancel: (of) => ({
+      work: (tx) => requests.cancelRequests(tx, "browser" in of ? { browser: requiredHash(of.browser) } : of),
+      entries: () => [],
     }),
     keepHouse: () => requests.forgetRequests(database),
   }
@@ -209,6 +219,17 @@ function consentDraft(event: string, { asked, user }: AuthorizationRequest, more
       ...(requestText === null ? {} : { request: requestText.text }),
       ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
     },
+  }
+}
+
+function revokedDraft({ id, agent, purpose, application }: Consent, user: User): Draft {
+  return {
+    event: "sessions.consent-revoked",
+    by: user.id,
+    user: user.id,
+    purpose,
+    ...(application === null ? {} : { application }),
+    data: { consent: id, agent },
   }
 }
 

@@ -10,6 +10,7 @@ type Row = {
   purpose: string
   application: string | null
   details: ActionDetail[]
+  asked: ActionDetail[]
   hard_end_seconds: number
   text: string
   text_digest: string
@@ -35,8 +36,8 @@ export async function insertConsent(
   )
   await tx.query(
     `insert into sessions.consents
-       (id, user_id, agent, agent_id, purpose, application, details, hard_end_seconds, text, text_digest)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+       (id, user_id, agent, agent_id, purpose, application, details, asked, hard_end_seconds, text, text_digest)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
     [
       consent.id,
       consent.user,
@@ -45,6 +46,7 @@ export async function insertConsent(
       consent.purpose,
       consent.application,
       JSON.stringify(consent.details),
+      JSON.stringify(consent.asked),
       consent.hardEndSeconds,
       consent.text,
       consent.textDigest,
@@ -94,16 +96,16 @@ export async function holdRemembered(tx: Transaction, id: string): Promise<boole
 
 /**
  * Revokes a user's consent and every older one for the same agent and purpose, so that nothing that was opened by one of them
- * is left out. Returns what was revoked now.
+ * is left out; with null all that they ever gave. Returns what was revoked now.
  */
-export async function revokeConsents(tx: Transaction, id: string, user: string): Promise<Consent[]> {
+export async function revokeConsents(tx: Transaction, user: string, id: string | null): Promise<Consent[]> {
   const rows = await tx.query<Row>(
     `update sessions.consents c set revoked_at = clock_timestamp()
-     from sessions.consents named
-     where named.id = $1 and named.user_id = $2 and c.user_id = $2 and c.agent_id = named.agent_id
-       and c.purpose = named.purpose and c.application is not distinct from named.application and c.revoked_at is null
+     where c.user_id = $1 and c.revoked_at is null and ($2::text is null or exists (
+       select from sessions.consents named where named.id = $2 and named.user_id = $1 and c.agent_id = named.agent_id
+         and c.purpose = named.purpose and c.application is not distinct from named.application))
      returning c.*, false as is_remembered`,
-    [id, user],
+    [user, id],
   )
   return rows.map(read)
 }
@@ -117,6 +119,7 @@ function read(row: Row): Consent {
     purpose: row.purpose,
     application: row.application,
     details: row.details,
+    asked: row.asked,
     hardEndSeconds: row.hard_end_seconds,
     text: row.text,
     textDigest: row.text_digest,

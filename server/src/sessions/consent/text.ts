@@ -13,11 +13,18 @@ export type ConsentText = {
   application: { name: string; description: string } | null
   purpose: { name: string; description: string }
   /** What may be allowed, each of which can be taken out. */
-  actions: { key: string; phrases: string[] }[]
+  actions: {
+    key: string
+    phrases: string[]
+    /** True when the user allowed something before, and not this. */
+    isNew: boolean
+  }[]
   /** What the user wants, in whose words. */
   request: { text: string; from: "agent" | "application" } | null
   parameters: { description: string; value: string | number | boolean; from: "agent" | "application" }[]
   longestSeconds: number
+  /** When the user allowed something for the same purpose before, RFC 3339. */
+  earlier: string | null
 }
 
 /** Names what is shown, so that what comes back is about this and nothing else. It never leaves the user's own page. */

@@ -9,8 +9,9 @@ create table sessions.consents (
   agent_id text not null,
   purpose text not null,
   application text,
-  -- What was granted, RFC 9396.
+  -- What was granted, RFC 9396, and what could have been.
   details jsonb not null,
+  asked jsonb not null,
   hard_end_seconds int not null check (hard_end_seconds > 0),
   -- Canonical JSON of what was shown, from which the page can be drawn again, and its SHA-256.
   text text not null,

@@ -31,7 +31,8 @@ export interface Browsers {
   signIn(arrival: Arrival): Change<{ user: User; cookie: string }>
   /** Who is signed in with the cookie; null for nobody any more. */
   signedIn(cookie: string): Promise<SignedInBrowser | null>
-  signOut(cookie: string): Change<User | null>
+  /** Who was signed in with it; null for nobody. */
+  signOut(cookie: string | null): Change<User | null>
   /** Signs out every browser of a user, or of a session at their provider. */
   signOutAll(of: { user: string } | { iss: string; providerSession: string }): Change<number>
   /** Forgets who is signed in no more, and who never came back. */

@@ -2,9 +2,14 @@ import type { Id, Queryable, Transaction } from "#kernel"
 import type { User } from "../../user.ts"
 
 /** Somebody who is signed in with a browser. */
-export type SignedInBrowser = { user: User; providerSession: string | null; signedInAt: Date }
+export type SignedInBrowser = {
+  user: User
+  providerSession: string | null
+  /** Since the provider saw the user. */
+  ageSeconds: number
+}
 
-type Row = { user: User; provider_session: string | null; signed_in_at: Date }
+type Row = { user: User; provider_session: string | null; age: number }
 
 /** Longest that a browser stays signed in, and unused; the pages then send it to the provider again. */
 const MAX_HOURS = 8
@@ -28,11 +33,11 @@ export async function insertBrowser(
 export async function useBrowser(database: Queryable, cookie: Buffer): Promise<SignedInBrowser | null> {
   const [row] = await database.query<Row>(
     `update sessions.browsers set last_seen_at = clock_timestamp() where cookie = $1 and ${ALIVE}
-     returning "user", provider_session, signed_in_at`,
+     returning "user", provider_session, extract(epoch from clock_timestamp() - signed_in_at)::float8 as age`,
     [cookie],
   )
   if (row === undefined) return null
-  return { user: row.user, providerSession: row.provider_session, signedInAt: row.signed_in_at }
+  return { user: row.user, providerSession: row.provider_session, ageSeconds: row.age }
 }
 
 /** Signs one browser out; who was signed in with it, null for nobody. */

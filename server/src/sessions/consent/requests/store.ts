@@ -128,10 +128,26 @@ export async function redeem(tx: Transaction, code: Buffer, session: Id<"session
   return rows.length === 1
 }
 
-/** Forgets requests a day after they were over: until then a code that comes again is known for one. */
+/** Takes away what is on its way for a user, a session at their provider, or in a browser, and is not redeemed yet. */
+export async function cancelRequests(
+  tx: Transaction,
+  of: { user: string } | { iss: string; providerSession: string } | { browser: Buffer },
+): Promise<void> {
+  const { user = null, iss = null, providerSession = null } = of as { [name: string]: string }
+  await tx.query(
+    `delete from sessions.authorization_requests where state in ('signed-in', 'allowed')
+       and ($1::text is null or "user" ->> 'id' = $1)
+       and ($2::text is null or ("user" ->> 'iss' = $2 and provider_session = $3))
+       and ($4::bytea is null or browser = $4)`,
+    [user, iss, providerSession, "browser" in of ? of.browser : null],
+  )
+}
+
+/** Forgets requests that are over; those that were redeemed a day later, so that a code that comes again is known for one. */
 export async function forgetRequests(database: Queryable): Promise<void> {
   await database.query(
-    "delete from sessions.authorization_requests where expires_at < clock_timestamp() - interval '1 day'",
+    `delete from sessions.authorization_requests where expires_at < clock_timestamp() - interval '1 minute'
+       and (state <> 'redeemed' or expires_at < clock_timestamp() - interval '1 day')`,
   )
 }
 

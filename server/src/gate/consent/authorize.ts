@@ -1,0 +1,118 @@
+import type { AgentPrincipal } from "#agents"
+import { Refusal } from "#kernel"
+import type { AuthorizationRequest, SignedInBrowser } from "#sessions"
+import type { Rooms } from "../rooms.ts"
+import { type Asking, clientOf, readAsking, redirectUriOf } from "./asking.ts"
+import { backWith, backWithRefusal } from "./back.ts"
+import { seeOther } from "./pages/page.ts"
+import type { AskedBy } from "./parameters.ts"
+import { sendToProvider } from "./sign-in.ts"
+import { placeOf, signedInOf, type Visit } from "./visit.ts"
+import { wantedOf } from "./wanted.ts"
+
+/** How long a pushed request waits for a browser (RFC 9126 §2.2). */
+const PUSHED_SECONDS = 90
+
+/**
+ * Takes in a request before a user is sent (RFC 9126). Whoever pushes it proved the key of an instance, and the code is for that
+ * instance alone; over the web listener for its DPoP key too (RFC 9449 §10.1). Throws `identity-unknown`, and what readAsking() does.
+ */
+export async function pushRequest(
+  rooms: Rooms,
+  caller: AgentPrincipal,
+  given: AskedBy,
+): Promise<{ request_uri: string; expires_in: number }> {
+  if (given["client_id"] !== undefined && given["client_id"] !== caller.spiffeId) {
+    throw new Refusal("identity-unknown", "client_id is not the SPIFFE ID that was proven.")
+  }
+  if (given["request_uri"] !== undefined) throw new Refusal("invalid-request", "A pushed request holds no request_uri.")
+  const agent = clientOf(rooms, caller.spiffeId)
+  redirectUriOf(agent, given)
+  const jkt = "jkt" in caller.confirmation ? caller.confirmation.jkt : null
+  const named = given["dpop_jkt"]
+  if (jkt !== null && named !== undefined && named !== jkt) {
+    throw new Refusal("invalid-request", "dpop_jkt is not the key that signed the DPoP proof.")
+  }
+  const bound = { agent, instance: caller.instance, jkt }
+  const { asked, using } = await readAsking(rooms, bound, { ...given, client_id: caller.spiffeId })
+  const { requestUri } = await rooms.sessions.consents.push(asked, PUSHED_SECONDS, using ?? undefined)
+  return { request_uri: requestUri, expires_in: PUSHED_SECONDS }
+}
+
+/**
+ * The authorization endpoint (RFC 6749 §4.1.1). Until client and redirect URI are known to be good, what is wrong is told to the
+ * user and nobody is sent anywhere; after that, to the client.
+ */
+export async function authorize(rooms: Rooms, visit: Visit, given: AskedBy): Promise<Response> {
+  const { issuer, consents } = rooms.sessions
+  const agent = clientOf(rooms, given["client_id"])
+  const requestUri = given["request_uri"]
+  if (requestUri !== undefined) {
+    const request = await consents.begin({ requestUri, client: given["client_id"]! }, visit.browser)
+    if (request === null) {
+      const message = "This link was used already, or is too old. Go back to where you came from and ask again."
+      throw new Refusal("request-uri-invalid", message)
+    }
+    return await proceed(rooms, visit, request)
+  }
+  const redirectUri = redirectUriOf(agent, given)
+  const state = given["state"] ?? null
+  let asking: Asking
+  try {
+    asking = await readAsking(rooms, { agent, instance: null, jkt: null }, given)
+    requireBound(asking)
+  } catch (error) {
+    // A state that is none is not carried back.
+    const back = { redirectUri, state: state !== null && /^[\x20-\x7e]{1,2000}$/.test(state) ? state : null }
+    return backWithRefusal(issuer, back, error, visit.setCookies)
+  }
+  const request = await consents.beginUnpushed(asking.asked, visit.browser, asking.using ?? undefined)
+  return await proceed(rooms, visit, request)
+}
+
+/** Without the instance that pushed it, only a key can say whose code it will be: a code that leaks would be any instance's. */
+function requireBound({ asked }: Asking): void {
+  if (asked.jkt !== null) return
+  throw new Refusal(
+    "invalid-request",
+    "Push this request (RFC 9126), or name the key of the code in dpop_jkt (RFC 9449).",
+  )
+}
+
+/** Takes a request to its next step: signing in, the consent page, or back with a code that needs no new yes. */
+export async function proceed(rooms: Rooms, visit: Visit, begun: AuthorizationRequest): Promise<Response> {
+  const { issuer, consents } = rooms.sessions
+  try {
+    let request = begun
+    if (request.state === "begun") {
+      const known = usable(await signedInOf(rooms, visit), request)
+      if (known === null) {
+        if (request.asked.prompt === "none") throw new Refusal("login-required", "Nobody is signed in here.")
+        return await sendToProvider(rooms, visit, request)
+      }
+      request = (await consents.enterUser({ id: request.id, browser: visit.browser }, known)) ?? request
+    }
+    return await decideOrAsk(rooms, visit, request)
+  } catch (error) {
+    return backWithRefusal(issuer, begun.asked, error, visit.setCookies)
+  }
+}
+
+async function decideOrAsk(rooms: Rooms, visit: Visit, request: AuthorizationRequest): Promise<Response> {
+  const { issuer, consents } = rooms.sessions
+  const { covered } = await wantedOf(rooms, request)
+  if (covered !== null) {
+    const { result } = await rooms.audit.commit(consents.allowAgain(request, visit.browser, covered))
+    // A crash here leaves a code that nobody holds; it is over in a minute.
+    return backWith(issuer, request.asked, { code: result.code }, visit.setCookies)
+  }
+  if (request.asked.prompt === "none") throw new Refusal("consent-required", "The user has to be asked for this.")
+  return seeOther(placeOf(visit.issuer, `/consent/${request.id}`), visit.setCookies)
+}
+
+/** Whoever is signed in, if that is enough for the request (OpenID Connect Core §3.1.2.1). */
+function usable(known: SignedInBrowser | null, { asked }: AuthorizationRequest): SignedInBrowser | null {
+  if (known === null || asked.prompt === "login") return null
+  if (asked.provider !== null && asked.provider !== known.user.provider) return null
+  return asked.maxAgeSeconds !== null && known.ageSeconds > asked.maxAgeSeconds ? null : known
+}

@@ -1,0 +1,84 @@
+import { type Html, html } from "./html.ts"
+import type { Page } from "./page.ts"
+import { dayInWords, momentInWords, secondsInWords } from "./time.ts"
+
+/** An agent that acts for the user now. */
+export type Acting = {
+  id: string
+  agent: string
+  purpose: string
+  application: string | null
+  through: string | null
+  since: Date
+  until: Date
+  did: readonly string[]
+}
+
+/** What the user allowed, and is remembered. */
+export type Remembered = {
+  id: string
+  agent: string
+  purpose: string
+  application: string | null
+  phrases: readonly string[]
+  hardEndSeconds: number
+  givenAt: Date
+}
+
+/** What the user's own page shows. `tokenOf` makes the token of each of its forms. */
+export type Mine = {
+  who: string
+  acting: readonly Acting[]
+  remembered: readonly Remembered[]
+  tokenOf: (path: string) => string
+  /** Where signing out leads, beside here. */
+  leadsTo: string | null
+}
+
+/** The user's own page: who acts for them, what they allowed, and an end to any of it with one tap. */
+export function mePage({ who, acting, remembered, tokenOf, leadsTo }: Mine): Page {
+  const form = (path: string, label: string, named: string, kind = "small") =>
+    html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}">
+<button class="button ${kind}" aria-label="${named}">${label}</button></form>`
+  const main = html`<h1>Who acts for you</h1>
+<p class="lead">${acting.length === 0 ? "No agent acts for you now." : countOf(acting.length)}</p>
+${acting.length > 0 && html`<ul class="list">${acting.map((each) => actingItem(each, form))}</ul>`}
+<h2>What you allowed</h2>
+${
+  remembered.length === 0
+    ? html`<p>Nothing is remembered. An agent that wants to act for you has to ask.</p>`
+    : html`<ul class="list">${remembered.map((each) => rememberedItem(each, form))}</ul>`
+}
+<div class="end">
+${(acting.length > 0 || remembered.length > 0) && form("/me/everything", "End everything", "End everything and take back all that you allowed")}
+${form("/me/sign-out", "Sign out", "Sign out")}
+</div>`
+  return { title: "Who acts for you", main, who, leadsTo }
+}
+
+type FormOf = (path: string, label: string, named: string) => Html
+
+function actingItem(each: Acting, form: FormOf): Html {
+  const { id, agent, purpose, application, through, since, until, did } = each
+  return html`<li><div class="row"><div>
+<h3>${agent}</h3>
+<p>${purpose}</p>
+<p class="soft">${application !== null && html`Asked by ${application}. `}${through !== null && html`Handed on by ${through}. `}Since ${momentInWords(since)}, until ${momentInWords(until)} at the latest.</p>
+</div>${form(`/me/sessions/${id}/end`, "End", `End ${agent}: ${purpose}`)}</div>
+${did.length > 0 && html`<ul class="did soft">${did.map((line) => html`<li>${line}</li>`)}</ul>`}
+</li>`
+}
+
+function rememberedItem(each: Remembered, form: FormOf): Html {
+  const { id, agent, purpose, application, phrases, hardEndSeconds, givenAt } = each
+  return html`<li><div class="row"><div>
+<h3>${agent}</h3>
+<p>${purpose}</p>
+<ul>${phrases.map((phrase) => html`<li class="first">${phrase}</li>`)}</ul>
+<p class="soft">${application !== null && html`Through ${application}. `}For ${secondsInWords(hardEndSeconds)} each time. Since ${dayInWords(givenAt)}.</p>
+</div>${form(`/me/consents/${id}/revocation`, "Take back", `Take back what ${agent} may do: ${purpose}`)}</div></li>`
+}
+
+function countOf(count: number): string {
+  return count === 1 ? "One agent acts for you now." : `${count} agents act for you now.`
+}

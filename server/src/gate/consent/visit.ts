@@ -1,0 +1,42 @@
+import type { Consents, SignedInBrowser } from "#sessions"
+import type { Rooms } from "../rooms.ts"
+import { type Cookies, readCookies, setCookie } from "./cookies.ts"
+
+/** A browser at one of our pages. */
+export type Visit = {
+  issuer: URL
+  headers: Headers
+  cookies: Cookies
+  /** Binds what it begins to it; made when it had none. */
+  browser: string
+  /** Headers that its answer has to carry. */
+  setCookies: readonly string[]
+}
+
+/** Who visits; a browser that was never here gets its cookie with the answer. */
+export function visitOf({ sessions }: Pick<Rooms, "sessions">, headers: Headers): Visit {
+  const issuer = new URL(sessions.issuer)
+  const cookies = readCookies(headers, issuer)
+  const isKnown = cookies.browser !== null && /^[A-Za-z0-9_-]{43}$/.test(cookies.browser)
+  const browser = isKnown ? cookies.browser! : sessions.browsers.newBrowser()
+  return { issuer, headers, cookies, browser, setCookies: isKnown ? [] : [setCookie(issuer, "browser", browser)] }
+}
+
+/** Who is signed in with the visiting browser, now; null for nobody. */
+export async function signedInOf({ sessions }: Rooms, { cookies }: Visit): Promise<SignedInBrowser | null> {
+  return cookies.signedIn === null ? null : await sessions.browsers.signedIn(cookies.signedIn)
+}
+
+/** The public URL of a path of ours. */
+export function placeOf(issuer: URL | string, path: string): string {
+  return String(issuer).replace(/\/$/, "") + path
+}
+
+/** What people read about who they are signed in as; a long subject is a name for machines. */
+export function whoInWords({ user }: Pick<SignedInBrowser, "user">): string {
+  const name = user.sub.length <= 32 ? ` as ${user.sub}` : ""
+  return `Signed in at ${user.provider}${name}`
+}
+
+/** A request of this browser's. */
+export type Own = NonNullable<Awaited<ReturnType<Consents["find"]>>>

@@ -1,0 +1,137 @@
+import type { Agent } from "#agents"
+import { describeResource } from "#credentials"
+import { Refusal } from "#kernel"
+import {
+  type ActionDetail,
+  type AuthorizationRequest,
+  type Consent,
+  type ConsentText,
+  type Described,
+  intersect,
+  inWords,
+  narrower,
+  type Purpose,
+} from "#sessions"
+import type { Rooms } from "../rooms.ts"
+
+/** What a signed-in user is asked for, as purposes and ceilings stand now. */
+export type Wanted = {
+  /** All that is asked for; what the user grants is a part of it. */
+  details: ActionDetail[]
+  /** The same in the pieces that can be taken out. */
+  pieces: readonly Piece[]
+  hardEndSeconds: number
+  text: ConsentText
+  /** What the user allowed before, where it covers this: then nobody is asked. */
+  covered: { consent: Consent; details: ActionDetail[] } | null
+}
+
+/** One action of one detail; what is left of a detail keeps its limits for all of it together. */
+export type Piece = { key: string; at: number; action: string; detail: ActionDetail }
+
+/**
+ * What a request comes to now. Throws `agent-suspended`, `agent-retired`, `purpose-unknown` or `purpose-not-allowed` when it can
+ * be granted no more.
+ */
+export async function wantedOf(rooms: Rooms, request: AuthorizationRequest): Promise<Wanted> {
+  const { asked, user } = request
+  const { agent, purpose } = parties(rooms, request)
+  const most = intersect(purpose.actions, agent.ceiling)
+  const details = asked.details === null ? most : intersect(most, asked.details)
+  if (details.length === 0) throw new Refusal("purpose-not-allowed", "Nothing is left of what was asked for.")
+  const pieces = details.flatMap((detail, at) =>
+    detail.actions.map((action, nth) => ({
+      key: `${at}-${nth}`,
+      at,
+      action,
+      detail: { ...detail, actions: [action] },
+    })),
+  )
+  const of = { user: user!.id, agentId: asked.agent.id, purpose: purpose.name, application: asked.application }
+  const earlier = await rooms.sessions.consents.remembered(of)
+  const parts = { rooms, request, agent, purpose, pieces, earlier }
+  return {
+    details,
+    pieces,
+    hardEndSeconds: purpose.session.hardEndSeconds,
+    text: textOf(parts),
+    covered: earlier === null ? null : coveredBy(earlier, request, details),
+  }
+}
+
+/** What is left when the user takes pieces out. */
+export function grantedOf({ details, pieces }: Wanted, taken: ReadonlySet<string>): ActionDetail[] {
+  return details.flatMap((detail, at) => {
+    const actions = pieces.filter((piece) => piece.at === at && taken.has(piece.key)).map(({ action }) => action)
+    return actions.length === 0 ? [] : [{ ...detail, actions }]
+  })
+}
+
+/**
+ * What an earlier yes covers: never words or values that nobody but the agent says are the user's. Whoever asks for no details
+ * gets again what was granted, unless more could be granted now than could then.
+ */
+function coveredBy(consent: Consent, { asked }: AuthorizationRequest, details: ActionDetail[]): Wanted["covered"] {
+  const isUnsigned = asked.requestText?.kind === "consent"
+  const hasUnsigned = Object.keys(asked.parameters).length > 0 && !asked.hasSignedParameters
+  if (isUnsigned || hasUnsigned || asked.prompt === "consent") return null
+  if (narrower(details, consent.details)) return { consent, details }
+  if (asked.details !== null || !narrower(details, consent.asked)) return null
+  const again = intersect(details, consent.details)
+  return again.length === 0 ? null : { consent, details: again }
+}
+
+function parties({ agents, sessions }: Rooms, { asked }: AuthorizationRequest): { agent: Agent; purpose: Purpose } {
+  const agent = agents.agent(asked.agent.name)
+  if (agent?.id !== asked.agent.id) throw new Refusal("agent-retired", `The agent ${asked.agent.name} is retired.`)
+  if (agent.state !== "active") throw new Refusal("agent-suspended", `The agent ${agent.name} is suspended.`)
+  const purpose = sessions.purpose(asked.purpose)
+  if (purpose === null)
+    throw new Refusal("purpose-unknown", "There is no such purpose in the policy in force any more.")
+  if (agent.purposes.includes(purpose.name)) return { agent, purpose }
+  throw new Refusal("purpose-not-allowed", `Agent ${agent.name} may not serve purpose ${purpose.name} any more.`)
+}
+
+type TextParts = {
+  rooms: Rooms
+  request: AuthorizationRequest
+  agent: Agent
+  purpose: Purpose
+  pieces: readonly Piece[]
+  earlier: Consent | null
+}
+
+function textOf({ rooms, request, agent, purpose, pieces, earlier }: TextParts): ConsentText {
+  const { asked } = request
+  const application = asked.application === null ? null : rooms.sessions.application(asked.application)
+  const described = { ...describing(rooms), parameters: asked.parameters }
+  return {
+    version: 1,
+    language: "en",
+    agent: { name: agent.name, spiffeId: asked.agent.spiffeId, owner: agent.owner, description: agent.description },
+    application: application && { name: application.name, description: application.description },
+    purpose: { name: purpose.name, description: purpose.description },
+    actions: pieces.map(({ key, detail }) => ({
+      key,
+      phrases: inWords([detail], described),
+      isNew: earlier !== null && !narrower([detail], earlier.details),
+    })),
+    request: asked.requestText && {
+      text: asked.requestText.text,
+      from: asked.requestText.kind === "consent" ? "agent" : "application",
+    },
+    parameters: Object.entries(asked.parameters).map(([name, value]) => ({
+      description: Object.hasOwn(purpose.parameters, name) ? purpose.parameters[name]!.description : name,
+      value,
+      from: asked.hasSignedParameters ? "application" : "agent",
+    })),
+    longestSeconds: purpose.session.hardEndSeconds,
+    earlier: earlier?.givenAt.toISOString() ?? null,
+  }
+}
+
+/** What names of resources stand for, in the words of the configuration. */
+export function describing({ credentials }: Pick<Rooms, "credentials">): Pick<Described, "resource"> {
+  const parts = credentials.current()
+  return { resource: (name) => (Object.hasOwn(parts, name) ? describeResource(parts[name]!) : null) }
+}
