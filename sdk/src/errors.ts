@@ -49,7 +49,15 @@ export type LocalCode =
   | "consent-denied"
 
 /** Codes that mean: decided, and the answer is no. */
-const DENIALS = new Set(["denied-by-policy", "outside-mandate", "approval-required", "purpose-not-allowed"])
+const DENIALS = new Set([
+  "denied-by-policy",
+  "outside-mandate",
+  "approval-required",
+  "purpose-not-allowed",
+  "delegation-too-wide",
+  "chain-too-deep",
+  "chain-cycle",
+])
 
 /** Codes that mean: it had ended already, so there is nothing left to end. */
 const OVER = new Set([
