@@ -1,5 +1,5 @@
 import type { AgentPrincipal, Principal } from "#agents"
-import { type Database, isId, Refusal, refusalCode } from "#kernel"
+import { type Database, isId, Refusal } from "#kernel"
 import type { DatabaseClock } from "./database-clock.ts"
 import { type Mandate, readMandate } from "./mandate.ts"
 import { labelledSince, readLabels } from "./mandates/store.ts"
@@ -32,8 +32,6 @@ export interface Standings {
   standing(id: string, caller: AgentPrincipal): Promise<Standing>
   /** The same, read now. */
   fresh(id: string, caller: AgentPrincipal): Promise<Standing>
-  /** The open session of that id, whoever asks, read now; null for one that is over, or was never there. Nothing is released for it. */
-  look(id: string): Promise<Standing | null>
   /** An open session, whosever it is, read now: for whom a part of it was offered. Throws the same. */
   any(id: string): Promise<Standing>
   /** Refuses a session, and all beneath it, as ended, on this server and from now on, until the returned is disposed of. */
@@ -104,19 +102,7 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     return standing
   }
 
-  const looked = async (id: string): Promise<Standing | null> => {
-    const found = isId("session", id) ? await find(database, id) : null
-    if (found === null || found.session.state === "ended" || found.isDue || endedHere.has(id)) return null
-    return await standingOf(found.session)
-  }
-
   return {
-    look: (id) =>
-      looked(id).catch((error: unknown) => {
-        // One that does not verify, or that what it was handed on from has ended, is good for nothing.
-        if (OVER.includes(refusalCode(error) ?? "")) return null
-        throw error
-      }),
     async fresh(id, caller) {
       refuseOtherSession(caller, id)
       return await load(id, caller)
@@ -153,8 +139,6 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     },
   }
 }
-
-const OVER = ["session-ended", "session-expired", "outside-mandate"]
 
 /** It, or one that it was handed on through, is past the expiry that was read last. */
 function isDue({ session, ancestors }: Standing, nowMs: number): boolean {

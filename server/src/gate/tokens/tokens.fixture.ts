@@ -57,6 +57,8 @@ export async function openTestTokens(): Promise<TestTokens> {
       agents: { ...document.agents, other: document.agents.bot },
       providers: { shop: { issuer: "https://id.shop.example", clientId: "safeconduct" } },
       applications: { "shop-web": shop },
+      // Cedar is asked of the user too.
+      policies: [{ file: "all.cedar", text: `@id("all") permit (principal, action, resource);` }],
       ...part,
     } as never)
   await apply()
