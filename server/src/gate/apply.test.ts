@@ -77,6 +77,15 @@ const mistakes: [string, object, RegExp][] = [
     /^applications\.web\.resources: there is no resource "typo"/,
   ],
   ["two keys of one name", { applications: { web: { ...web, keys: [key, key] } } }, /keys: two keys have one kid/],
+  [
+    "an agent that acts by delegated tokens",
+    {
+      providers: {
+        shop: { issuer: "https://id.shop.example", clientId: "a", delegatedTokens: { agents: { "0oa1": "typo" } } },
+      },
+    },
+    /^providers\.shop\.delegatedTokens: there is no agent "typo"/,
+  ],
   ["Cedar that is broken", { policies: [{ file: "a.cedar", text: "permit (" }] }, /^a\.cedar:1:\d+/],
   ["an engine that there is not", { resources: { kb: { engine: "typo" } } }, /^resources\.kb\.engine/],
 ]

@@ -136,6 +136,19 @@ test("an ID token that is right is taken, with what the provider says of the sig
   assert.deepEqual([asked.get("response_type"), asked.get("code_challenge")?.length], ["code", 43])
 })
 
+test("pitfall 20: nothing that a provider hands over for the user is kept, a refresh token least of all", async () => {
+  await using fake = await startFakeProvider()
+  await using ours = await openTestProviders({ issuer: fake.issuer, scopes: ["openid", "offline_access"] })
+  const { pending } = await ours.providers.beginSignIn(request)
+  const id_token = await fake.sign(idClaims(fake, { nonce: pending.nonce }))
+  const body = { access_token: "the-access-token", token_type: "Bearer", refresh_token: "the-refresh-token", id_token }
+  fake.answers.set("/token", () => ({ body }))
+  const found = JSON.stringify(await ours.providers.finishSignIn(pending, back(pending.state, fake.issuer)))
+  for (const secret of ["the-access-token", "the-refresh-token", id_token, pending.verifier]) {
+    assert.ok(!found.includes(secret), secret)
+  }
+})
+
 test("an ID token that is not exactly right is refused", async () => {
   await using fake = await startFakeProvider()
   await using ours = await openTestProviders({ issuer: fake.issuer })

@@ -15,7 +15,9 @@ export function requireIdToken({ profile }: Provider, jws: Jws): void {
   const { payload } = jws
   if ("events" in payload) throw new Error("a logout token is no ID token")
   if ("act" in payload) throw new Error("an ID token that somebody else acts by is not taken")
-  if (profile.untyped !== null && hasAll(payload, profile.untyped.claims)) {
+  // No maker's ID tokens have scopes; an access token without a type of its own does.
+  const isScoped = "scope" in payload || "scp" in payload
+  if (isScoped || (profile.untyped !== null && hasAll(payload, profile.untyped.claims))) {
     throw new Error("an access token is no ID token")
   }
   if (!hasAll(payload, profile.idTokenClaims)) throw new Error("it does not say that it is an ID token")

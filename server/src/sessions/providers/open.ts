@@ -66,15 +66,14 @@ export type ProvidersParts = {
 export function openProviders(parts: ProvidersParts): Providers {
   const { database, audit, keyring, clock, issuer } = parts
   const client: ClientParts = { clock, signing: parts.signing, secret: (provider) => secretOf(parts, provider) }
-  const known = new Map<string, { as: string; provider: Provider }>()
+  const known = new Map<string, { definition: ProviderDefinition; provider: Provider }>()
 
   /** What was discovered of a provider is forgotten with its configuration. */
   const open = (name: string, definition: ProviderDefinition): Provider => {
-    const as = canonical(definition as Json)
     const held = known.get(name)
-    if (held?.as === as) return held.provider
-    const provider = openProvider(name, definition, parts)
-    known.set(name, { as, provider })
+    const isSame = held?.definition === definition || (held && isEqual(held.definition, definition))
+    const provider = isSame ? held.provider : openProvider(name, definition, parts)
+    if (held?.definition !== definition) known.set(name, { definition, provider })
     return provider
   }
   const inForce = (): Provider[] => {
@@ -116,4 +115,8 @@ export function openProviders(parts: ProvidersParts): Providers {
     },
     list: async () => await Promise.all(inForce().map((provider) => viewOf(client, provider))),
   }
+}
+
+function isEqual(a: ProviderDefinition, b: ProviderDefinition): boolean {
+  return canonical(a as Json) === canonical(b as Json)
 }

@@ -25,7 +25,12 @@ const shapes: {
   {
     profile: "generic",
     id: [[{}, {}]],
-    notId: [[{ typ: "at+jwt" }, { client_id: "shop-web" }]],
+    notId: [
+      [{ typ: "at+jwt" }, { client_id: "shop-web" }],
+      // An access token that says neither what it is: it has scopes.
+      [{ typ: "JWT" }, { client_id: "shop-web", scope: "a" }],
+      [{}, { scp: ["a"] }],
+    ],
     access: [[{ typ: "at+jwt" }, { client_id: "shop-web" }, ["shop-api", "shop-web"]]],
     notAccess: [[{ typ: "JWT" }, { client_id: "shop-web", scope: "a" }]],
   },

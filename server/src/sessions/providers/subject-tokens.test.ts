@@ -163,6 +163,26 @@ test("a token that has expired, is not valid yet, or is of nobody we know is ref
   await assert.rejects(ours.providers.verifySubjectToken({ token: foreign, type: ID, provider: "shop" }), invalid)
 })
 
+test("pitfall 26: what is wrong with a token is for our log, not for whoever presents it", async () => {
+  await using fake = await startFakeProvider()
+  await using ours = await openTestProviders({ issuer: fake.issuer })
+  const wrong = [
+    await fake.sign(idClaims(fake, { exp: seconds() - 600 })),
+    await fake.sign(idClaims(fake, { iss: "https://attacker.example" })),
+    await fake.sign(idClaims(fake), {}, await newKey("key-1")),
+    await fake.sign(idClaims(fake), { typ: "at+jwt" }),
+    "opaque",
+    "",
+  ]
+  const messages = wrong.map((token) =>
+    verify(ours, token, ID).then(
+      () => assert.fail("it is taken"),
+      ({ message }: Error) => message,
+    ),
+  )
+  assert.equal(new Set(await Promise.all(messages)).size, 1)
+})
+
 test("a delegated token names the agent that acts, what it may do, for what purpose and in which session", async () => {
   await using fake = await startFakeProvider()
   const rules = { ...delegatedTokens, purposeClaim: "purpose", sessionClaim: "user_session" }
