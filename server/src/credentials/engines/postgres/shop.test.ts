@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { checkPrepared } from "./prepare.ts"
-import { alice, bob, openShop } from "./shop.fixture.ts"
+import { alice, bob, openShop, type Shop } from "./shop.fixture.ts"
 
 for (const version of [15, 18] as const) {
   const title = (what: string) => `PostgreSQL ${version}: ${what}`
@@ -130,3 +130,86 @@ for (const version of [15, 18] as const) {
     }
   })
 }
+
+/** Each row: what the DBA got wrong, how grave that is, and what the check says of it. */
+const mistakes: [mistake: (roles: Shop["roles"]) => string, level: string, what: RegExp][] = [
+  [
+    () => "alter table orders disable row level security",
+    "warning",
+    /security is off on public\.orders: a lease of \w+_desk/,
+  ],
+  [
+    ({ desk }) => `create table notes (text text); grant insert on notes to ${desk}`,
+    "warning",
+    /security is off on public\.notes/,
+  ],
+  [
+    ({ desk }) => `create materialized view sums as select count(*) from orders; grant select on sums to ${desk}`,
+    "warning",
+    /public\.sums cannot have row-level rules/,
+  ],
+  [({ desk }) => `grant truncate on orders to ${desk}`, "problem", /_desk may truncate public\.orders/],
+  [({ desk }) => `grant trigger on orders to ${desk}`, "problem", /_desk may put triggers on public\.orders/],
+  [
+    ({ desk }) => `grant set on parameter session_replication_role to ${desk}`,
+    "problem",
+    /_desk may turn triggers off/,
+  ],
+  [
+    ({ desk }) => `create policy all_of on orders to ${desk} using (true)`,
+    "warning",
+    /all_of on public\.orders lets leases of \w+_desk in/,
+  ],
+  [
+    () => "create policy all_of on orders using (true)",
+    "warning",
+    /all_of on public\.orders lets leases of \w+_desk in/,
+  ],
+  [
+    ({ desk }) => `create policy asked on orders to ${desk} using (customer = current_setting('app.customer', true))`,
+    "problem",
+    /asked on public\.orders asks a setting/,
+  ],
+  [
+    ({ desk }) =>
+      `create policy asked on orders to ${desk} using (safeconduct.claim(current_setting('app.claim')) = customer)`,
+    "problem",
+    /asked on public\.orders asks a setting/,
+  ],
+  [
+    ({ desk, owner }) => `grant ${owner} to ${desk}`,
+    "problem",
+    /_desk owns public\.orders, and row-level security does not hold/,
+  ],
+]
+for (const [mistake, level, what] of mistakes) {
+  const title = mistake({ owner: "shop_owner", web: "shop_web", desk: "order_desk", parcels: "parcel_desk" })
+  test(`the check finds: ${title}`, async () => {
+    await using shop = await openShop(18)
+    await shop.dba.query(mistake(shop.roles))
+    const found = await checkPrepared(shop.lab.superuserUrl, shop.spec)
+    const named = found.find((finding) => what.test(finding.what))
+    assert.equal(named?.level, level, JSON.stringify(found))
+  })
+}
+
+test("what holds a lease to its user's rows is not warned of", async () => {
+  await using shop = await openShop(18)
+  const { desk, owner } = shop.roles
+  await shop.dba.query(`
+    create table lines (order_id int references orders, what text);
+    alter table lines enable row level security;
+    grant select on lines to ${desk};
+    create policy by_order on lines to ${desk} using (exists (select from orders o where o.id = order_id));
+    create policy never on lines as restrictive to ${desk} using (true);
+    alter table orders force row level security;
+    alter table customers force row level security;
+    create view mine with (security_invoker = true) as table orders;
+    grant select on mine to ${desk}`)
+  assert.deepEqual(await checkPrepared(shop.lab.superuserUrl, shop.spec), [])
+  await shop.dba.query(`grant ${owner} to ${desk}`)
+  const owned = (await checkPrepared(shop.lab.superuserUrl, shop.spec)).filter(({ what }) =>
+    /does not hold its owner/.test(what),
+  )
+  assert.deepEqual(owned, [])
+})
