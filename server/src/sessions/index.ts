@@ -86,7 +86,7 @@ export {
   type StatementFor,
 } from "./statement.ts"
 export type { SessionsOf } from "./store.ts"
-export type { TokenAnswer, TokenForm } from "./token-endpoint.ts"
+export { type ClientForm, requireClient, type TokenAnswer, type Tokened, type TokenForm } from "./token-endpoint.ts"
 export type { IssuedToken, TokenClaims } from "./tokens.ts"
 export { type UsedOnce, usingUp } from "./used-once.ts"
 export type { User } from "./user.ts"
