@@ -95,7 +95,15 @@ test("the metadata names what is there", async () => {
   assert.equal(metadata["issuer"], issuer)
   assert.equal(metadata["jwks_uri"], `${issuer}/.well-known/jwks.json`)
   assert.equal(metadata["token_endpoint"], `${issuer}/oauth2/token`)
-  assert.deepEqual(metadata["mtls_endpoint_aliases"], { token_endpoint: "https://agents.example:7443/oauth2/token" })
+  assert.equal(metadata["authorization_endpoint"], `${issuer}/oauth2/authorize`)
+  const aliases = metadata["mtls_endpoint_aliases"] as { [name: string]: string }
+  assert.equal(aliases["token_endpoint"], "https://agents.example:7443/oauth2/token")
+  for (const [name, url] of Object.entries(aliases)) {
+    // RFC 8705 §5: an alias of what is there without one.
+    assert.equal(String(metadata[name]).replace(issuer, "https://agents.example:7443"), url)
+  }
+  assert.deepEqual(metadata["code_challenge_methods_supported"], ["S256"])
+  assert.equal(metadata["authorization_response_iss_parameter_supported"], true)
   assert.deepEqual(metadata["dpop_signing_alg_values_supported"], ["ES256"])
   assert.equal(metadata["tls_client_certificate_bound_access_tokens"], true)
   assert.equal(sessions.jwks().keys.length, 1)

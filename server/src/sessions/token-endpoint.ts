@@ -97,28 +97,3 @@ function tokenDraft(session: Session | null, { jti, expiresIn }: IssuedToken, ca
   if (session !== null) return draftOf(session, event, { by, caller, data })
   return { event, by, agent: { name, instance, svid, proof: proofOf(caller) }, data }
 }
-
-/**
- * Authorization server metadata (RFC 8414 §2). The endpoint itself takes assertions with DPoP proofs; its alias under
- * `mtlsUrl`, the public URL of the listener that asks for certificates, takes those (RFC 8705 §5).
- */
-export function metadata(issuer: string, mtlsUrl: string): Record<string, unknown> {
-  const under = (base: string, path: string) => base.replace(/\/$/, "") + path
-  return {
-    issuer,
-    token_endpoint: under(issuer, "/oauth2/token"),
-    jwks_uri: under(issuer, "/.well-known/jwks.json"),
-    // There is no authorization endpoint yet; the member is required all the same.
-    response_types_supported: [],
-    grant_types_supported: ["client_credentials"],
-    token_endpoint_auth_methods_supported: ["private_key_jwt", "tls_client_auth"],
-    token_endpoint_auth_signing_alg_values_supported: ["ES256"],
-    // RFC 9449 §5.1
-    dpop_signing_alg_values_supported: ["ES256"],
-    // RFC 8705 §3.3, §5
-    tls_client_certificate_bound_access_tokens: true,
-    mtls_endpoint_aliases: { token_endpoint: under(mtlsUrl, "/oauth2/token") },
-    // RFC 9396 §10
-    authorization_details_types_supported: ["safeconduct_action"],
-  }
-}
