@@ -81,6 +81,7 @@ test("a row that was altered to stand for somebody else may do nothing", async (
     [`"user" = null`, "nobody"],
     [`application = 'other-web'`, "another application"],
     [`chain = '[{"session":"session_x","agent":"other","instance":"instance_2"}]'`, "another chain"],
+    [`parent = (select min(id) from sessions.sessions)`, "another parent"],
   ]
   for (const [assignment, what] of alter) {
     const session = await room.open(agent(), { delegation: { ...(await room.delegation()), user } })

@@ -124,6 +124,8 @@ export async function readMandate(parts: { keys: TokenKeys; issuer: string }, se
       isSame(claims.safeconduct_user ?? null, session.user) &&
       (claims.safeconduct_application ?? null) === session.application &&
       isSame(claims.safeconduct_chain ?? [], session.chain) &&
+      // By which whatever ends it is found.
+      (session.chain.at(-1)?.session ?? null) === session.parent &&
       session.hardEndAt.getTime() <= claims.exp * 1000
     if (!isOwn) throw new Error("the mandate is another session's")
     return {
