@@ -1,7 +1,6 @@
 import type { KeyObject } from "node:crypto"
 import type { Audit } from "#audit"
-import { base64url, type Clock, canonical, type Database, type Json, type Keyring, type Secret, sha256 } from "#kernel"
-import { spendAssertion } from "../store.ts"
+import { type Clock, canonical, type Database, type Json, type Keyring, type Secret } from "#kernel"
 import { beginSignIn } from "./begin.ts"
 import type { ClientParts } from "./client.ts"
 import type { Resolve } from "./fetch.ts"
@@ -12,7 +11,6 @@ import { openProvider, type Provider } from "./provider.ts"
 import { secretOf, settingSecret } from "./secrets.ts"
 import { type PendingSignIn, pendingSignIn, type SignedIn, type SignInRequest } from "./sign-in.ts"
 import { type PresentedToken, type SubjectToken, verifySubjectToken } from "./subject-tokens.ts"
-import { SKEW_SECONDS } from "./token.ts"
 import { type ProviderView, viewOf } from "./view.ts"
 
 /** Where users sign in. Every method that names a provider throws `provider-unknown` for one that is not in force. */
@@ -35,8 +33,6 @@ export interface Providers {
   verifySubjectToken(presented: PresentedToken): Promise<SubjectToken>
   /** Judges a logout token that was posted for that provider. Throws `logout-token-invalid`, `provider-unavailable`. */
   verifyLogoutToken(provider: string, token: string): Promise<ProviderLogout>
-  /** Uses up the jti of a logout token or an ID-JAG, for every server: true for one of many at once. */
-  useOnce(token: { iss: string; jti: string; expiresAtMs: number }): Promise<boolean>
   /** Where a browser ends its session at the provider; null where there is no such place. */
   logoutUrl(request: LogoutRequest): Promise<string | null>
   /** Keeps a client secret, recorded. `by` is the SPIFFE ID of who hands it over. */
@@ -64,7 +60,7 @@ export type ProvidersParts = {
 
 /** Opens the providers. Nothing is fetched before somebody needs it. */
 export function openProviders(parts: ProvidersParts): Providers {
-  const { database, audit, keyring, clock, issuer } = parts
+  const { audit, keyring, clock, issuer } = parts
   const client: ClientParts = { clock, signing: parts.signing, secret: (provider) => secretOf(parts, provider) }
   const known = new Map<string, { definition: ProviderDefinition; provider: Provider }>()
 
@@ -102,13 +98,6 @@ export function openProviders(parts: ProvidersParts): Providers {
     verifySubjectToken: async (presented) =>
       await verifySubjectToken({ ...client, issuer, providers: inForce() }, presented),
     verifyLogoutToken: async (name, token) => await verifyLogoutToken(named(name), token, clock.nowMs()),
-    useOnce: async ({ iss, jti, expiresAtMs }) =>
-      await spendAssertion(database, {
-        // A digest, as the thumbprints are that assertions are remembered with: no issuer's text is in the name.
-        jkt: base64url(sha256(`provider ${iss}`)),
-        jti,
-        expiresAtMs: expiresAtMs + 2 * SKEW_SECONDS * 1000,
-      }),
     logoutUrl: async (request) => await logoutUrl(named(request.provider), request),
     async setSecret(name, secret, by) {
       await audit.commit(settingSecret(keyring, named(name), secret, by))
