@@ -2,9 +2,9 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { openKeyring, type Route } from "#kernel"
 import { agent } from "../fixture.ts"
-import { clientSecret, openTestProviders } from "./fixture.ts"
+import { clientSecret, openTestProviders, redirectUri } from "./fixture.ts"
 import { providerRoutes, resealProviders } from "./index.ts"
-import { startFakeProvider } from "./provider.fixture.ts"
+import { idClaims, startFakeProvider } from "./provider.fixture.ts"
 
 const olga = "spiffe://example.org/operator/olga"
 const byPost = { clientAuthentication: "client_secret_post" }
@@ -96,4 +96,26 @@ test("what was discovered is forgotten with the configuration that it was discov
   assert.deepEqual(await discover(), [])
   assert.equal(ours.providers.find("shop"), null)
   assert.equal(ours.providers.find("constructor"), null)
+})
+
+test("what a provider said is worth nothing when its configuration changed while it was asked", async () => {
+  await using fake = await startFakeProvider()
+  const rules = { agents: { "agent-7": "support-bot" } }
+  await using ours = await openTestProviders({ issuer: fake.issuer, delegatedTokens: rules })
+  const type = "urn:ietf:params:oauth:token-type:id_token"
+  const token = await fake.sign(idClaims(fake))
+  fake.answers.set("/jwks", () => {
+    ours.configure({ shop: { issuer: fake.issuer } })
+    return { body: fake.jwks }
+  })
+  await assert.rejects(ours.providers.verifySubjectToken({ token, type }), { code: "epoch-changed" })
+  await ours.providers.verifySubjectToken({ token, type })
+  const { pending } = await ours.providers.beginSignIn({ provider: "shop", redirectUri })
+  const id_token = await fake.sign(idClaims(fake, { nonce: pending.nonce }))
+  fake.answers.set("/token", () => {
+    ours.configure({})
+    return { body: { access_token: "a", token_type: "Bearer", id_token } }
+  })
+  const url = new URL(`${redirectUri}?${new URLSearchParams({ code: "c", state: pending.state, iss: fake.issuer })}`)
+  await assert.rejects(ours.providers.finishSignIn(pending, url), { code: "provider-unknown" })
 })

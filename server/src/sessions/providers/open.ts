@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto"
 import type { Audit } from "#audit"
-import { type Clock, canonical, type Database, type Json, type Keyring, type Secret } from "#kernel"
+import { type Clock, canonical, type Database, type Json, type Keyring, Refusal, type Secret } from "#kernel"
 import { beginSignIn } from "./begin.ts"
 import type { ClientParts } from "./client.ts"
 import type { Resolve } from "./fetch.ts"
@@ -86,6 +86,11 @@ export function openProviders(parts: ProvidersParts): Providers {
     if (definition === null) throw unknownProvider(name)
     return open(name, definition)
   }
+  /** A provider was waited for: what it said is judged by the configuration of now. */
+  const requireStill = (provider: Provider): void => {
+    if (named(provider.name) === provider) return
+    throw new Refusal("epoch-changed", "The provider's configuration changed meanwhile. Try again.")
+  }
 
   return {
     names: () => Object.keys(parts.part()).sort(),
@@ -93,10 +98,17 @@ export function openProviders(parts: ProvidersParts): Providers {
     beginSignIn: async (request) => await beginSignIn(client, named(request.provider), request),
     async finishSignIn(kept, url) {
       const pending = pendingSignIn.parse(kept)
-      return await finishSignIn(client, named(pending.provider), { pending, url })
+      const provider = named(pending.provider)
+      const found = await finishSignIn(client, provider, { pending, url })
+      requireStill(provider)
+      return found
     },
-    verifySubjectToken: async (presented) =>
-      await verifySubjectToken({ ...client, issuer, providers: inForce() }, presented),
+    async verifySubjectToken(presented) {
+      const providers = inForce()
+      const found = await verifySubjectToken({ ...client, issuer, providers }, presented)
+      requireStill(providers.find(({ name }) => name === found.provider)!)
+      return found
+    },
     verifyLogoutToken: async (name, token) => await verifyLogoutToken(named(name), token, clock.nowMs()),
     logoutUrl: async (request) => await logoutUrl(named(request.provider), request),
     async setSecret(name, secret, by) {
