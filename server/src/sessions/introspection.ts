@@ -1,4 +1,3 @@
-import { refusalCode } from "#kernel"
 import { type ActionDetail, intersect } from "./action-details.ts"
 import type { Standing, Standings } from "./standings.ts"
 import type { TokenClaims, Tokens } from "./tokens.ts"
@@ -16,18 +15,12 @@ export async function inspect(
 ): Promise<Inspected | null> {
   const claims = tokens.inspect(token)
   if (claims === null || claims.safeconduct_session === undefined) return claims && { claims, standing: null }
-  const standing = await standings.any(claims.safeconduct_session).catch((error: unknown) => {
-    if (OVER.includes(refusalCode(error) ?? "")) return null
-    throw error
-  })
+  const standing = await standings.look(claims.safeconduct_session)
   if (standing === null) return null
   const { user } = standing.session
   const isOf = user === null ? claims.sub === claims.client_id && claims.act === undefined : claims.sub === user.id
   return isOf ? { claims, standing } : null
 }
-
-/** What a session is refused with that is over, or was altered: a token of it is good for nothing. */
-const OVER = ["session-unknown", "session-ended", "session-expired", "outside-mandate"]
 
 /**
  * What of a token concerns one who guards these resources (RFC 9396 §9.2): no other location, nothing that an agent hands on,

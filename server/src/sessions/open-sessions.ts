@@ -23,6 +23,7 @@ import { type Inspected, inspect } from "./introspection.ts"
 import { type EndedSession, end, type Opening, open, renew } from "./lifecycle.ts"
 import { forgetSpendings } from "./mandates/store.ts"
 import { openUsage, type Usage } from "./mandates/usage.ts"
+import { metadata } from "./metadata.ts"
 import { openNonces } from "./nonces.ts"
 import { openProviders, type Providers } from "./providers/index.ts"
 import type { Purpose } from "./purposes.ts"
@@ -30,14 +31,7 @@ import type { EndReason, Session } from "./session.ts"
 import { isBeneath, isOf, openStandings, type Standing, unknown } from "./standings.ts"
 import { readStatement, type Statement, type StatementFor } from "./statement.ts"
 import { find, findDue, forgetAssertions, list, openOf, type SessionsOf } from "./store.ts"
-import {
-  clientCredentials,
-  metadata,
-  type TokenAnswer,
-  type Tokened,
-  type TokenForm,
-  withToken,
-} from "./token-endpoint.ts"
+import { clientCredentials, type TokenAnswer, type Tokened, type TokenForm, withToken } from "./token-endpoint.ts"
 import { openTokenKeys } from "./token-keys.ts"
 import { openTokens, type TokenClaims } from "./tokens.ts"
 import { treeOf } from "./tree/store.ts"

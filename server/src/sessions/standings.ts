@@ -1,5 +1,5 @@
 import type { AgentPrincipal, Principal } from "#agents"
-import { type Database, isId, Refusal } from "#kernel"
+import { type Database, isId, Refusal, refusalCode } from "#kernel"
 import type { DatabaseClock } from "./database-clock.ts"
 import { type Mandate, readMandate } from "./mandate.ts"
 import { labelledSince, readLabels } from "./mandates/store.ts"
@@ -34,6 +34,8 @@ export interface Standings {
   fresh(id: string, caller: AgentPrincipal): Promise<Standing>
   /** An open session, whosever it is, read now: for whom a part of it was offered. Throws the same. */
   any(id: string): Promise<Standing>
+  /** The same for who only looks: null for one that is over, was altered, or was never there. */
+  look(id: string): Promise<Standing | null>
   /** Refuses a session, and all beneath it, as ended, on this server and from now on, until the returned is disposed of. */
   endHere(id: string): Disposable
   /** Forgets every session that ended, or that has seen something new, since the last call. Awaited before a new epoch counts. */
@@ -119,6 +121,11 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
       return known
     },
     any: (id) => load(id, null),
+    look: (id) =>
+      load(id, null).catch((error: unknown) => {
+        if (OVER.includes(refusalCode(error) ?? "")) return null
+        throw error
+      }),
     endHere(id) {
       endedHere.add(id)
       return { [Symbol.dispose]: () => void endedHere.delete(id) }
@@ -139,6 +146,8 @@ export async function openStandings(parts: StandingsParts): Promise<Standings> {
     },
   }
 }
+
+const OVER = ["session-unknown", "session-ended", "session-expired", "outside-mandate"]
 
 /** It, or one that it was handed on through, is past the expiry that was read last. */
 function isDue({ session, ancestors }: Standing, nowMs: number): boolean {

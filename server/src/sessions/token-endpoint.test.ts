@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { decodeJwt } from "jose"
 import { refusalCode } from "#kernel"
-import { agent, issuer, nobody, openTestSessions } from "./fixture.ts"
+import { agent, nobody, openTestSessions } from "./fixture.ts"
 
 const refusesWith = (code: string) => (error: unknown) => refusalCode(error) === code
 
@@ -86,25 +86,4 @@ test("the token endpoint refuses everything that is not exactly that", async () 
     (await room.entries()).some(({ event }) => event === "sessions.token-issued"),
     false,
   )
-})
-
-test("the metadata names what is there", async () => {
-  await using room = await openTestSessions()
-  const { sessions } = await room.another({ mtlsUrl: "https://agents.example:7443/" })
-  const metadata = sessions.metadata()
-  assert.equal(metadata["issuer"], issuer)
-  assert.equal(metadata["jwks_uri"], `${issuer}/.well-known/jwks.json`)
-  assert.equal(metadata["token_endpoint"], `${issuer}/oauth2/token`)
-  assert.equal(metadata["authorization_endpoint"], `${issuer}/oauth2/authorize`)
-  const aliases = metadata["mtls_endpoint_aliases"] as { [name: string]: string }
-  assert.equal(aliases["token_endpoint"], "https://agents.example:7443/oauth2/token")
-  for (const [name, url] of Object.entries(aliases)) {
-    // RFC 8705 §5: an alias of what is there without one.
-    assert.equal(String(metadata[name]).replace(issuer, "https://agents.example:7443"), url)
-  }
-  assert.deepEqual(metadata["code_challenge_methods_supported"], ["S256"])
-  assert.equal(metadata["authorization_response_iss_parameter_supported"], true)
-  assert.deepEqual(metadata["dpop_signing_alg_values_supported"], ["ES256"])
-  assert.equal(metadata["tls_client_certificate_bound_access_tokens"], true)
-  assert.equal(sessions.jwks().keys.length, 1)
 })

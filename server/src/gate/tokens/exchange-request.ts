@@ -1,5 +1,6 @@
-import { parseJson, Refusal, refusalCode } from "#kernel"
-import { type ActionDetail, type PresentedToken, parseDetails, type SubjectTokenType } from "#sessions"
+import { Refusal } from "#kernel"
+import type { ActionDetail, PresentedToken, SubjectTokenType } from "#sessions"
+import { detailsOf } from "../consent/parameters.ts"
 import type { TokenForm } from "./form.ts"
 
 /** RFC 8693 §3 */
@@ -42,7 +43,7 @@ export function readExchange(issuer: string, form: TokenForm, isAssertion: boole
     presented: isAssertion ? assertionOf(form) : subjectOf(form),
     actorToken: isAssertion ? null : actorOf(form),
     purpose,
-    details: form.authorization_details === undefined ? null : readDetails(form.authorization_details),
+    details: detailsOf(form.authorization_details),
     statement,
     lifetimeSeconds: numberOf(form.safeconduct_lifetime_seconds),
     hardEndSeconds: numberOf(form.safeconduct_hard_end_seconds),
@@ -80,19 +81,6 @@ function actorOf({ actor_token: token, actor_token_type: type }: TokenForm): str
     "invalid-request",
     `An actor_token is an access token of your own: actor_token_type ${ACCESS_TOKEN}.`,
   )
-}
-
-/** RFC 9396 §5. Throws `details-invalid`. */
-export function readDetails(text: string): ActionDetail[] {
-  try {
-    const details = parseDetails(parseJson(text), "authorization_details")
-    if (details.length > 0) return details
-  } catch (cause) {
-    if (refusalCode(cause) === null) throw cause
-    const message = `authorization_details is not a list of safeconduct_action. ${(cause as Refusal).message}`
-    throw new Refusal("details-invalid", message.slice(0, 500), { cause })
-  }
-  throw new Refusal("details-invalid", "An empty authorization_details asks for nothing.")
 }
 
 function numberOf(text: string | undefined): number | undefined {
