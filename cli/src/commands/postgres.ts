@@ -36,6 +36,11 @@ export function addPostgres(credentials: Command): void {
       const root = await withProgress("Preparing", async () =>
         applyPrepare(await adminUrl(options), spec, createLog({ level: "warn" })),
       )
+      if (spec.groups.some(({ bindsUser }) => bindsUser)) {
+        say(
+          `Next: row-level rules, and who changed a row: docs/how-to/row-level-security.md. Then "check ${resource}".`,
+        )
+      }
       if (root === null) return say(`Prepared. ${spec.account} was there; its password is as it was.`)
       // The first password, for `configure`, which replaces it at once. Never on a terminal, where it would stay to be seen.
       if (process.stdout.isTTY) {
@@ -115,14 +120,24 @@ async function specOf(resource: string, { file, account, schema }: SpecOptions) 
       `${file} has no resource "${resource}" of engine postgres.`,
     )
   }
-  const roles = [...new Set(Object.values(part.operations).map(({ groupRole }) => groupRole))]
-  return { database: part.database, account, groups: roles.map((role) => ({ role, schemas: schema })) }
+  const operations = Object.values(part.operations)
+  const roles = [...new Set(operations.map(({ groupRole }) => groupRole))]
+  const groups = roles.map((role) => ({
+    role,
+    schemas: schema,
+    bindsUser: operations.some(({ groupRole, bindsUser }) => groupRole === role && bindsUser === true),
+  }))
+  return { database: part.database, account, groups }
 }
 
 /** What handing over answers: the account, and what could be better at the resource. */
 type Configured = { resource: string; username: string; warnings: { what: string; fix: string }[] }
 
-type ResourcePart = { engine: string; database: string; operations: Record<string, { groupRole: string }> }
+type ResourcePart = {
+  engine: string
+  database: string
+  operations: Record<string, { groupRole: string; bindsUser?: boolean }>
+}
 
 function adminUrl({ adminUrl: flag, adminUrlFile: file }: SpecOptions): Promise<string> {
   return readSecret({ what: "the DBA's connection URL", flag, flagName: "--admin-url", file })

@@ -38,7 +38,7 @@ export function mappingStatements(account: string): string[] {
     .map(signatureOf)
     .join(", ")
   return [
-    `do ${literal(OWNER_STANDS_ALONE)}`,
+    `-- Whose each lease is, for row-level rules and triggers; only Safeconduct can write it.\ndo ${literal(OWNER_STANDS_ALONE)}`,
     `create schema if not exists ${SCHEMA} authorization ${OWNER}`,
     `do ${literal(SCHEMA_IS_OURS)}`,
     // What the DBA makes is given to whomever his default privileges name.
