@@ -116,7 +116,8 @@ export function placeOf(part: ResourcePart): { [name: string]: Json } {
 }
 
 /** Where a resource is and how it is reached: every engine says `tls` and `ca` for the latter. */
-function wayOf({ operations: _operations, limits: _limits, ...way }: ResourcePart): { [name: string]: Json } {
+function wayOf(part: ResourcePart): { [name: string]: Json } {
+  const { operations: _operations, limits: _limits, description: _description, ...way } = part
   return way
 }
 

@@ -6,12 +6,11 @@ import { admit, type Permit } from "./admit.ts"
 import { document, openTestGate } from "./fixture.ts"
 import { openSession } from "./open.ts"
 
-const refund = (rules: object, more: object = {}) => ({
+const refund = (rules: { [argument: string]: Json }) => ({
   type: "safeconduct_action",
   actions: ["tool:refund"],
   locations: ["kb"],
   arguments: rules,
-  ...more,
 })
 const ruled = refund({
   amount: [{ atMost: 50 }],
@@ -27,7 +26,7 @@ const provider = { issuer: "https://id.shop.example", clientId: "safeconduct", c
 const parameters = { order: { description: "The order", type: "string" } }
 const lookups = { landlord: { description: "your landlord's account" } }
 const apply = async (
-  actions: object[],
+  actions: Json[],
   more: object = {},
   policies = `@id("all") permit (principal, action, resource);`,
 ) => {

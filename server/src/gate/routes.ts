@@ -11,6 +11,7 @@ import { consentRoutes } from "./consent/routes.ts"
 import { takeUp } from "./delegate.ts"
 import { delegationRoutes } from "./delegation-routes.ts"
 import { endOwnSession } from "./end.ts"
+import { explanationRoutes } from "./explanation-routes.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import type { Rooms } from "./rooms.ts"
@@ -101,6 +102,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
         "gate.action-begun",
         "gate.action-denied",
         "gate.action-discarded",
+        "sessions.labelled",
         "credentials.lease-intended",
         "credentials.lease-issued",
       ],
@@ -123,6 +125,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
     ...delegationRoutes(rooms),
+    ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),
     ...consentRoutes(rooms),
     ...leaseRoutes(rooms),

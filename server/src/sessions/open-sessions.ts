@@ -78,6 +78,8 @@ export interface Sessions extends AsyncDisposable {
   withToken(change: Change<Session>, caller: AgentPrincipal): Change<Tokened>
   /** The caller's open session with its mandate, from memory. Throws `session-unknown`, `session-ended`, `session-expired`. */
   standing(id: string, caller: AgentPrincipal): Promise<Standing>
+  /** The open session of that id, whoever asks, read now; null for one that is over. Nothing is released for it. */
+  look(id: string): Promise<Standing | null>
   /** Refuses a session as ended on this server, while the database cannot be told, until the returned is disposed of. */
   endHere(id: string): Disposable
   /** Notes that the session was used now; the idle time counts from here. */
@@ -212,6 +214,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     end,
     withToken: (change, caller) => withToken({ ...signing, tokens }, change, caller),
     standing: standings.standing,
+    look: standings.look,
     endHere: standings.endHere,
     touch: use.touch,
     async find(id, caller) {

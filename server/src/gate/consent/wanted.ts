@@ -104,7 +104,7 @@ type TextParts = {
 function textOf({ rooms, request, agent, purpose, pieces, earlier }: TextParts): ConsentText {
   const { asked } = request
   const application = asked.application === null ? null : rooms.sessions.application(asked.application)
-  const described = { ...describing(rooms), parameters: asked.parameters }
+  const described = { ...describing(rooms, purpose), parameters: asked.parameters }
   return {
     version: 1,
     language: "en",
@@ -130,8 +130,15 @@ function textOf({ rooms, request, agent, purpose, pieces, earlier }: TextParts):
   }
 }
 
-/** What names of resources stand for, in the words of the configuration. */
-export function describing({ credentials }: Pick<Rooms, "credentials">): Pick<Described, "resource"> {
+/** What names of resources, and of a purpose's look-ups, stand for, in the words of the configuration. */
+export function describing(
+  { credentials }: Pick<Rooms, "credentials">,
+  purpose: Pick<Purpose, "lookups"> | null = null,
+): Pick<Described, "resource" | "lookup"> {
   const parts = credentials.current()
-  return { resource: (name) => (Object.hasOwn(parts, name) ? describeResource(parts[name]!) : null) }
+  const lookups = purpose?.lookups ?? {}
+  return {
+    resource: (name) => (Object.hasOwn(parts, name) ? describeResource(parts[name]!) : null),
+    lookup: (name) => (Object.hasOwn(lookups, name) ? lookups[name]!.description : null),
+  }
 }

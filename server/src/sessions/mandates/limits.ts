@@ -46,11 +46,17 @@ export function joinedLimits(limits: readonly BudgetedLimit[]): BudgetedLimit[] 
 
 /** What the action would take of each limit of the detail. Its sums are numbers: the rules of the detail see to that. */
 export function chargesOf(detail: ActionDetail, { arguments: given = {} }: AskedAction): Charge[] {
+  const amounts = limitsOf(detail).map((limit) => ("sum" in limit ? (given[limit.sum] as number) : 1))
+  return chargesOfNothing(detail).map((charge, at) => ({ ...charge, amount: amounts[at]! }))
+}
+
+/** The limits of a detail as charges of nothing: to ask how much is left of each. */
+export function chargesOfNothing(detail: ActionDetail): Charge[] {
   return limitsOf(detail).map((limit) => ({
     budget: limit.budget,
     measure: measureOf(limit),
     perSeconds: limit.perSeconds ?? null,
-    amount: "sum" in limit ? (given[limit.sum] as number) : 1,
+    amount: 0,
     atMost: mostOf(limit),
   }))
 }

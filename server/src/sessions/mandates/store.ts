@@ -38,6 +38,18 @@ export async function readRoom(
   )
 }
 
+/** What was taken in a session so far, of each count that anything was. */
+export async function readSpent(
+  database: Queryable,
+  session: string,
+): Promise<{ budget: string; measure: string; spent: number }[]> {
+  return await database.query(
+    `select budget, measure, spent::float8 as spent from sessions.counts where session = $1 and spent > 0
+     order by budget, measure`,
+    [session],
+  )
+}
+
 /** Locks the counts until the transaction ends, in one order for all. Those that there are not yet begin at nothing. */
 export async function lockCounts(tx: Transaction, takings: readonly Taking[]): Promise<void> {
   const [sessions, budgets, measures] = columnsOf(takings)
@@ -104,6 +116,11 @@ export async function readLabels(database: Queryable, root: string): Promise<str
     [root],
   )
   return rows.map(({ label }) => label)
+}
+
+/** The same with the time of each. */
+export async function readLabelTimes(database: Queryable, root: string): Promise<{ label: string; since: Date }[]> {
+  return await database.query("select label, since from sessions.labels where root = $1 order by since, label", [root])
 }
 
 /** First sessions of the chains that were labelled in transactions which the snapshot named by `since` had not seen. */

@@ -1,6 +1,17 @@
 import type { Change } from "#audit"
 import { bumpEpoch, type Database, type Id } from "#kernel"
-import { insertLabels, insertMade, lockCounts, readMade, readRoom, returnSpent, spend, type Taking } from "./store.ts"
+import {
+  insertLabels,
+  insertMade,
+  lockCounts,
+  readLabelTimes,
+  readMade,
+  readRoom,
+  readSpent,
+  returnSpent,
+  spend,
+  type Taking,
+} from "./store.ts"
 
 /** `held`: this request took it before, and takes nothing more · `used-up`: one of the limits has no room, and nothing was taken. */
 export type Taken = "taken" | "held" | "used-up"
@@ -12,6 +23,10 @@ export type Taken = "taken" | "held" | "used-up"
 export interface Usage {
   /** Whether each would fit now, in order, and how much is left. Only a hint: take() decides. */
   room(request: string, takings: readonly Taking[]): Promise<{ room: number; fits: boolean }[]>
+  /** What was taken in a session so far. */
+  spent(session: string): Promise<{ budget: string; measure: string; spent: number }[]>
+  /** What the chain that begins with `root` has seen, and since when. */
+  labels(root: Id<"session">): Promise<{ label: string; since: Date }[]>
   /** Takes all, or nothing where one does not fit. To be committed with the entry of what it is taken for. */
   take(request: string, takings: readonly Taking[]): Change<Taken>
   /** Gives back what the request took, for an effect that we know did not happen. */
@@ -31,6 +46,8 @@ export interface Usage {
 export function openUsage(database: Database): Usage {
   return {
     room: (request, takings) => readRoom(database, request, takings),
+    spent: (session) => readSpent(database, session),
+    labels: (root) => readLabelTimes(database, root),
     take: (request, takings) => ({
       async work(tx) {
         await lockCounts(tx, takings)

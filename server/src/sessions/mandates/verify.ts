@@ -47,8 +47,7 @@ export function verify(
   evidence: Evidence = noEvidence,
   fits: Fits = () => true,
 ): Verified {
-  const covering = (understood(details) ?? []).filter((detail) => covers(detail, asked))
-  const examined = covering.map((detail) => examine(detail, asked, evidence))
+  const examined = covering(details, asked).map((detail) => examine(detail, asked, evidence))
   const allowing = examined.filter(({ finding }) => finding !== "failed")
   const fitting = allowing.filter(({ charges }) => charges.every(fits))
   const best = (fitting.length > 0 ? fitting : examined).reduce<Examined | null>(better, null)
@@ -76,15 +75,23 @@ export type Needs = {
 
 /** What verify() will look at for this action; mostly nothing, and then no decision waits for a read. */
 export function needsOf(details: unknown, asked: AskedAction): Needs {
-  const covering = (understood(details) ?? []).filter((detail) => covers(detail, asked))
-  const rules = covering.flatMap((detail) => Object.values(detail.arguments ?? {}).flat())
+  const found = covering(details, asked)
+  const rules = found.flatMap((detail) => Object.values(detail.arguments ?? {}).flat())
   const simple = rules.flatMap((rule) => ("anyOf" in rule ? rule.anyOf : [rule]))
   return {
     kinds: [...new Set(simple.flatMap((rule) => ("madeHere" in rule ? [rule.madeHere] : [])))],
     lookups: [...new Set(simple.flatMap((rule) => ("lookedUp" in rule ? [rule.lookedUp] : [])))],
     // A sum of what is no number fails by its rules; nothing is left to ask.
-    charges: covering.flatMap((detail) => chargesOf(detail, asked)).filter(({ amount }) => Number.isFinite(amount)),
+    charges: found.flatMap((detail) => chargesOf(detail, asked)).filter(({ amount }) => Number.isFinite(amount)),
   }
+}
+
+/** The details that name the action at its resource, whatever they say of its arguments. */
+export function covering(details: unknown, { type, operation, resource }: AskedAction): ActionDetail[] {
+  const action = `${type}:${operation}`
+  return (understood(details) ?? []).filter(
+    ({ actions, locations }) => actions.includes(action) && locations.includes(resource),
+  )
 }
 
 type Examined = { detail: ActionDetail; finding: Finding; sinks: Verified["sinks"]; charges: Charge[] }
@@ -104,10 +111,6 @@ function examine(detail: ActionDetail, asked: AskedAction, evidence: Evidence): 
   )
   const charges = finding === "failed" ? [] : chargesOf(detail, asked)
   return { detail, finding, sinks: Object.fromEntries(sinks), charges }
-}
-
-function covers({ actions, locations }: ActionDetail, { type, operation, resource }: AskedAction): boolean {
-  return actions.includes(`${type}:${operation}`) && locations.includes(resource)
 }
 
 /** The first of those under which most is verified. */
