@@ -92,7 +92,7 @@ pass "the declarations type-check a consumer, and find its mistakes"
 echo "# The tutorial"
 set -m
 on 24 npx --no safeconduct dev --json --agents-address 127.0.0.1:0 --web-address 127.0.0.1:0 --ops-address 127.0.0.1:0 \
-  >"$work/dev.json" 2>"$work/dev.log" &
+  --provider-port 0 >"$work/dev.json" 2>"$work/dev.log" &
 server=$!
 cp "$root/scripts/pack-check.knowledge-base.js" "$work/app/knowledge-base.js"
 on 24 node knowledge-base.js "$work/kb" >"$work/kb.url" &

@@ -14,7 +14,7 @@ const place = workplace()
 const { run } = place
 let server: ChildProcess
 let base: EmbeddedPostgres
-let urls: { agentsUrl: string; webUrl: string; opsUrl: string; logKey: string }
+let urls: { agentsUrl: string; webUrl: string; opsUrl: string; logKey: string; provider: string }
 
 const documentFor = (port: number) => `
 purposes:
@@ -38,7 +38,7 @@ before(async () => {
   base = await startPostgres({ folder: join(place.folder, "base"), log: silentLog })
   await writeFile(join(place.folder, "configuration.yaml"), documentFor(base.port))
   const addresses = ["agents", "web", "ops"].flatMap((name) => [`--${name}-address`, "127.0.0.1:0"])
-  server = spawn(process.execPath, [BIN, "dev", "--json", ...addresses], {
+  server = spawn(process.execPath, [BIN, "dev", "--json", ...addresses, "--provider-port", "0"], {
     cwd: place.folder,
     env: place.env,
     stdio: ["ignore", "pipe", "ignore"],
@@ -70,6 +70,22 @@ async function asOwner(database: string, sql: string): Promise<void> {
   await client.query(sql)
   await client.end()
 }
+
+test("dev has a provider beside it, and the server is its client", async () => {
+  const { provider, webUrl } = urls
+  const metadata = (await (await fetch(`${provider}/.well-known/openid-configuration`)).json()) as { issuer: string }
+  assert.equal(metadata.issuer, provider)
+  const asked = new URL(`${provider}/auth`)
+  asked.search = new URLSearchParams({
+    client_id: "safeconduct",
+    redirect_uri: `${webUrl}/sign-in/shop/callback`,
+    response_type: "code",
+    scope: "openid",
+    code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    code_challenge_method: "S256",
+  }).toString()
+  assert.match((await fetch(asked, { redirect: "manual" })).headers.get("location") ?? "", /^\/sign-in\//)
+})
 
 test("dev logs its first operator in, and keeps the log's key for later", async () => {
   const { code, rows } = await run(["operators", "list", "--json"])
@@ -289,8 +305,22 @@ test("prepare prints statements that a DBA can read, and runs nothing", async ()
   const { code, stdout } = await run(args)
   assert.equal(code, 0)
   assert.match(stdout, /grant pg_signal_backend, pg_read_all_stats to "safeconduct";/)
+  assert.match(stdout, /^-- Whose each lease is, .*\ndo /m)
+  assert.match(stdout, /^create schema if not exists safeconduct authorization safeconduct_leases;$/m)
   assert.equal((await run([...args.slice(0, 3), "nowhere", ...args.slice(4)])).code, 3)
   assert.equal((await run([...args, "--apply", "--admin-url", "postgres://dba:secret@db/kb"])).code, 2)
+})
+
+test("check warns of tables that show everybody's rows, where a lease is for one user", async () => {
+  const bound = documentFor(base.port).replace("groupRole: kb_read", "groupRole: kb_read, bindsUser: true")
+  await writeFile(join(place.folder, "bound.yaml"), bound)
+  const args = ["credentials", "postgres", "check", "kb", "--file", "bound.yaml", "--admin-url", "-", "--json"]
+  const { code, rows } = await run(args, { input: dbaUrl("kb") })
+  assert.deepEqual([code, rows.length, rows[0]!["level"]], [0, 1, "warning"])
+  assert.match(
+    `${rows[0]!["what"]}`,
+    /^Row-level security is off on public\.faq: a lease of kb_read for one user reaches/,
+  )
 })
 
 test("key files are made once, readable by their owner alone, and never replaced", async () => {

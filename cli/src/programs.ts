@@ -5,3 +5,13 @@
 export async function loadPrograms(): Promise<typeof import("@safeconduct/server/programs")> {
   return await import("@safeconduct/server/programs")
 }
+
+/** The embedded OpenID provider's package; null where it was left out of the installation, as in production. */
+export async function loadProvider(): Promise<typeof import("@safeconduct/provider/program") | null> {
+  try {
+    return await import("@safeconduct/provider/program")
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ERR_MODULE_NOT_FOUND") return null
+    throw error
+  }
+}

@@ -3,11 +3,13 @@
  * the issuer; then it runs for as long as its standard input is open, so that it ends with whoever started it.
  */
 import { readFileSync } from "node:fs"
-import { argv, exit, stderr, stdin, stdout } from "node:process"
+import process, { argv, exit, stderr, stdin, stdout } from "node:process"
 import { createInterface } from "node:readline"
 import { openProvider } from "./open.ts"
 import { parseOptions } from "./parse.ts"
 
+// Ctrl-C reaches all that a terminal started; whoever started this one ends it in order.
+if (!stdin.isTTY) process.on("SIGINT", () => undefined)
 const lines = createInterface({ input: stdin })
 const ended = new Promise<void>((resolve) => lines.once("close", resolve))
 const [, , file] = argv

@@ -164,6 +164,22 @@ test("a client's assertion is used once, for this issuer alone, and signed by it
   assert.equal(together.filter((each) => each === "taken").length, 1)
 })
 
+test("a client's keys are fetched from where it publishes them", async () => {
+  const { privateKey, jwk } = await newClientKey()
+  const site = createServer((_, response) => {
+    response.writeHead(200, { "content-type": "application/json" })
+    response.end(JSON.stringify({ keys: [{ ...jwk, kid: "a-key" }] }))
+  }).listen(0, "127.0.0.1")
+  await once(site, "listening")
+  await using _ = { [Symbol.asyncDispose]: async () => void site.close() }
+  const jwksUri = `http://127.0.0.1:${(site.address() as AddressInfo).port}/jwks`
+  const client = clientOf({ authentication: { method: "private_key_jwt", jwksUri } })
+  await using provider = await openProvider({ clients: [client] })
+  const begun = await begin(provider, client)
+  const proof = oauth.PrivateKeyJwt({ key: privateKey, kid: "a-key" })
+  assert.ok(await redeem(client, begun, await signInTo(provider, client, begun), proof))
+})
+
 /** Takes logout tokens, or refuses them. */
 async function openListener(status = 200): Promise<AsyncDisposable & { uri: string; told: Promise<string> }> {
   const told = Promise.withResolvers<string>()

@@ -2,7 +2,8 @@ import { existsSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { enrol, loadIdentity, SafeconductError } from "@safeconduct/sdk"
 import type { Command } from "commander"
-import { styleOf, verb } from "../command.ts"
+import { styleOf, verb, wholeNumber } from "../command.ts"
+import { openProviderBeside, PROVIDER } from "../embedded-provider.ts"
 import { exits } from "../exit.ts"
 import { FILES, findHome } from "../home.ts"
 import { keepLogKey } from "../log-keys.ts"
@@ -20,27 +21,34 @@ type Started = {
   operatorJoinToken?: string
 }
 
+type DevFlags = { file?: string; provider: boolean; providerPort: number }
+
 /** Programs that stay up, and the one that prepares their database. */
 export function addPrograms(program: Command): void {
   withSettings(
     verb(program, "dev", "Run everything on this machine: server, PostgreSQL, keys. Not for production", [
       "safeconduct dev",
       "safeconduct dev --file safeconduct.yaml",
-    ]).option(
-      "--file <file>",
-      "a configuration to apply now and whenever it changes (default: safeconduct.yaml if there)",
-    ),
-  ).action(async (options: { file?: string }, command: Command) => {
+    ])
+      .option(
+        "--file <file>",
+        "a configuration to apply now and whenever it changes (default: safeconduct.yaml if there)",
+      )
+      .option("--provider-port <port>", "where Alice, Bob and Olga sign in, on loopback", wholeNumber(0), PROVIDER.port)
+      .option("--no-provider", "without the embedded OpenID provider"),
+  ).action(async (options: DevFlags, command: Command) => {
     const { createLog, dev } = await loadPrograms()
     const flags = givenSettings(command)
     const folder = resolve(flags.folder ?? findHome())
     const document = options.file ?? (existsSync("safeconduct.yaml") ? "safeconduct.yaml" : undefined)
     const log = createLog({ level: flags.logLevel ?? "warn" })
-    const running = await withProgress("Starting", () =>
-      dev({ folder, flags, log, ...(document !== undefined && { document }) }),
+    await using stack = new AsyncDisposableStack()
+    const running = await withProgress("Starting", async () =>
+      stack.use(await dev({ folder, flags, log, ...(document !== undefined && { document }) })),
     )
+    const provider = stack.use(await openProviderBeside(running, { ...options, issuer: flags.issuer, log }))
     const login = await logInHere(running, folder)
-    announce(command, running, [
+    announce(command, running, provider?.issuer ?? null, [
       ["operator", login],
       ["keys, data", folder],
       ["configuration", document === undefined ? "none yet" : `${document}, applied on change`],
@@ -49,7 +57,7 @@ export function addPrograms(program: Command): void {
     say("\nNext, in another terminal:")
     say(document === undefined ? "  safeconduct init && safeconduct apply" : "  safeconduct agents list")
     say("  safeconduct audit verify\n\nCtrl-C stops it; the folder stays.")
-    await untilStopped(running)
+    await untilStopped({ stop: () => stack.disposeAsync() })
   })
 
   withSettings(
@@ -61,7 +69,7 @@ export function addPrograms(program: Command): void {
     const configuration = readConfiguration(givenSettings(command))
     const log = createLog({ level: configuration.logLevel })
     const running = await withProgress("Starting", () => serve({ configuration, log }))
-    announce(command, running, [])
+    announce(command, running, null, [])
     await untilStopped(running)
   })
 
@@ -102,11 +110,11 @@ async function logInHere(running: Started, home: string): Promise<string> {
     : `logged in as ${found.spiffeId}`
 }
 
-function announce(command: Command, running: Started, more: [string, string][]): void {
+function announce(command: Command, running: Started, provider: string | null, more: [string, string][]): void {
   const { agentsUrl, webUrl, opsUrl, trustDomain, logKey } = running
   const style = styleOf(command)
   if (style.isJson) {
-    printRow({ agentsUrl, webUrl, opsUrl, trustDomain, logKey }, style)
+    printRow({ agentsUrl, webUrl, opsUrl, trustDomain, logKey, ...(provider !== null && { provider }) }, style)
     return
   }
   const lines: [string, string][] = [
@@ -116,6 +124,9 @@ function announce(command: Command, running: Started, more: [string, string][]):
     ["health", `${opsUrl}/readyz`],
     ["trust domain", trustDomain],
     ["log key", logKey],
+    ...(provider === null
+      ? []
+      : [["provider", `${provider}  (Alice, Bob and Olga sign in by a click)`] as [string, string]]),
     ...more,
   ]
   const width = Math.max(...lines.map(([name]) => name.length))
