@@ -238,7 +238,7 @@ function unknown(): Refusal {
 async function read(database: Database): Promise<Held> {
   // The revision first: what changes while we read is then read once more, never missed.
   const revision = await readRevision(database)
-  const [agents, operators] = [await readAgents(database), await readOperators(database)]
+  const [agents, operators] = [sharing(await readAgents(database)), await readOperators(database)]
   const revoked = await readRevoked(database)
   return {
     revision,
@@ -247,6 +247,27 @@ async function read(database: Database): Promise<Held> {
     operators: new Map(operators.map((operator) => [operator.id, operator])),
     revoked: new Map(revoked.map((each) => [each.instance, each])),
   }
+}
+
+/**
+ * The same agents, with one copy of what many of them say alike: a hundred thousand registrations of their own are a million
+ * objects, which the garbage collector would walk again and again while decisions wait.
+ */
+function sharing(agents: readonly Agent[]): Agent[] {
+  const copies = new Map<string, unknown>()
+  const one = <Value>(value: Value): Value => {
+    const key = JSON.stringify(value)
+    if (!copies.has(key)) copies.set(key, value)
+    return copies.get(key) as Value
+  }
+  return agents.map(({ owner, description, purposes, ceiling, redirectUris, ...own }) => ({
+    ...own,
+    owner: one(owner),
+    description: one(description),
+    purposes: one(purposes),
+    ceiling: one(ceiling),
+    redirectUris: one(redirectUris),
+  }))
 }
 
 /** By id, not by name: a name registered anew is another agent, and the old one's connections must go. */
