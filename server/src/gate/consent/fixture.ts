@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import type { AgentPrincipal } from "#agents"
 import { base64url, type Json, sha256 } from "#kernel"
 import type { PendingSignIn, SignedIn } from "#sessions"
-import { openTestGate, type TestGate } from "../fixture.ts"
+import { openTestGate, permit, type TestGate } from "../fixture.ts"
 import type { Rooms } from "../rooms.ts"
 import { pushRequest } from "./authorize.ts"
 import { consentRoutes } from "./routes.ts"
@@ -30,6 +30,7 @@ export type TestConsent = AsyncDisposable & {
   gate: TestGate
   rooms: Rooms
   bot: AgentPrincipal
+  document: typeof document
   browser(): TestBrowser
   /** Who signs in next, and how; an Error is what finishing it throws. */
   next: { person: Partial<SignedIn> | Error }
@@ -79,6 +80,10 @@ export const document = {
     },
     other: { owner: "o", purposes: ["help"], ceiling: [most], redirectUris: [callback] },
   },
+  policies: [
+    { file: "bot.cedar", text: permit },
+    { file: "users.cedar", text: `@id("users-read") permit (principal is sessions::User, action, resource);` },
+  ],
 } satisfies { [part: string]: Json }
 
 /** Opens it. */
@@ -139,6 +144,7 @@ export async function openTestConsent(): Promise<TestConsent> {
     gate,
     rooms,
     bot: gate.bot,
+    document,
     next,
     verifier,
     browser() {

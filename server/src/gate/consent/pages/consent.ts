@@ -37,7 +37,7 @@ ${requestOf(text)}
 </fieldset>
 <div class="notes soft">
 <p>It acts under its own name, on your behalf. Everything that it does is recorded, and you can end it at any time on your page.</p>
-<p>Your answer is remembered until you take it back. You are asked again when more is wanted.</p>
+<p>Your answer is remembered until you take it back. You are asked again when it wants more, or says what you asked for.</p>
 <p>If you did not just ask for this, deny it.</p>
 </div>
 <div class="answer">
@@ -50,12 +50,12 @@ ${requestOf(text)}
 
 function partiesOf({ agent, application, purpose }: ConsentText): Html {
   return html`<div class="who"><dl>
-<dt>Agent</dt><dd>${agent.name}${agent.description !== "" && html` · ${agent.description}`}<br><code>${agent.spiffeId}</code></dd>
-<dt>Proven</dt><dd>by its own key, which nobody else has</dd>
+<dt>Agent</dt><dd>${agent.name}${agent.description !== "" && html` · ${agent.description}`}</dd>
 <dt>Run by</dt><dd>${agent.owner}</dd>
 <dt>Asked by</dt><dd>${application === null ? "the agent itself" : html`${application.name} · ${application.description}`}</dd>
 <dt>Purpose</dt><dd>${purpose.name}</dd>
-</dl></div>`
+</dl>
+<p class="soft"><code>${agent.spiffeId}</code>, proven by a key that nobody else has</p></div>`
 }
 
 /** The agent's words stand apart, and say that they are: they count as the user's only because of the answer to this page. */
@@ -69,19 +69,15 @@ function requestOf({ agent, application, request, parameters }: ConsentText): Ht
   return html`<section aria-labelledby="request">
 <h2 id="request">What you asked for, as ${teller} says</h2>
 ${request !== null && html`<blockquote dir="auto">${request.text}</blockquote>`}
-${parameters.length > 0 && html`<dl class="values notes">${values}</dl>`}
+${parameters.length > 0 && html`<dl class="values">${values}</dl>`}
 ${isAgents && html`<p class="warn">Nobody has checked these words. Allow this only if they say what you want.</p>`}
 </section>`
 }
 
 function pickOf({ key, phrases, isNew }: ConsentText["actions"][number]): Html {
-  const [only, ...more] = phrases.map((phrase) => html`<span class="first">${phrase}</span>`)
-  const mark = isNew ? html`<span class="new">new</span>` : null
-  const words =
-    more.length === 0
-      ? html`<span>${only ?? null}${mark}</span>`
-      : html`<ul>${[only!, ...more].map((each, at) => html`<li>${each}${at === 0 ? mark : null}</li>`)}</ul>`
-  return html`<label class="pick"><input type="checkbox" name="action-${key}" checked>${words}</label>`
+  const words = phrases.map((phrase) => html`<span class="first">${phrase}</span>`)
+  const mark = isNew && html`<span class="new">New</span>`
+  return html`<label class="pick"><input type="checkbox" name="action-${key}" checked><span>${words}${mark}</span></label>`
 }
 
 function earlierOf({ earlier, actions }: ConsentText): Html | null {

@@ -42,7 +42,11 @@ export function mePage({ who, acting, remembered, tokenOf, leadsTo }: Mine): Pag
 <button class="button ${kind}" aria-label="${named}">${label}</button></form>`
   const main = html`<h1>Who acts for you</h1>
 <p class="lead">${acting.length === 0 ? "No agent acts for you now." : countOf(acting.length)}</p>
-${acting.length > 0 && html`<ul class="list">${acting.map((each) => actingItem(each, form))}</ul>`}
+${
+  acting.length > 0 &&
+  html`<h2>Now</h2>
+<ul class="list">${acting.map((each) => actingItem(each, form))}</ul>`
+}
 <h2>What you allowed</h2>
 ${
   remembered.length === 0
@@ -74,7 +78,7 @@ function rememberedItem(each: Remembered, form: FormOf): Html {
   return html`<li><div class="row"><div>
 <h3>${agent}</h3>
 <p>${purpose}</p>
-<ul>${phrases.map((phrase) => html`<li class="first">${phrase}</li>`)}</ul>
+<ul class="phrases">${phrases.map((phrase) => html`<li class="first">${phrase}</li>`)}</ul>
 <p class="soft">${application !== null && html`Through ${application}. `}For ${secondsInWords(hardEndSeconds)} each time. Since ${dayInWords(givenAt)}.</p>
 </div>${form(`/me/consents/${id}/revocation`, "Take back", `Take back what ${agent} may do: ${purpose}`)}</div></li>`
 }

@@ -17,7 +17,7 @@ export const style = `
   --warn-wash: light-dark(#fdf4e7, #2c2418);
 }
 * { box-sizing: border-box; margin: 0; }
-html { scroll-padding-bottom: 7rem; -webkit-text-size-adjust: 100%; }
+html { -webkit-text-size-adjust: 100%; }
 body { background: var(--page); color: var(--text); font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 main { width: 100%; max-width: 35rem; margin: 0 auto; padding: 1rem 1.25rem 1.5rem; background: var(--card); }
 header { max-width: 35rem; margin: 0 auto; padding: .75rem 1.25rem; display: flex; justify-content: space-between; gap: 1rem;
@@ -30,6 +30,7 @@ p + p { margin-top: .5rem; }
 .lead { margin-top: .375rem; font-size: 1.0625rem; }
 .soft { color: var(--soft); font-size: .875rem; }
 .who { margin-top: 1rem; padding: .75rem 1rem; border-radius: .75rem; background: var(--wash); font-size: .9375rem; }
+.who p { margin-top: .375rem; }
 .who dl { display: grid; grid-template-columns: auto 1fr; gap: .125rem .75rem; }
 dt { color: var(--soft); }
 dd { min-width: 0; }
@@ -39,11 +40,13 @@ legend { padding: 0; }
 ul { list-style: none; padding: 0; }
 .picks { border: 1px solid var(--line); border-radius: .75rem; }
 .picks > * + * { border-top: 1px solid var(--line); }
+.picks + .soft, fieldset + .soft { margin-top: .5rem; }
 .pick { display: grid; grid-template-columns: 1.5rem 1fr; gap: .75rem; align-items: start; padding: .75rem .875rem; cursor: pointer; }
 .pick input { width: 1.25rem; height: 1.25rem; margin: .125rem 0 0; accent-color: var(--accent); }
 .pick li + li { margin-top: .25rem; }
+.first { display: block; }
 .first::first-letter { text-transform: uppercase; }
-.new { display: inline-block; padding: 0 .4375rem; margin-inline-start: .375rem; border-radius: 1rem; background: var(--accent); color: var(--on-accent);
+.new { display: inline-block; padding: 0 .5rem; margin-top: .25rem; border-radius: 1rem; background: var(--accent); color: var(--on-accent);
   font-size: .75rem; font-weight: 650; }
 .times { display: flex; flex-wrap: wrap; gap: .5rem; }
 .time { display: inline-flex; gap: .5rem; align-items: center; min-height: 2.75rem; padding: .25rem .875rem; border: 1px solid var(--edge);
@@ -53,10 +56,9 @@ ul { list-style: none; padding: 0; }
 blockquote { margin: 0; padding: .75rem 1rem; border-inline-start: .25rem solid var(--edge); background: var(--page); border-radius: .25rem;
   white-space: pre-wrap; unicode-bidi: isolate; }
 .warn { margin: .5rem 0 0; padding: .625rem .875rem; border-radius: .5rem; background: var(--warn-wash); color: var(--warn); font-size: .9375rem; }
-.values { display: grid; grid-template-columns: auto 1fr; gap: .25rem .75rem; }
+.values { display: grid; grid-template-columns: auto 1fr; gap: .25rem .75rem; margin-top: .625rem; }
 .notes { margin-top: 1.5rem; }
-.answer { position: sticky; bottom: 0; display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin: 1.25rem -1.25rem -1.5rem;
-  padding: .875rem 1.25rem calc(.875rem + env(safe-area-inset-bottom)); background: var(--card); border-top: 1px solid var(--line); }
+.answer { display: grid; grid-template-columns: 1fr 1fr; gap: .75rem; margin-top: 1.5rem; }
 .button { display: inline-flex; align-items: center; justify-content: center; min-height: 3.25rem; padding: .5rem 1.25rem; border-radius: .75rem;
   border: 1.5px solid var(--edge); background: var(--card); color: var(--text); font: inherit; font-weight: 650; text-decoration: none; cursor: pointer; }
 .button.yes { border-color: var(--accent); background: var(--accent); color: var(--on-accent); }
@@ -65,9 +67,13 @@ blockquote { margin: 0; padding: .75rem 1rem; border-inline-start: .25rem solid 
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 a { color: var(--accent); }
 .list > li { padding: 1rem 0; }
+.list > li:first-child { padding-top: .375rem; }
 .list > li + li { border-top: 1px solid var(--line); }
 .row { display: flex; justify-content: space-between; align-items: start; gap: 1rem; }
 .row form { flex: none; }
+.phrases { margin: .375rem 0; }
+.phrases > li { padding-inline-start: .875rem; position: relative; }
+.phrases > li::before { content: "–"; position: absolute; inset-inline-start: 0; color: var(--soft); }
 .did { margin-top: .5rem; padding-inline-start: .875rem; border-inline-start: 2px solid var(--line); }
 .choices { display: grid; gap: .75rem; margin-top: 1.25rem; }
 .end { margin-top: 1.5rem; padding-top: 1.25rem; border-top: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: .75rem; }
@@ -76,7 +82,6 @@ a { color: var(--accent); }
   main { padding: 2rem 2.25rem; border-radius: 1.25rem; border: 1px solid var(--line); }
   header { padding: .5rem 2.25rem 1rem; }
   h1 { font-size: 1.625rem; }
-  .answer { margin: 1.5rem -2.25rem -2rem; padding: 1rem 2.25rem; border-radius: 0 0 1.25rem 1.25rem; }
 }
 @media (forced-colors: active) {
   .new, .time:has(:checked) { border: 1px solid; }
