@@ -39,6 +39,7 @@ test("these are the commands", () => {
       "operators retire",
       "sessions list",
       "sessions show",
+      "sessions explain",
       "sessions tree",
       "sessions end",
       "credentials leases",

@@ -1,6 +1,7 @@
 import type { Command } from "commander"
 import { atServer, done, list, noun, pathOf, queryOf, remote, styleOf } from "../command.ts"
-import { printRow, printRows, type Row } from "../output.ts"
+import { type Explanation, explained } from "../explanation.ts"
+import { printRow, printRows, type Row, writeOut } from "../output.ts"
 import { drawn, type TreeSession } from "../tree.ts"
 
 const TREE_COLUMNS = ["agent", "purpose", "state", "user", "application", "id"]
@@ -29,6 +30,15 @@ export function addSessions(program: Command): void {
       printRow(row, styleOf(command))
     },
   )
+
+  remote(sessions, "explain <session>", "Say what a session may do now, and what it has used up and seen", [
+    "safeconduct sessions explain session_…",
+  ]).action(async (id: string, _options, command: Command) => {
+    const path = pathOf("v1", "sessions", id, "explanation")
+    const answer = await atServer(command, "Looking", (server) => server.json<Row>({ method: "GET", path }))
+    if (styleOf(command).isJson) return printRow(answer, styleOf(command))
+    for (const line of explained(answer as Explanation)) writeOut(line)
+  })
 
   remote(
     sessions,
