@@ -7,7 +7,7 @@ export type Entry = {
   id: string
   index: number
   text: string
-  leaf: { event: string; session?: string; data?: Record<string, unknown> }
+  leaf: { event: string; user?: string; application?: string; data?: Record<string, unknown> }
 }
 
 const interrupted = new AbortController()
