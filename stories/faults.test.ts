@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { after, before, describe, test } from "node:test"
 import { agentOperations } from "./fixtures/agent-operations.ts"
+import { chainOperations } from "./fixtures/chain-operations.ts"
 import type { Death, Step } from "./fixtures/faults.ts"
 import { type Ground, openGround } from "./fixtures/ground.ts"
 import { violationsOfLog } from "./fixtures/invariants.ts"
@@ -21,12 +22,16 @@ describe("a server killed at each durable step", { timeout: 600_000 }, () => {
   let next: Promise<Standby>
   let operations: Map<string, Operation>
   before(async () => {
-    ground = await openGround({ program: "fault-server", agents: ["bot", "suspect"] })
+    ground = await openGround({ program: "fault-server", agents: ["bot", "suspect", "shipper"] })
     server = ground.first
     next = standby()
     await ground.apply(withNotes(ground.document))
     const stage = openStage(ground, await ground.enrolled("bot"))
-    const all = [...agentOperations(stage), ...operatorOperations(stage, await ground.enrolled("suspect"))]
+    const all = [
+      ...agentOperations(stage),
+      ...chainOperations(stage, await ground.enrolled("shipper")),
+      ...operatorOperations(stage, await ground.enrolled("suspect")),
+    ]
     operations = new Map(all.map((operation) => [operation.name, operation]))
   })
   after(() => ground?.[Symbol.asyncDispose]())
@@ -154,20 +159,31 @@ function writeSteps(steps: Map<string, Step[]>): string {
   return [...steps].map(([name, own]) => [name, ...own.map((step) => `  ${step}`)].join("\n")).join("\n")
 }
 
-/** What a tool is told too, so that there is an outcome to report. */
+/** What a tool is told too, so that there is an outcome to report; and `shipper` ships what `bot` hands on to it. */
 function withNotes(document: Ground["document"]): Ground["document"] {
-  const may = [{ type: "safeconduct_action", actions: ["credential:read", "tool:note"], locations: ["kb"] }]
+  const may = [
+    { type: "safeconduct_action", actions: ["credential:read", "tool:note"], locations: ["kb"] },
+    { type: "safeconduct_action", actions: ["delegate:ship"], locations: ["shipper"] },
+  ]
+  const answer = { ...document.purposes["answer"], actions: may, chain: { maxDepth: 1 } }
   return {
     ...document,
-    purposes: { answer: { ...document.purposes["answer"], actions: may } },
+    purposes: { answer, ship: answer },
     agents: Object.fromEntries(
-      Object.entries(document.agents).map(([name, agent]) => [name, { ...agent, ceiling: may }]),
+      Object.entries(document.agents).map(([name, agent]) => {
+        const purposes = name === "shipper" ? ["ship"] : agent.purposes
+        return [name, { ...agent, purposes, ceiling: may }]
+      }),
     ),
     policies: [
       ...document.policies,
       {
         file: "notes.cedar",
         text: `@id("bot-notes") permit (principal == agents::Agent::"bot", action == policy::Action::"tool", resource);`,
+      },
+      {
+        file: "handing-on.cedar",
+        text: `@id("handing-on") permit (principal, action == policy::Action::"delegate", resource);`,
       },
     ],
   }
