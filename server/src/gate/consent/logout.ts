@@ -11,16 +11,18 @@ import { withdraw } from "./withdraw.ts"
  */
 export async function providerLogout(rooms: Rooms, provider: string, token: string): Promise<void> {
   const { providers, browsers, consents } = rooms.sessions
-  const { iss, sub, sid, jti, expiresAtMs } = await providers.verifyLogoutToken(provider, token)
+  const { iss, sub, sid, jti, issuedAtMs, expiresAtMs } = await providers.verifyLogoutToken(provider, token)
   const used = { kind: "logout-token", maker: iss, jti, expiresAtMs } as const
   const once = usingUp(used, () => new Refusal("logout-token-invalid", "This logout token was used before."))
+  // A token of that login may be good for a while; it opens nothing any more.
+  const over = together(once, rooms.sessions.logins.ending({ iss, sub, sid, issuedAtMs }))
   const known = sid === null && sub !== null ? await rooms.sessions.findUser({ iss, sub }) : null
   const of = sid !== null ? { iss, providerSession: sid } : known === null ? null : { user: known.id }
   if (of === null) {
     // Nobody who was ever seen here.
-    await rooms.audit.commit(once)
+    await rooms.audit.commit(over)
     return
   }
-  const leaving = together(once, together(browsers.signOutAll(of), consents.cancel(of)))
+  const leaving = together(over, together(browsers.signOutAll(of), consents.cancel(of)))
   await withdraw(rooms, { first: leaving, of, reason: "logged-out", by: known?.id ?? "server" })
 }
