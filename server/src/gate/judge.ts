@@ -2,10 +2,11 @@ import type { AgentPrincipal } from "#agents"
 import { labelsOf } from "#credentials"
 import type { Json } from "#kernel"
 import { type Asking, type Decision, question } from "#policy"
-import { compareFindings, type SinkFound, type Standing, type Taking, type Verified, verify } from "#sessions"
+import { type SinkFound, type Standing, type Taking, type Verified, verify } from "#sessions"
 import type { Action } from "./action.ts"
 import { type Bound, boundsOf, type Known, knownOf } from "./known.ts"
 import type { Rooms } from "./rooms.ts"
+import { worstOf } from "./sinks.ts"
 
 /** A decision, what it stands on, and what comes with it when the action is allowed. */
 export type Judged = Decision & {
@@ -82,17 +83,6 @@ function whoStopped({ agents }: Rooms, { name }: Pick<AgentPrincipal, "name">, s
   }
   const { purpose } = standing.session
   return agents.agent(name)?.purposes.includes(purpose) ? null : `The agent ${name} may no longer serve ${purpose}.`
-}
-
-/** Of each argument the worst that any bound found. What holds and is a sink of none of them says nothing of where it lands. */
-function worstOf(verified: readonly Verified[]): [string, SinkFound][] {
-  const worst = new Map<string, SinkFound>()
-  for (const [name, found] of verified.flatMap(({ sinks }) => Object.entries(sinks))) {
-    const before = worst.get(name)
-    const isWorse = before === undefined || compareFindings(found.finding, before.finding) < 0
-    worst.set(name, { ...(isWorse ? found : before), isSink: found.isSink || before?.isSink === true })
-  }
-  return [...worst].filter(([, { finding, isSink }]) => isSink || finding !== "verified")
 }
 
 function whyNot({ bound: { words }, verified }: { bound: Bound; verified: Verified }, action: Action): string[] {

@@ -1,6 +1,7 @@
-import { type Asking, type Decision, decide, type PolicySet, question } from "#policy"
-import { type ActionDetail, allows, parseDetails } from "#sessions"
+import { type AskedUser, type Asking, type Decision, decide, type PolicySet, question } from "#policy"
+import { type ActionDetail, noEvidence, parseDetails, type Verified, verify } from "#sessions"
 import type { Parts } from "./apply.ts"
+import { worstOf } from "./sinks.ts"
 
 /** What stood against an action, or for it. */
 export type DecidedBy = "agent" | "ceiling" | "mandate" | "policy"
@@ -32,6 +33,13 @@ export type RehearsedAsking = Asking & { arguments?: { readonly [name: string]: 
 export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAsking): Rehearsed {
   const { purpose: name, agents, arguments: given = {} } = asking
   const action = { ...asking.action, arguments: given }
+  const evidence = { ...noEvidence, user: asking.user?.claims === undefined ? null : { claims: claimsOf(asking.user) } }
+  const verified: Verified[] = []
+  const isWithin = (details: unknown) => {
+    const found = verify(details, action, evidence, ({ amount, atMost }) => amount <= atMost)
+    verified.push(found)
+    return found.finding !== "failed"
+  }
   const what = `${action.operation} ${action.resource}`
   const outside = (by: DecidedBy, sentence: string): Rehearsed => ({
     decision: { verdict: "deny", policies: [], reasons: [sentence], errors: [], version: set.version },
@@ -41,23 +49,30 @@ export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAs
     const known = agent(each)
     if (known === null) return outside("agent", `There is no agent ${each} that may act.`)
     if (!known.purposes.includes(name)) return outside("agent", `The agent ${each} may not serve ${name}.`)
-    if (!allows(known.ceiling, action)) {
+    if (!isWithin(known.ceiling)) {
       return outside("ceiling", `The ceiling of agent ${each} does not include to ${what}.`)
     }
   }
   // A mandate is what purpose and ceiling both allow (sessions/mandate.ts); the ceiling was asked above.
-  if (!allows(purpose(name)?.actions, action)) {
+  if (!isWithin(purpose(name)?.actions)) {
     return outside("mandate", `A mandate for ${name} does not include to ${what}.`)
   }
-  return { decision: decide(set, question(asking)), by: "policy" }
+  // What is said of a sink wins: a request, a history and look-ups are a session's, and there is none here.
+  const found = worstOf(verified).map(([sink, { finding }]) => [sink, finding] as const)
+  const sinks = { ...Object.fromEntries(found), ...asking.sinks }
+  return { decision: decide(set, question({ ...asking, sinks })), by: "policy" }
+}
+
+function claimsOf({ claims = {} }: AskedUser): { [name: string]: string[] } {
+  return Object.fromEntries(Object.entries(claims).map(([name, values]) => [name, [...values]]))
 }
 
 /** True when what a ceiling or a mandate says of the action depends on its arguments. */
 export function dependsOnArguments({ agent, purpose }: Rehearsal, { agents, purpose: name, action }: Asking): boolean {
   const ceilings = agents.flatMap((each) => parseDetails(agent(each)?.ceiling ?? []))
   return [...ceilings, ...(purpose(name)?.actions ?? [])].some(
-    ({ actions, locations, arguments: rules }) =>
-      rules !== undefined &&
+    ({ actions, locations, arguments: rules, sinks = [], limits = [] }) =>
+      (rules !== undefined || sinks.length > 0 || limits.some((limit) => "sum" in limit)) &&
       actions.includes(`${action.type}:${action.operation}`) &&
       locations.includes(action.resource),
   )

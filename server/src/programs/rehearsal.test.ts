@@ -193,6 +193,54 @@ test("recorded facts are replayed", () => {
   assert.equal(simulate(rehearsal, [leaf("1", "deny")]).changed.length, 1)
 })
 
+test("a user of a recorded decision is asked for again, unless policies look at their claims", () => {
+  const facts = { user: "user_1", requestText: "consent", agents: ["bot", "bot"] }
+  const open = openRehearsal({ ...base, policies: policies('@id("all") permit(principal, action, resource);') })
+  const decided = leaf("1", "allow", {}, { facts })
+  assert.equal(simulate(open, [decided]).same, 1)
+  // The agent may read; of the user no policy says so.
+  const [changed] = simulate(rehearsal, [decided]).changed
+  assert.match(changed!.reasons[0]!, /No policy permits the user to read kb/)
+  const ofClaims = `${readOnly} @id("users") permit(principal is sessions::User, action, resource) when { principal.hasTag("customer") };`
+  const { replayed, notReplayed } = simulate(openRehearsal({ ...base, policies: policies(ofClaims) }), [decided])
+  assert.deepEqual(
+    [replayed, notReplayed],
+    [0, [{ reason: "policies look at claims of users, and claims are not recorded", count: 1 }]],
+  )
+})
+
+test("rules are tried on a case's arguments; what a session alone knows, the case says", () => {
+  const rules = {
+    amount: [{ atMost: 50 }],
+    payee: [{ inRequest: true }],
+    customer: [{ userClaim: "customer" }],
+  }
+  const purposes = { answer: { description: "Pay", actions: [detail(["tool:read"], { arguments: rules })] } }
+  const providers = { shop: { issuer: "https://id.shop.example", clientId: "a", claims: { customer: "c" } } }
+  const ruled = openRehearsal({
+    ...base,
+    purposes,
+    providers,
+    policies: policies('@id("all") permit(principal, action, resource);'),
+  })
+  const decided = (given: object, more: object = {}) => {
+    const asking = {
+      agents: ["bot"],
+      user: { id: "user", claims: { customer: ["1001"] } },
+      purpose: "answer",
+      action: { type: "tool", resource: "kb", operation: "read" } as const,
+      arguments: { amount: 20, payee: "acme", customer: "1001", ...given },
+      ...more,
+    }
+    const { verdict, by } = explain(ruled, asking)
+    return [verdict, by]
+  }
+  assert.deepEqual(decided({}), ["ask", "policy"])
+  assert.deepEqual(decided({}, { sinks: { payee: "verified" } }), ["allow", "policy"])
+  assert.deepEqual(decided({ amount: 51 }, { sinks: { payee: "verified" } }), ["deny", "mandate"])
+  assert.deepEqual(decided({ customer: "1002" }, { sinks: { payee: "verified" } }), ["deny", "mandate"])
+})
+
 test("what hangs on arguments, or is no decision, is counted as not replayed", () => {
   const bounded = detail(["credential:read"], { arguments: { table: [{ constant: "articles" }] } })
   const agents = { bot: { ...base.agents.bot, ceiling: [bounded, detail(["tool:read"])] } }

@@ -85,12 +85,16 @@ export function simulate(rehearsal: Rehearsal, leaves: Iterable<unknown>): Simul
 type Recorded = z.infer<typeof recordedSchema>
 
 function askingOf({ agent, purpose, action, data: { facts = {} } }: Recorded): Asking {
-  const { agents = [agent.name], ...others } = facts
+  const { agents = [agent.name], user, ...others } = facts
   const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined))
-  return { agents, purpose, action: { ...action, type: action.type as ActionType }, ...given }
+  const asked = { agents, purpose, action: { ...action, type: action.type as ActionType }, ...given }
+  return user == null ? asked : { ...asked, user: { id: user } }
 }
 
 function obstacle(rehearsal: Rehearsal, asking: Asking): string | null {
+  // In words of Cedar: what a policy can look at of a user are tags, and the provider.
+  const isOfClaims = rehearsal.set.policies.some(({ text }) => /\b(hasTag|getTag|provider)\b/.test(text))
+  if (asking.user != null && isOfClaims) return "policies look at claims of users, and claims are not recorded"
   if (!dependsOnArguments(rehearsal, asking)) return null
   return "a ceiling or a purpose bounds the action's arguments, and arguments are not recorded"
 }
