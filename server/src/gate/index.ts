@@ -1,6 +1,6 @@
 /**
- * Gate: the one door. It leads every conversation between rooms that ends in an effect: opening, renewing and ending a
- * session, an action and its outcome, a lease, stopping an agent, putting a configuration in force.
+ * Gate: the one door. It leads every conversation between rooms that ends in an effect: opening, renewing, handing on
+ * and ending a session, an action and its outcome, a lease, stopping an agent, putting a configuration in force.
  *
  * `admit` asks the questions in order and commits the answer before anything acts; `act` then makes the credential;
  * `complete` takes the outcome. `askPolicy` answers other enforcement points, and `rehearse` says what would be decided;

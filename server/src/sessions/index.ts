@@ -1,17 +1,19 @@
 /**
  * Sessions: for whom, to what end, through whom? Owns purposes, sessions, their mandates and the access tokens.
  *
- * A session is open → ended (ended, lapsed, expired, suspended) and belongs to one agent instance. Its mandate is compiled
- * once from trusted things only (the purpose's template ∩ the agent's ceiling), signed, and verified whenever it is loaded;
- * one that was altered allows nothing. Expiry is judged by the database's clock. A session in use is renewed, never past its
- * hard end; one that is not lapses.
+ * A session is open → ended (ended, lapsed, expired, suspended, …) and belongs to one agent instance. Its mandate is compiled
+ * once from trusted things only (the purpose's template ∩ the agent's ceiling ∩ what a user granted), signed, and verified
+ * whenever it is loaded; one that was altered allows nothing. Expiry is judged by the database's clock. A session in use is
+ * renewed, never past its hard end; one that is not lapses.
+ *
+ * A part of it may be handed on to another agent (chain.ts): offered, taken up once, and from then on a session of its own that
+ * may do no more than the one above, cannot outlive it, and ends with it.
  *
  * A token is bound to what its holder proved: the certificate of the connection, or the enrolled key by a DPoP proof with
  * each request. Proofs and client assertions are read here; whose the key is, is agents' judgement.
  *
  * It returns changes and does not commit them: the gate joins opening, renewing and ending with what other rooms must do.
- * Whether a permitted action may happen is policy's; the keys that a session holds are credentials'. Users and chains have
- * their columns and stay empty until delegation fills them.
+ * Whether a permitted action may happen is policy's; the keys that a session holds are credentials'.
  */
 import type { Migrations } from "#kernel"
 
