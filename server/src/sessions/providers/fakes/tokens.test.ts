@@ -257,6 +257,18 @@ describe("Google's tokens", () => {
   })
 })
 
+describe("Keycloak's tokens", () => {
+  const vendor = vendorOf("keycloak")
+  const { about, judge } = withVendor(vendor)
+
+  test("whatever does not say that it is an ID token, or an access token, is neither", async () => {
+    for (const typ of ["Refresh", "Offline", "Logout", "Serialized-ID", "id", undefined]) {
+      await assert.rejects(judge(changed(vendor.idToken(about()), { typ }), ID_TOKEN), refused, `${typ}`)
+      await assert.rejects(judge(changed(vendor.accessToken!(about()), { typ }), ACCESS_TOKEN), refused, `${typ}`)
+    }
+  })
+})
+
 describe("Entra's tokens", () => {
   const { about, judge } = withVendor(vendorOf("entra"))
 
