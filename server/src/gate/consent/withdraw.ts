@@ -26,8 +26,11 @@ export async function withdraw<First>(rooms: Rooms, withdrawal: Withdrawal<First
       ends = []
       const done = (await first.work?.(tx)) as First
       const ended: EndedSession[] = []
-      for (const session of await rooms.sessions.openOf(of, tx)) {
-        if (!which(session, done)) continue
+      const theirs = (await rooms.sessions.openOf(of, tx)).filter((session) => which(session, done))
+      const ids = new Set<string>(theirs.map(({ id }) => id))
+      for (const session of theirs) {
+        // What another of them handed on ends with that one, and says so.
+        if (session.chain.some((above) => ids.has(above.session))) continue
         const end = ending(rooms, session.id, reason, by)
         ends.push(end)
         ended.push(await end.work!(tx))
