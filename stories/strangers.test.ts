@@ -48,6 +48,7 @@ describe("strangers", { timeout: 180_000 }, () => {
       "agents.join_tokens",
       "agents.svids where instance is not null",
       "sessions.sessions where state = 'open'",
+      "sessions.delegations",
       "credentials.leases",
       "credentials.resources",
       "policy.versions",
