@@ -21,6 +21,7 @@ import { openProofs, type ShownProof } from "./dpop.ts"
 import { openPart, parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
 import { type Inspected, inspect } from "./introspection.ts"
 import { type EndedSession, end, type Opening, open, renew } from "./lifecycle.ts"
+import { type Logins, openLogins } from "./logins/logins.ts"
 import { forgetSpendings } from "./mandates/store.ts"
 import { openUsage, type Usage } from "./mandates/usage.ts"
 import { metadata } from "./metadata.ts"
@@ -60,6 +61,8 @@ export interface Sessions extends AsyncDisposable {
   applications(): readonly Application[]
   /** Where users sign in. */
   readonly providers: Providers
+  /** Logins there that are over. */
+  readonly logins: Logins
   /** Knows a person by issuer and subject, under a random id. `by` is who saw them sign in. */
   rememberUser(seen: Omit<User, "id">, by: string): Change<User>
   /** Who is known under that id, or as that subject; null for nobody. */
@@ -168,6 +171,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const inForce = await openPart(parts)
   const providers = openProviders({ ...parts, clock: databaseClock, part: inForce.providers, signing: keys.signing })
   const standings = await openStandings({ ...signing, database, databaseClock })
+  const logins = openLogins(parts)
   const delegations = openDelegations({ database, standings, purpose: inForce.purpose })
   const use = noteUse({ database, clock })
   const nonces = openNonces({ clock })
@@ -177,7 +181,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const browsers = openBrowsers(parts)
   let running: Promise<void> | undefined
   const keepHouse = () => {
-    const rooms = [consents.keepHouse(), browsers.keepHouse(), delegations.forget()]
+    const rooms = [consents.keepHouse(), logins.keepHouse(), browsers.keepHouse(), delegations.forget()]
     const old = [forgetAssertions(database), forgetSpendings(database), ...rooms]
     running = Promise.all([...old, keys.upkeep()]).then(
       () => undefined,
@@ -204,6 +208,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     application: inForce.application,
     applications: inForce.applications,
     providers,
+    logins,
     rememberUser: rememberingUser,
     findUser: (by) => findUser(database, by),
     open: (opening) => open({ ...signing, purpose: inForce.purpose }, opening),

@@ -3,6 +3,7 @@ import { Refusal } from "#kernel"
 import { type Application, type Consent, intersect, narrower } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import type { Claimed, Grant } from "./exchange.ts"
+import { wasEndedSince } from "./subject.ts"
 
 /** How long the page that a refusal names can be brought to a browser, seconds; then the agent asks again. */
 const PAGE_SECONDS = 600
@@ -21,6 +22,9 @@ export async function consentFor(
   const of = { user: user.id, agentId: caller.agentId, purpose: purpose.name, application: application.name }
   const consent = await sessions.consents.remembered(of)
   if (consent === null || !covers(rooms, caller, consent, claimed)) return await askFor(rooms, caller, claimed)
+  // Who ended what an agent did for them is asked again, unless they have signed in at the application since.
+  const lastMs = Math.max(consent.givenAt.getTime(), subject.issuedAtMs)
+  if (await wasEndedSince(rooms, caller, claimed, lastMs)) return await askFor(rooms, caller, claimed)
   const bounds = [request.details, subject.details].filter((each) => each !== null)
   return {
     details: bounds.reduce((details, bound) => intersect(details, bound), consent.details),

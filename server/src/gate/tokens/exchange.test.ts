@@ -300,6 +300,26 @@ describe("a token exchange", { timeout: 120_000 }, () => {
     await room.apply()
   })
 
+  test("pitfall 10, signed out: a token of a login that is over opens nothing, however long it is good", async () => {
+    const over = { iss: "https://id.shop.example", sub: null, sid: "login-7", issuedAtMs: Date.now() }
+    await ask({ subject_token: issue({ sid: "login-7" }) })
+    await gate.rooms.audit.commit(rooms.sessions.logins.ending(over))
+    await refused("subject-token-invalid", { subject_token: issue({ sid: "login-7" }) })
+    await ask()
+  })
+
+  test("pitfall 10, ended by the user: what they gave before opens nothing again; they are asked, or sign in anew", async () => {
+    const earlier = { issuedAtMs: Date.now() - 5_000 }
+    const carried = { ...earlier, mayAct: [{ agent: "bot", claim: "may_act" }] }
+    const { session } = await ask({ subject_token: issue(earlier) })
+    await rooms.audit.commit(rooms.sessions.end(session.id, "withdrawn", session.user!.id))
+    await refused("consent-required", { subject_token: issue(earlier) })
+    await refused("subject-token-invalid", { subject_token: issue(carried) })
+    await ask({ subject_token: issue({ issuedAtMs: Date.now() + 1_000 }) })
+    await room.consent()
+    await ask({ subject_token: issue(earlier) })
+  })
+
   test("pitfall 10, taken out meanwhile: a session is ended when its application or its provider is gone as it opens", async () => {
     const parts = [{ applications: {} }, { applications: {}, providers: {} }]
     for (const part of parts) {

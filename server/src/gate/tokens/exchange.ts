@@ -17,7 +17,7 @@ import { type Rooms, refuseStopped } from "../rooms.ts"
 import { consentFor } from "./consented.ts"
 import type { ExchangeRequest } from "./exchange-request.ts"
 import { useStatement } from "./statement.ts"
-import { invocationOf } from "./subject.ts"
+import { invocationOf, wasEndedSince } from "./subject.ts"
 
 /** A provider's tokens are good so much longer by its clock (sessions/providers). */
 const SKEW_MS = 60_000
@@ -68,7 +68,8 @@ async function prepare(rooms: Rooms, caller: AgentPrincipal, request: ExchangeRe
   // Again: providers and the database were waited for, and who is registered may have changed meanwhile.
   const { application, claim } = invocationOf(rooms, caller, subject, statement)
   if (claim !== granted.claim) throw new Refusal("epoch-changed", "Rights changed meanwhile. Try again.")
-  const spending = [used?.using, granted.holding, isOnce ? usingSubject(subject) : undefined]
+  const login = sessions.logins.holding(subject)
+  const spending = [login, used?.using, granted.holding, isOnce ? usingSubject(subject) : undefined]
   return {
     delegation: {
       user,
@@ -135,6 +136,10 @@ async function grantOf(rooms: Rooms, caller: AgentPrincipal, claimed: Claimed): 
   if (claim === null) return await consentFor(rooms, caller, { ...claimed, application: application! })
   const leftSeconds = Math.floor((subject.expiresAtMs - rooms.clock.nowMs()) / 1000)
   if (leftSeconds < 1) throw new Refusal("subject-token-invalid", "The subject token has expired.")
+  if (await wasEndedSince(rooms, caller, claimed, subject.issuedAtMs)) {
+    const message = "The user ended this agent's session after the token was issued. Have them sign in again."
+    throw new Refusal("subject-token-invalid", message)
+  }
   // Where the provider does not say what may be done, it is what the purpose is for.
   const said = subject.details ?? purpose.actions
   return {

@@ -2,6 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import { Refusal } from "#kernel"
 import type { Application, Statement, SubjectToken } from "#sessions"
 import type { Rooms } from "../rooms.ts"
+import type { Claimed } from "./exchange.ts"
 
 /** Through whom a user's token came to an agent, and whether their provider says that the agent may act for them. */
 export type Invocation = {
@@ -66,4 +67,15 @@ function applicationOf(
   if (stated.length === 1) return stated[0]!
   const message = "More than one application is registered for this subject token: one of them has to sign a statement."
   throw new Refusal("subject-token-invalid", message)
+}
+
+/** True when the user has ended a session of this agent for this purpose since then: what they gave before opens no other. */
+export async function wasEndedSince(
+  { sessions }: Pick<Rooms, "sessions">,
+  { name: agent }: AgentPrincipal,
+  { user, purpose }: Pick<Claimed, "user" | "purpose">,
+  sinceMs: number,
+): Promise<boolean> {
+  const at = await sessions.logins.withdrawnAt({ user: user.id, agent, purpose: purpose.name })
+  return at !== null && sinceMs <= at.getTime()
 }

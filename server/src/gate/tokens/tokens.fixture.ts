@@ -89,6 +89,7 @@ export async function openTestTokens(): Promise<TestTokens> {
       delegated: null,
       mayAct: [],
       jti: null,
+      issuedAtMs: Date.now(),
       expiresAtMs: Date.now() + 600_000,
       digest: `digest-of-${token}`,
       ...more,

@@ -10,6 +10,7 @@ export type ProviderLogout = {
   iss: string
   sub: string | null
   sid: string | null
+  issuedAtMs: number
   /** Good once; remembered until then. */
   jti: string
   expiresAtMs: number
@@ -45,7 +46,7 @@ export async function verifyLogoutToken(provider: Provider, token: string, nowMs
     if (sub === null && sid === null) throw new Error("neither sub nor sid")
     const jti = textOf(said["jti"], "jti")
     const expiresAtMs = (iat + 2 * MAX_AGE_SECONDS) * 1000
-    return { provider: name, iss: definition.issuer, sub, sid, jti, expiresAtMs }
+    return { provider: name, iss: definition.issuer, sub, sid, jti, issuedAtMs: iat * 1000, expiresAtMs }
   } catch (error) {
     throw refusalFor(error, name, "logout-token-invalid", "The logout token is not one that this provider issued now.")
   }

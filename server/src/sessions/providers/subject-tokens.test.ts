@@ -24,8 +24,8 @@ const at = { typ: "at+jwt" }
 test("an ID token says who its user is, and whose it is", async () => {
   await using fake = await startFakeProvider()
   await using ours = await openTestProviders({ issuer: fake.issuer, claims: { customer: "customer_id" } })
-  const exp = seconds() + 60
-  const token = await fake.sign(idClaims(fake, { aud: "shop-web", sid: "s-1", customer_id: 1001, exp }))
+  const [iat, exp] = [seconds(), seconds() + 60]
+  const token = await fake.sign(idClaims(fake, { aud: "shop-web", sid: "s-1", customer_id: 1001, iat, exp }))
   const { digest, ...found } = await verify(ours, token, ID)
   assert.match(digest, /^[\w-]{43}$/)
   assert.deepEqual(found, {
@@ -42,6 +42,7 @@ test("an ID token says who its user is, and whose it is", async () => {
     delegated: null,
     mayAct: [],
     jti: null,
+    issuedAtMs: iat * 1000,
     expiresAtMs: exp * 1000,
   })
   const several = await fake.sign(idClaims(fake, { aud: ["shop-web", "shop-app"], azp: "shop-web" }))

@@ -56,6 +56,7 @@ export type SubjectToken = {
   mayAct: MayAct[]
   /** For single use, where the type demands it: an ID-JAG has one. */
   jti: string | null
+  issuedAtMs: number
   expiresAtMs: number
   /** SHA-256 of the token, base64url: evidence, and no name for it (a signature may be written in more than one way). */
   digest: string
@@ -164,7 +165,7 @@ function read(
   const kind = subjectTokenTypes[type]
   // RFC 7800: whoever shows it would have to prove a key, and nobody asked them to.
   if (payload["cnf"] !== undefined) throw new Error("it is bound to a key, and comes without proof of it")
-  const { expiresAtMs } = requireTimes(payload, parts.clock.nowMs())
+  const { expiresAtMs, issuedAtMs } = requireTimes(payload, parts.clock.nowMs())
   const audience = audienceOf(payload)
   const isForUs = audience.length === 1 && audience[0] === parts.issuer
   const named = kind === "id-token" ? ["azp"] : kind === "id-jag" ? ["client_id"] : profile.clientClaims
@@ -190,6 +191,7 @@ function read(
     delegated,
     mayAct: kind === "id-jag" ? [] : mayActBy(rules, definition.issuer, payload),
     jti: optionalText(payload["jti"], "jti"),
+    issuedAtMs,
     expiresAtMs,
     digest: base64url(sha256(token)),
   }
