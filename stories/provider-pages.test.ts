@@ -36,6 +36,11 @@ async function assertFit(window: Window, name: string): Promise<void> {
   assert.ok(scrollWidth <= width, `${name} is wider than its window: ${scrollWidth} of ${width} pixels`)
 }
 
+/** The `sub` of a token that was judged already. */
+function subjectOf(token: string): string {
+  return JSON.parse(Buffer.from(token.split(".")[1]!, "base64url").toString()).sub
+}
+
 for (const sight of sights) {
   const on = `on a ${sight.size}${sight.scheme === "dark" ? " in the dark" : ""}`
   test(`Alice signs in by a click, and out again, ${on}`, { skip }, async () => {
@@ -80,8 +85,17 @@ test("who is signed in is not asked again, and each window is somebody of its ow
     await shop.signIn(alice, provider, "Alice"),
     await shop.signIn(bob, provider, "Bob"),
     await shop.signIn(alice, provider),
-  ].map(({ id_token }) => JSON.parse(Buffer.from(id_token!.split(".")[1]!, "base64url").toString()).sub)
+  ].map(({ id_token }) => subjectOf(id_token!))
   assert.deepEqual(subjects, ["alice", "bob", "alice"])
+})
+
+test("somebody else who signs in signs out who was there before, and the clients are told", { skip }, async () => {
+  await using window = await browser.window()
+  await shop.signIn(window, provider, "Alice")
+  const told = shop.nextLogout()
+  const bob = await shop.signIn(window, provider, "Bob", { prompt: "login" })
+  assert.equal(subjectOf(bob.id_token!), "bob")
+  assert.equal(subjectOf(await told), "alice")
 })
 
 test("a refused request is said in words, and sends nobody anywhere", { skip }, async () => {

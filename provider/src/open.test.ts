@@ -284,6 +284,31 @@ test("somebody who cancels is sent back without a code", async () => {
   assert.equal(left?.searchParams.get("error"), "access_denied")
 })
 
+test("somebody who is signed in is asked again only when the client wants that", async () => {
+  const client = clientOf()
+  await using provider = await openProvider({ clients: [client] })
+  const visitor = new Visitor()
+  await signedIn(provider, client, visitor)
+  const isAsked = async (parameters: Record<string, string>) => {
+    const begun = await begin(provider, client, parameters)
+    const { page } = await visitor.follow(provider, await visitor.send(begun.url))
+    return page !== undefined
+  }
+  assert.equal(await isAsked({}), false)
+  assert.equal(await isAsked({ prompt: "login" }), true)
+  assert.equal(await isAsked({ max_age: "0" }), true)
+  // Whoever signed in consents, asked or not.
+  assert.equal(await isAsked({ prompt: "consent" }), false)
+})
+
+test("a form that is long, or does not say how long it is, is not read", async () => {
+  const client = clientOf()
+  await using provider = await openProvider({ clients: [client] })
+  const visitor = new Visitor()
+  const { page } = await visitor.follow(provider, await visitor.send((await begin(provider, client)).url))
+  assert.equal((await visitor.send(page!.url, { person: "a".repeat(5000) })).status, 413)
+})
+
 test("a sign-in belongs to the browser that began it", async () => {
   const client = clientOf()
   await using provider = await openProvider({ clients: [client] })

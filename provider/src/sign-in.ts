@@ -27,7 +27,8 @@ export function serveSignIn(provider: Provider, people: readonly Person[]): void
     // What somebody asks for by `prompt=consent` was granted when the request came.
     if (asked.prompt.name === "consent" && ctx.method === "GET") return await finish({ consent: {} })
     if (ctx.method === "GET") return signInPage(ctx, people, forWhom)
-    if (Number(ctx.get("content-length") || Number.NaN) > MAX_FORM_BYTES) ctx.throw(413)
+    // A browser says how long a form is.
+    if (!(Number(ctx.get("content-length") || Number.NaN) <= MAX_FORM_BYTES)) ctx.throw(413)
     const form = new URLSearchParams(await text(ctx.req))
     const person = people.find(({ sub }) => sub === form.get("person"))
     if (person !== undefined) return await finish({ login: { accountId: person.sub } })
@@ -45,7 +46,10 @@ export function serveSignIn(provider: Provider, people: readonly Person[]): void
 export async function implicitGrant(ctx: KoaContextWithOIDC, audience: string | undefined): Promise<Grant | undefined> {
   const { client, session, provider } = ctx.oidc
   const accountId = session?.accountId
-  if (client === undefined || accountId === undefined) return undefined
+  if (client === undefined || session === undefined || accountId === undefined) return undefined
+  const known = session.grantIdFor(client.clientId)
+  const found = known === undefined ? undefined : await provider.Grant.find(known)
+  if (found?.accountId === accountId) return found
   const grant = new provider.Grant({ clientId: client.clientId, accountId })
   grant.addOIDCScope("openid profile email")
   if (audience !== undefined) grant.addResourceScope(audience, "")
