@@ -12,7 +12,8 @@ import {
 } from "./functions.ts"
 import { mappingColumns, mappingConstraints } from "./statements.ts"
 
-type Grant = { to: string; right: string }
+/** `makesRoles`: an account like ours, of another deployment. */
+type Grant = { to: string; right: string; makesRoles: boolean }
 
 /** A function as the catalogue has it. */
 type Found = MappingFunction & {
@@ -75,6 +76,10 @@ function ownerFindings({ schemaOwner, ownerCan, schemaGrants }: Shape): Finding[
   }
   const more = ownerCan.map((can) => problem(`${OWNER}, which owns the mapping of leases, ${can}.`, AGAIN_ALONE))
   const grants = schemaGrants.filter(({ to, right }) => to !== OWNER && right !== "USAGE")
+  if (!schemaGrants.some(({ to, right }) => to === "public" && right === "USAGE")) {
+    const what = `Not everybody may use the schema ${SCHEMA}, so rules and triggers that ask whose a lease is fail.`
+    more.push(problem(what, `grant usage on schema ${SCHEMA} to public`))
+  }
   return [
     ...more,
     ...grants.map(({ to, right }) =>
@@ -129,9 +134,12 @@ function functionFindings(there: readonly Found[], made: MappingFunction, accoun
     const fix = `grant execute on function ${signature} to ${grantee(caller)}`
     return [problem(`${caller} may not call ${signature}.`, fix)]
   }
-  if (made.isPublic || !mayCall("public")) return []
-  const fix = `revoke execute on function ${signature} from public`
-  return [problem(`Everybody may call ${signature}, which says whose a lease is.`, fix)]
+  if (made.isPublic) return []
+  const others = found.grants.filter(({ to, makesRoles }) => to !== OWNER && to !== account && !makesRoles)
+  return others.map(({ to }) => {
+    const fix = `revoke execute on function ${signature} from ${grantee(to)}`
+    return problem(`${to} may call ${signature}, which says whose a lease is.`, fix)
+  })
 }
 
 function isStrange({ signature }: Found): boolean {
@@ -149,8 +157,9 @@ function grantee(to: string): string {
 
 async function readShape(sql: Sql): Promise<Shape> {
   const grants = (acl: string, kind: string, owner: string) => `(
-    select coalesce(json_agg(json_build_object('right', a.privilege_type, 'to',
-             case a.grantee when 0 then 'public' else pg_catalog.pg_get_userbyid(a.grantee) end)), '[]')
+    select coalesce(json_agg(json_build_object('right', a.privilege_type,
+             'to', case a.grantee when 0 then 'public' else pg_catalog.pg_get_userbyid(a.grantee) end,
+             'makesRoles', coalesce((select r.rolcreaterole from pg_catalog.pg_roles r where r.oid = a.grantee), false))), '[]')
       from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a)`
   const volatility = "case p.provolatile when 's' then 'stable' when 'v' then 'volatile' else 'immutable' end"
   const [row] = await sql.run<Shape>(
@@ -190,7 +199,8 @@ const OWNER_CAN = `
     union all select 'is a member of ' || g.rolname from pg_catalog.pg_auth_members m
       join pg_catalog.pg_roles g on g.oid = m.roleid where m.member = o.oid
     union all select 'can be acted as by ' || u.rolname from pg_catalog.pg_auth_members m
-      join pg_catalog.pg_roles u on u.oid = m.member where m.roleid = o.oid and not u.rolsuper) x (can)
+      join pg_catalog.pg_roles u on u.oid = m.member where m.roleid = o.oid and not u.rolsuper and (
+        coalesce((to_jsonb(m) ->> 'set_option')::boolean, true) or coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, true))) x (can)
    where o.rolname = ${literal(OWNER)}`
 
 const ODDITIES = `

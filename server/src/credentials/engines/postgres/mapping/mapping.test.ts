@@ -43,7 +43,12 @@ const changes: [change: (names: { account: string; clerk: string; group: string 
     () => "revoke execute on function safeconduct.subject() from public",
     /public may not call safeconduct\.subject\(\)/,
   ],
-  [() => "grant execute on function safeconduct.bind(name, jsonb) to public", /Everybody may call safeconduct\.bind/],
+  [() => "grant execute on function safeconduct.bind(name, jsonb) to public", /public may call safeconduct\.bind/],
+  [
+    ({ group }) => `grant execute on function safeconduct.bind(name, jsonb) to ${group}`,
+    /_read may call safeconduct\.bind/,
+  ],
+  [() => "revoke usage on schema safeconduct from public", /Not everybody may use the schema/],
   [
     ({ account }) => `revoke execute on function safeconduct.bind(name, jsonb) from ${account}`,
     /may not call safeconduct\.bind/,
@@ -90,6 +95,42 @@ for (const version of [15, 18] as const) {
   })
 }
 
+for (const version of [15, 18] as const) {
+  test(`PostgreSQL ${version}: a DBA who is no superuser prepares it too, and may not act as the owner after`, async () => {
+    const lab = await labDatabase(version, { scramIterations: 1 }, false)
+    await using superuser = await lab.dba()
+    const dba = `${lab.database}_dba`
+    await superuser.query(`create role ${dba} login createrole password 'x'; alter table faq owner to ${dba}`)
+    await superuser.query(`grant pg_signal_backend, pg_read_all_stats to ${dba} with admin option`)
+    await superuser.query(`alter database ${lab.database} owner to ${dba}`)
+    // Roles are the whole cluster's, and this one was made by a superuser for an earlier test.
+    await superuser.query(OWNER_THERE)
+    await superuser.query(`grant safeconduct_leases to ${dba} with admin option`)
+    if (version === 18) await superuser.query(`grant safeconduct_leases to ${dba} with inherit false, set false`)
+    const url = new URL(lab.superuserUrl)
+    url.username = dba
+    url.password = "x"
+    for (const time of ["first", "second"]) {
+      await applyPrepare(url.href, lab.spec, silentLog)
+      const found = await checkPrepared(url.href, lab.spec)
+      assert.deepEqual(
+        found.filter(({ level }) => level !== "warning"),
+        [],
+        time,
+      )
+    }
+    await using client = await lab.lease({
+      engine: "postgres",
+      host: url.hostname,
+      port: Number(url.port),
+      user: dba,
+      password: "x",
+      tls: "disable",
+    })
+    await assert.rejects(client.query("set role safeconduct_leases"), { code: "42501" })
+  })
+}
+
 test("preparing again mends a function, and leaves the leases that are bound", async () => {
   const lab = await labDatabase(18, { scramIterations: 1 })
   await using dba = await lab.dba()
@@ -102,6 +143,8 @@ test("preparing again mends a function, and leaves the leases that are bound", a
   const { rows } = await dba.query("select agent from safeconduct.leases where role_name = $1", [order.name])
   assert.deepEqual(rows, [{ agent: "support-bot" }])
 })
+
+const OWNER_THERE = `do $$ begin create role safeconduct_leases; exception when duplicate_object then null; end $$`
 
 const strangers: [title: string, made: string, why: RegExp][] = [
   ["somebody else's schema", "create schema safeconduct", /There is a schema safeconduct that is somebody else's/],

@@ -39,6 +39,7 @@ export function mappingStatements(account: string): string[] {
     .join(", ")
   return [
     `-- Whose each lease is, for row-level rules and triggers; only Safeconduct can write it.\ndo ${literal(OWNER_STANDS_ALONE)}`,
+    `do ${literal(ACT_AS_OWNER)}`,
     `create schema if not exists ${SCHEMA} authorization ${OWNER}`,
     `do ${literal(SCHEMA_IS_OURS)}`,
     // What the DBA makes is given to whomever his default privileges name.
@@ -53,6 +54,7 @@ export function mappingStatements(account: string): string[] {
     `revoke execute on function ${written} from public`,
     `grant execute on function ${written} to ${name(account)}`,
     "reset role",
+    `do ${literal(ACT_NO_LONGER)}`,
   ]
 }
 
@@ -67,6 +69,18 @@ const OWNER_STANDS_ALONE = `begin
         select from pg_catalog.pg_auth_members m where m.member = r.oid))) then
     raise exception 'The role ${OWNER} is there already and may do more than own the mapping of leases; drop or rename it.';
   end if;
+end`
+
+// A DBA who is no superuser, as those of hosted databases are, acts as the owner for as long as this takes.
+const IS_SUPERUSER = "pg_catalog.current_setting('is_superuser') = 'on'"
+const ACT_AS_OWNER = `begin
+  if ${IS_SUPERUSER} then return; end if;
+  if pg_catalog.current_setting('server_version_num')::int >= 160000
+    then execute 'grant ${OWNER} to current_user with inherit false, set true';
+    else grant ${OWNER} to current_user; end if;
+end`
+const ACT_NO_LONGER = `begin
+  if not ${IS_SUPERUSER} then revoke ${OWNER} from current_user; end if;
 end`
 
 const SCHEMA_IS_OURS = `begin
