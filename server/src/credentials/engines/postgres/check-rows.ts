@@ -14,7 +14,7 @@ type Row = {
   reads: boolean
   truncates: boolean
   triggers: boolean
-  policies: { policy: string; asksSetting: boolean; asksMapping: boolean }[]
+  policies: { policy: string; asksSetting: boolean; asksMapping: boolean; asksEachRow: boolean }[]
 }
 
 /**
@@ -56,11 +56,15 @@ function ruleFindings({ table, group, reads, canHaveRules, hasRules, isForced, i
     const what = `Row-level security is off on ${table}: a lease of ${group} for one user reaches everybody's rows there.`
     return [{ level: "warning", what, fix: `alter table ${table} enable row level security, and add a policy` }]
   }
-  const found = policies.flatMap(({ policy, asksSetting, asksMapping }): Finding[] => {
+  const found = policies.flatMap(({ policy, asksSetting, asksMapping, asksEachRow }): Finding[] => {
     const fix = `alter policy ${name(policy)} on ${table}, by functions of ${SCHEMA}`
     if (asksSetting) {
       const what = `The policy ${policy} on ${table} asks a setting, which a lease of ${group} changes as it likes.`
       return [{ level: "problem", what, fix }]
+    }
+    if (asksEachRow) {
+      const what = `The policy ${policy} on ${table} asks anew for each row whose the lease is, which is slow.`
+      return [{ level: "warning", what, fix: `alter policy ${name(policy)} on ${table}, by (select ${SCHEMA}.…)` }]
     }
     const what = `The policy ${policy} on ${table} lets leases of ${group} in without asking whose they are.`
     return asksMapping ? [] : [{ level: "warning", what, fix }]
@@ -85,14 +89,16 @@ const TABLES = `
          pg_catalog.has_table_privilege(g.oid, c.oid, 'truncate') as truncates,
          pg_catalog.has_table_privilege(g.oid, c.oid, 'trigger') as triggers,
          (select coalesce(json_agg(json_build_object('policy', p.polname,
-                   'asksSetting', pg_catalog.concat(pg_catalog.pg_get_expr(p.polqual, p.polrelid), ' ',
-                      pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid)) ~ '\\mcurrent_setting\\(',
+                   'asksSetting', x.rule ~ '\\mcurrent_setting\\(',
+                   'asksEachRow', x.rule ~ '\\m${SCHEMA}\\.' and x.rule !~ '\\mSELECT\\M',
                    'asksMapping', exists (select from pg_catalog.pg_depend d
                      where d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.objid = p.oid and (
                        exists (select from pg_catalog.pg_proc f where f.oid = d.refobjid and f.pronamespace = n.oid
                          and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass)
                        or d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.refobjid <> c.oid))) order by p.polname), '[]')
             from pg_catalog.pg_policy p
+            cross join lateral (select pg_catalog.concat(pg_catalog.pg_get_expr(p.polqual, p.polrelid), ' ',
+              pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))) x (rule)
            where p.polrelid = c.oid and p.polpermissive and exists (select from unnest(p.polroles) as t (oid)
              where t.oid = 0 or pg_catalog.pg_has_role(g.oid, t.oid, 'usage'))) as policies
     from pg_catalog.pg_roles g

@@ -177,6 +177,11 @@ const mistakes: [mistake: (roles: Shop["roles"]) => string, level: string, what:
     /asked on public\.orders asks a setting/,
   ],
   [
+    ({ desk }) => `create policy slow on orders to ${desk} using (customer = safeconduct.claim('customer'))`,
+    "warning",
+    /slow on public\.orders asks anew for each row/,
+  ],
+  [
     ({ desk, owner }) => `grant ${owner} to ${desk}`,
     "problem",
     /_desk owns public\.orders, and row-level security does not hold/,
