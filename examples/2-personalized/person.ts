@@ -101,8 +101,15 @@ function pressed({ html, url }: Page, button: string) {
   const tags = /<input\b([^>]*)>|<button\b([^>]*)>([\s\S]*?)<\/button>/g
   const controls = [...html.matchAll(tags)].map((match): Control => {
     const [, input, opening, inner] = match
-    const kind = input === undefined ? "button" : "input"
-    return { at: match.index, kind, label: plain(inner ?? ""), has: attributesOf(input ?? opening ?? "") }
+    const has = attributesOf(input ?? opening ?? "")
+    // HTML §4.10.5.1.18: a submit button may be an input, whose value is its label.
+    const isButton = input === undefined || has["type"] === "submit"
+    return {
+      at: match.index,
+      kind: isButton ? "button" : "input",
+      label: plain(inner ?? "") || (has["value"] ?? ""),
+      has,
+    }
   })
   const found = controls.find(
     ({ kind, label, has }) =>

@@ -47,7 +47,9 @@ export async function finishSignIn(
   })
   const { id_token: idToken = "" } = (await response.json()) as { id_token?: string }
   const claims = JSON.parse(Buffer.from(idToken.split(".")[1] ?? "", "base64url").toString() || "{}")
-  if (claims.iss !== issuer || claims.aud !== clientId || claims.nonce !== nonce) {
+  // §2: one audience may be written as a list.
+  const isOurs = [claims.aud].flat().join() === clientId
+  if (claims.iss !== issuer || !isOurs || claims.nonce !== nonce) {
     throw new Error("The provider signed nobody in.")
   }
   return { id: String(claims.customer_id), sub: String(claims.sub), name: String(claims.name), idToken }
