@@ -19,6 +19,7 @@ const ask = (session: string, caller: typeof bot, action: typeof readKb | typeof
   act(rooms, caller, { session, action, idempotencyKey: null })
 const verdictOf = async (session: string, caller: typeof bot, action: typeof readKb | typeof writeKb = readKb) =>
   (await ask(session, caller, action)).decision.verdict
+const openedEntry = async (of: string) => (await gate.entries("sessions.opened")).find(({ session }) => session === of)!
 const newest = async (event: string) => (await gate.entries(event)).at(-1)!
 
 describe("a session is handed on", { timeout: 60_000 }, () => {
@@ -63,6 +64,16 @@ describe("a session is handed on", { timeout: 60_000 }, () => {
       sub: carrier.spiffeId,
       act: { sub: shipper.spiffeId, act: { sub: bot.spiffeId } },
     })
+    // The decision that handed it on, and what became of that.
+    const handed = (await gate.entries("gate.action-begun")).slice(-2)
+    assert.deepEqual(
+      handed.map(({ id, action }) => [id, action!.type, action!.resource]),
+      [
+        [(await openedEntry(middle.id)).of, "delegate", "shipper"],
+        [(await openedEntry(leaf.id)).of, "delegate", "carrier"],
+      ],
+    )
+    assert.deepEqual(await gate.store.owner.query("select from audit.intents"), [])
     assert.equal(await verdictOf(leaf.id, carrier), "allow")
     assert.equal(await verdictOf(leaf.id, carrier, writeKb), "deny")
     const told = (await gate.entries()).filter(({ session }) => session === leaf.id)
@@ -122,6 +133,11 @@ describe("a session is handed on", { timeout: 60_000 }, () => {
     ]
     await gate.store.owner.query("update sessions.delegations set expires_at = now() where id = $1", [late])
     await assert.rejects(takeUp(rooms, shipper, { delegation: late }), { code: "delegation-over" })
+    // Nobody took it up, and the record says so.
+    await gate.store.owner.query("update audit.intents set deadline = now() - interval '1 s'")
+    await rooms.audit.sweepIntents()
+    const missing = (await gate.entries("audit.outcome-missing")).filter(({ session }) => session === root.id)
+    assert.equal(missing.length, 3)
     // It ends while the offer is taken up: right before the commit.
     const ending = before(rooms, async (commit) => {
       if (commit === 1) await endSession(rooms, root.id, "ended", "server")

@@ -1,6 +1,6 @@
 import type { AgentPrincipal } from "#agents"
 import { Refusal, type Transaction } from "#kernel"
-import { aboutSession, type HandOn, type Offer, type Standing } from "#sessions"
+import { aboutSession, type HandOn, OFFER_SECONDS, type Offer, type Standing } from "#sessions"
 import { actionReference } from "./action.ts"
 import { admit } from "./admit.ts"
 import { handingOn, requireAllowed } from "./handing.ts"
@@ -8,6 +8,9 @@ import type { Effect } from "./intent.ts"
 import { type Opened, openSession, recordingRefusal } from "./open.ts"
 import { actor, type Rooms } from "./rooms.ts"
 import { isUnrecordable } from "./unrecorded.ts"
+
+/** An offer that is taken up in its last moment is recorded within these. */
+const TAKING_SECONDS = 60
 
 /** What an agent hands on of its session: to which agent, for what, and which part of it. Seconds. */
 export type HandOnRequest = Omit<HandOn, "to"> & { session: string; agent: string }
@@ -21,15 +24,20 @@ export async function handOn(rooms: Rooms, caller: AgentPrincipal, request: Hand
   const { session, agent, ...wanted } = request
   let of: Standing | undefined
   let offer: Offer | undefined
-  const effect: Effect = (standing, action) => {
-    of = standing
-    const to = rooms.agents.agent(agent)
-    if (to?.state !== "active") {
-      throw new Refusal("agent-suspended", `The agent ${agent} is not active; nothing is handed on to it.`)
-    }
-    const change = rooms.sessions.delegations.offer(caller, standing, { ...wanted, to }, actionReference(action))
-    const work = async (tx: Transaction) => (offer = await change.work!(tx))
-    return { work, entries: () => change.entries(offer!) }
+  const effect: Effect = {
+    // Its outcome is the session that somebody opens with it.
+    deadlineSeconds: OFFER_SECONDS + TAKING_SECONDS,
+    change(standing, action, entry) {
+      of = standing
+      const to = rooms.agents.agent(agent)
+      if (to?.state !== "active") {
+        throw new Refusal("agent-suspended", `The agent ${agent} is not active; nothing is handed on to it.`)
+      }
+      const decided = { action: actionReference(action), entry }
+      const change = rooms.sessions.delegations.offer(caller, standing, { ...wanted, to }, decided)
+      const work = async (tx: Transaction) => (offer = await change.work!(tx))
+      return { work, entries: () => change.entries(offer!) }
+    },
   }
   const asked = { session, action: handingOn(request), idempotencyKey: null }
   const { decision } = await admit(rooms, caller, asked, effect).catch(async (error: unknown) => {
@@ -40,7 +48,7 @@ export async function handOn(rooms: Rooms, caller: AgentPrincipal, request: Hand
     }
     throw error
   })
-  // A crash here leaves an offer that nobody was told of: it runs out.
+  // A crash here leaves an offer that nobody was told of: it runs out, and audit's sweep says that nothing came of it.
   requireAllowed(decision)
   return offer!
 }

@@ -1,6 +1,7 @@
 import type { AgentPrincipal } from "#agents"
 import type { Change, Draft } from "#audit"
 import type { Intended } from "#credentials"
+import { type Id, newId } from "#kernel"
 import { aboutSession, rootOf, type Standing, type Taken } from "#sessions"
 import { actionReference, type NamedAction } from "./action.ts"
 import type { Judged } from "./judge.ts"
@@ -10,7 +11,12 @@ import { actor, type Rooms } from "./rooms.ts"
  * What takes effect with the decision that allows it, in its transaction. Of a decision that is thrown away and taken again
  * only the last one's counts; whatever the others made, nobody is told of.
  */
-export type Effect = (standing: Standing, action: NamedAction) => Change<unknown>
+export type Effect = {
+  /** Seconds in which its outcome must be recorded. */
+  deadlineSeconds: number
+  /** `entry` is the decision's; whatever finishes it is of that. */
+  change(standing: Standing, action: NamedAction, entry: Id<"entry">): Change<unknown>
+}
 
 /** What a decision is of. `name` is what it takes limits under. */
 export type Asked = { action: NamedAction; name: string; idempotencyKey: string | null; effect: Effect | undefined }
@@ -38,9 +44,10 @@ export function intentOf(
   { standing, judged }: { standing: Standing; judged: Judged },
   lease: Intended | null,
 ): Change<Committed> {
-  const draft = decisionDraft(caller, standing, asked, judged)
+  const entry = newId("entry")
+  const draft = { ...decisionDraft(caller, standing, asked, judged), id: entry }
   const isAllowed = judged.verdict === "allow"
-  const change = isAllowed ? changeOf(rooms, caller, asked, { standing, judged }, lease) : null
+  const change = isAllowed ? changeOf(rooms, caller, asked, { standing, judged, entry }, lease) : null
   if (change === null) return { entries: () => [draft] }
   return {
     ...change,
@@ -53,14 +60,14 @@ function changeOf(
   rooms: Rooms,
   caller: AgentPrincipal,
   asked: Asked,
-  { standing, judged: { takings, labels } }: { standing: Standing; judged: Judged },
+  { standing, judged: { takings, labels }, entry }: { standing: Standing; judged: Judged; entry: Id<"entry"> },
   before: Intended | null,
 ): Change<Committed> | null {
   const { usage } = rooms.sessions
   const unseen = labels.filter((label) => !standing.labels.includes(label))
   const take = takings.length > 0 ? usage.take(asked.name, takings) : null
   const label = unseen.length > 0 ? usage.label(rootOf(standing.session), unseen) : null
-  const effect = asked.effect?.(standing, asked.action) ?? null
+  const effect = asked.effect?.change(standing, asked.action, entry) ?? null
   const isCredential = effect === null && asked.action.type === "credential" && before === null
   const intend = isCredential ? rooms.credentials.intend(intentionOf(caller, asked, standing)) : null
   if (take === null && label === null && effect === null && intend === null) return null
@@ -110,7 +117,6 @@ function decisionDraft(
       mandate: mandate.digest,
       ...(Object.keys(facts).length === 0 ? {} : { facts }),
     },
-    // Without an effect of its own, whoever asked reports what became of it.
-    ...(isAllowed && effect === undefined ? { deadlineSeconds: OUTCOME_SECONDS } : {}),
+    ...(isAllowed ? { deadlineSeconds: effect?.deadlineSeconds ?? OUTCOME_SECONDS } : {}),
   }
 }

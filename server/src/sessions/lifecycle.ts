@@ -69,27 +69,31 @@ export function open(parts: Parts, opening: Opening): Change<Session> {
       return await insertSession(tx, { ...row, lifetimeSeconds, hardEndSeconds, idleSeconds, leaseSeconds })
     },
     entries: (session) => [
-      draftOf(session, "sessions.opened", {
-        by: caller.spiffeId,
-        caller,
-        data: {
-          mandate: base64url(sha256(session.mandate)),
-          requestText: requestText?.kind ?? "none",
-          // What an agent asked for may hold somebody's words; what a configuration and a user allow does not.
-          ...(beneath === undefined ? { authorizationDetails: details as Json } : { offer: beneath.offer.id }),
-          ...(session.delegation === null ? {} : { delegation: session.delegation }),
-          expiresAt: session.expiresAt.toISOString(),
-          hardEndAt: session.hardEndAt.toISOString(),
-        },
-        // Free text, and names of things in somebody's life; those of a chain stand with its first session.
-        personal:
-          beneath === undefined
-            ? {
-                ...(requestText === null ? {} : { request: requestText.text }),
-                ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
-              }
-            : { authorizationDetails: details as Json },
-      }),
+      {
+        ...draftOf(session, "sessions.opened", {
+          by: caller.spiffeId,
+          caller,
+          data: {
+            mandate: base64url(sha256(session.mandate)),
+            requestText: requestText?.kind ?? "none",
+            // What an agent asked for may hold somebody's words; what a configuration and a user allow does not.
+            ...(beneath === undefined ? { authorizationDetails: details as Json } : { offer: beneath.offer.id }),
+            ...(session.delegation === null ? {} : { delegation: session.delegation }),
+            expiresAt: session.expiresAt.toISOString(),
+            hardEndAt: session.hardEndAt.toISOString(),
+          },
+          // Free text, and names of things in somebody's life; those of a chain stand with its first session.
+          personal:
+            beneath === undefined
+              ? {
+                  ...(requestText === null ? {} : { request: requestText.text }),
+                  ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+                }
+              : { authorizationDetails: details as Json },
+        }),
+        // What became of the decision to hand it on.
+        ...(beneath === undefined ? {} : { of: beneath.offer.entry }),
+      },
     ],
   }
 }

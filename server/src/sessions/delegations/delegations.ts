@@ -20,13 +20,16 @@ export type HandOn = {
   hardEndSeconds?: number | undefined
 }
 
+/** The action that was decided, and the entry of the decision. */
+export type Decided = { action: NonNullable<Draft["action"]>; entry: Id<"entry"> }
+
 /** What sessions hand on. An offer is good once, within five minutes, while its session is open. */
 export interface Delegations {
   /**
-   * Offers a part of the caller's session to another agent; `action` is the decided one. Throws `purpose-unknown` and what
-   * attenuate() does; its work `session-ended`.
+   * Offers a part of the caller's session to another agent. Throws `purpose-unknown` and what attenuate() does; its work
+   * `session-ended`.
    */
-  offer(caller: AgentPrincipal, parent: Standing, wanted: HandOn, action: NonNullable<Draft["action"]>): Change<Offer>
+  offer(caller: AgentPrincipal, parent: Standing, wanted: HandOn, decided: Decided): Change<Offer>
   /**
    * An offer to the caller's agent, and the session that made it, both read now. Throws `delegation-unknown`, also for another
    * agent's and for another registration of the name; `delegation-over`; `outside-mandate`.
@@ -41,7 +44,7 @@ type Parts = { database: Database; standings: Standings; purpose: (name: string)
 /** Opens them. */
 export function openDelegations({ database, standings, purpose }: Parts): Delegations {
   return {
-    offer(caller, parent, wanted, action) {
+    offer(caller, parent, wanted, { action, entry }) {
       const { to, purpose: name, details: requested, lifetimeSeconds = null, hardEndSeconds = null } = wanted
       const served = purpose(name)
       if (served === null) throw new Refusal("purpose-unknown", "There is no such purpose in the policy in force.")
@@ -50,7 +53,7 @@ export function openDelegations({ database, standings, purpose }: Parts): Delega
       const { session } = parent
       const offer = {
         ...{ id: newId("delegation"), session: session.id, agent: to.name, agentId: to.id, purpose: name, details },
-        ...{ lifetimeSeconds, hardEndSeconds },
+        ...{ lifetimeSeconds, hardEndSeconds, entry },
       }
       return {
         async work(tx) {

@@ -13,6 +13,8 @@ export type Offer = {
   details: ActionDetail[]
   lifetimeSeconds: number | null
   hardEndSeconds: number | null
+  /** The log's entry that allowed it; the session that is opened with it is what became of that. */
+  entry: Id<"entry">
   expiresAt: Date
 }
 
@@ -20,16 +22,17 @@ export type Offer = {
 export type FoundOffer = Offer & { isAccepted: boolean; hasExpired: boolean }
 
 /** How long an offer waits for whoever takes it up. */
-const OFFER = "interval '5 minutes'"
+export const OFFER_SECONDS = 300
 const COLUMNS = `id, session, agent, agent_id as "agentId", purpose, details, lifetime_seconds as "lifetimeSeconds",
-  hard_end_seconds as "hardEndSeconds", expires_at as "expiresAt"`
+  hard_end_seconds as "hardEndSeconds", entry, expires_at as "expiresAt"`
 
 /** Writes an offer; it expires with its session if that is sooner. Null when the session is not open any more. */
 export async function insertOffer(tx: Transaction, offer: Omit<Offer, "expiresAt">): Promise<Offer | null> {
   const [row] = await tx.query<Offer>(
     `insert into sessions.delegations (id, session, agent, agent_id, purpose, details, lifetime_seconds, hard_end_seconds,
-       expires_at)
-     select $1::text, id, $3::text, $4::text, $5::text, $6::jsonb, $7::int, $8::int, least(clock_timestamp() + ${OFFER}, hard_end_at) from sessions.sessions
+       entry, expires_at)
+     select $1::text, id, $3::text, $4::text, $5::text, $6::jsonb, $7::int, $8::int, $9::text,
+       least(clock_timestamp() + make_interval(secs => ${OFFER_SECONDS}), hard_end_at) from sessions.sessions
      where id = $2 and state = 'open' and expires_at > clock_timestamp()
      returning ${COLUMNS}`,
     [
@@ -41,6 +44,7 @@ export async function insertOffer(tx: Transaction, offer: Omit<Offer, "expiresAt
       JSON.stringify(offer.details),
       offer.lifetimeSeconds,
       offer.hardEndSeconds,
+      offer.entry,
     ],
   )
   return row ?? null

@@ -12,6 +12,8 @@ create table sessions.delegations (
   details jsonb not null,
   lifetime_seconds int check (lifetime_seconds > 0),
   hard_end_seconds int check (hard_end_seconds > 0),
+  -- Of the log, where it was allowed.
+  entry text not null,
   offered_at timestamptz not null default now(),
   expires_at timestamptz not null,
   -- When it was taken up; null while it is open.
