@@ -76,6 +76,20 @@ test("pitfall 2: a sign-in ends where it was begun: same provider, same issuer, 
   assert.deepEqual([fake.count("/token"), other.count("/token")], [0, 0])
 })
 
+test("pitfall 1: where a provider sends no iss, what was begun at one issuer is not finished at another", async () => {
+  await using fake = await startFakeProvider()
+  await using attacker = await startFakeProvider()
+  for (const each of [fake, attacker]) delete each.metadata["authorization_response_iss_parameter_supported"]
+  await using ours = await openTestProviders({ issuer: fake.issuer })
+  const { pending } = await ours.providers.beginSignIn(request)
+  ours.configure({ shop: { issuer: attacker.issuer } })
+  await assert.rejects(ours.providers.finishSignIn(pending, back(pending.state, null)), failed)
+  ours.configure({ shop: { issuer: fake.issuer }, other: { issuer: attacker.issuer } })
+  const swapped = { ...pending, provider: "other" }
+  await assert.rejects(ours.providers.finishSignIn(swapped, back(pending.state, null)), failed)
+  assert.deepEqual([fake.count("/token"), attacker.count("/token")], [0, 0])
+})
+
 test("pitfall 3: an answer without the state of this sign-in is not taken to the token endpoint", async () => {
   await using fake = await startFakeProvider()
   await using ours = await openTestProviders({ issuer: fake.issuer })

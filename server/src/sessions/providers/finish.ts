@@ -62,8 +62,8 @@ export async function finishSignIn(
 }
 
 /** The answer is to this sign-in, at this provider as it is configured now, and not late. */
-function requireSame(clock: Clock, { name, definition }: Provider, pending: PendingSignIn, url: URL): void {
-  if (pending.provider !== name || pending.issuer !== definition.issuer) throw new Error("another provider's sign-in")
+function requireSame(clock: Clock, { definition }: Provider, pending: PendingSignIn, url: URL): void {
+  if (pending.issuer !== definition.issuer) throw new Error("another provider's sign-in")
   const place = new URL(url)
   place.search = ""
   place.hash = ""
