@@ -51,7 +51,7 @@ function checkOne(rule: SimpleRule, value: unknown, evidence: Evidence): { findi
   if (!isScalar(value)) return { finding: "failed", origin: originOf(rule) }
   if ("inRequest" in rule) {
     const { requestText } = evidence
-    return found("request", requestText === null ? null : standsIn(requestText.text, value))
+    return found("request", requestText === null ? null : standsIn(requestText, value))
   }
   if ("userClaim" in rule) return found("claim", among(own(evidence.user?.claims, rule.userClaim), String(value)))
   if ("parameter" in rule) {

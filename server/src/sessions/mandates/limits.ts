@@ -24,8 +24,13 @@ export function limitsOf(detail: ActionDetail): BudgetedLimit[] {
   return (detail.limits ?? []).map((limit) => ({ ...limit, budget: limit.budget ?? ownBudget(detail) }))
 }
 
+const ownBudgets = new WeakMap<ActionDetail, string>()
+
+/** Remembered by identity: a ceiling's details are asked about at every decision. */
 function ownBudget(detail: ActionDetail): string {
-  return `~${base64url(digest(detail as Json)).slice(0, 22)}`
+  const name = ownBudgets.get(detail) ?? `~${base64url(digest(detail as Json)).slice(0, 22)}`
+  ownBudgets.set(detail, name)
+  return name
 }
 
 /** True when whoever keeps to `a` keeps to `b`. */

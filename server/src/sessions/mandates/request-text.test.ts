@@ -1,7 +1,9 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { standsIn } from "./request-text.ts"
+import { standsIn as standsInRequest } from "./request-text.ts"
+
+const standsIn = (text: string, value: string | number | boolean) => standsInRequest({ text }, value)
 
 /** Text, values that stand in it, values that do not. */
 const cases: [string, (string | number)[], (string | number)[]][] = [

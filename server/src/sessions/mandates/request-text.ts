@@ -7,18 +7,33 @@ import { numbersIn } from "./numbers.ts"
  * as a part of a longer word, number or address. Both are compared in Unicode's NFKC; letters that only look alike stay
  * different. Upper and lower case count, but for e-mail addresses and IBANs, which people write in either.
  */
-export function standsIn(text: string, value: Scalar): boolean {
+export function standsIn(request: { readonly text: string }, value: Scalar): boolean {
   if (typeof value === "boolean") return false
-  if (typeof value === "number") return numbersIn(text).has(value)
-  const [request, wanted] = [joinIbans(plain(text)), plain(value)]
+  const { words, lower, capitals, numbers } = read(request)
+  if (typeof value === "number") return numbers.has(value)
+  const wanted = plain(value)
   // A value that is nothing, or no more than punctuation, would stand nearly everywhere.
   if (wanted.length > MAX_VALUE || !/[\p{L}\p{N}]/u.test(wanted) || wanted !== wanted.trim()) return false
-  if (/^[^\s@]+@[^\s@]+$/.test(wanted)) return hasWhole(request.toLowerCase(), wanted.toLowerCase())
+  if (/^[^\s@]+@[^\s@]+$/.test(wanted)) return hasWhole(lower, wanted.toLowerCase())
   const iban = wanted.replaceAll(" ", "")
-  return isIban(iban) ? hasWhole(capital(request), capital(iban)) : hasWhole(request, wanted)
+  return isIban(iban) ? hasWhole(capitals, capital(iban)) : hasWhole(words, wanted)
 }
 
 const MAX_VALUE = 1_000
+
+type Read = { words: string; lower: string; capitals: string; numbers: ReadonlySet<number> }
+
+/** By identity, for as long as the mandate that it is in is held: a session compares with the same text again and again. */
+const known = new WeakMap<object, Read>()
+
+function read(request: { readonly text: string }): Read {
+  const before = known.get(request)
+  if (before !== undefined) return before
+  const words = joinIbans(plain(request.text))
+  const text = { words, lower: words.toLowerCase(), capitals: capital(words), numbers: numbersIn(request.text) }
+  known.set(request, text)
+  return text
+}
 
 /** What may stand between a space and the word that it begins. */
 const OPENING = "([{<\"'‘’“”„«»`#\\p{Sc}"

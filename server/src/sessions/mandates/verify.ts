@@ -47,15 +47,17 @@ export function verify(
   evidence: Evidence = noEvidence,
   fits: Fits = () => true,
 ): Verified {
-  const examined = covering(details, asked).map((detail) => examine(detail, asked, evidence))
+  const found = covering(details, asked)
+  if (found.length === 0) return failed("not-covered", {})
+  if (found.every(boundsNothing)) {
+    return { finding: "verified", sinks: {}, because: null, charges: [], labels: labelsOf(found) }
+  }
+  const examined = found.map((detail) => examine(detail, asked, evidence))
   const allowing = examined.filter(({ finding }) => finding !== "failed")
   const fitting = allowing.filter(({ charges }) => charges.every(fits))
-  const best = (fitting.length > 0 ? fitting : examined).reduce<Examined | null>(better, null)
-  const { sinks = {}, charges = [] } = best ?? {}
-  if (best === null) return failed("not-covered", sinks)
+  const { finding, sinks, charges } = (fitting.length > 0 ? fitting : examined).reduce(better)
   if (fitting.length === 0) return failed(allowing.length > 0 ? "used-up" : "arguments", sinks)
-  const labels = [...new Set(allowing.flatMap(({ detail }) => detail.labels ?? []))].sort()
-  return { finding: best.finding, sinks, because: null, charges, labels }
+  return { finding, sinks, because: null, charges, labels: labelsOf(allowing.map(({ detail }) => detail)) }
 }
 
 /** True when a detail allows the action, or would with the user's approval. What does not parse allows nothing. */
@@ -76,6 +78,7 @@ export type Needs = {
 /** What verify() will look at for this action; mostly nothing, and then no decision waits for a read. */
 export function needsOf(details: unknown, asked: AskedAction): Needs {
   const found = covering(details, asked)
+  if (found.every(boundsNothing)) return NOTHING
   const rules = found.flatMap((detail) => Object.values(detail.arguments ?? {}).flat())
   const simple = rules.flatMap((rule) => ("anyOf" in rule ? rule.anyOf : [rule]))
   return {
@@ -84,6 +87,17 @@ export function needsOf(details: unknown, asked: AskedAction): Needs {
     // A sum of what is no number fails by its rules; nothing is left to ask.
     charges: found.flatMap((detail) => chargesOf(detail, asked)).filter(({ amount }) => Number.isFinite(amount)),
   }
+}
+
+const NOTHING: Needs = { kinds: [], lookups: [], charges: [] }
+
+/** What and where is all that it says, as most details do: there is nothing to verify, and nothing to count. */
+function boundsNothing({ arguments: rules, sinks, limits }: ActionDetail): boolean {
+  return rules === undefined && sinks === undefined && limits === undefined
+}
+
+function labelsOf(details: readonly ActionDetail[]): string[] {
+  return [...new Set(details.flatMap(({ labels }) => labels ?? []))].sort()
 }
 
 /** The details that name the action at its resource, whatever they say of its arguments. */
@@ -114,8 +128,8 @@ function examine(detail: ActionDetail, asked: AskedAction, evidence: Evidence): 
 }
 
 /** The first of those under which most is verified. */
-function better(one: Examined | null, other: Examined): Examined {
-  return one === null || compareFindings(other.finding, one.finding) > 0 ? other : one
+function better(one: Examined, other: Examined): Examined {
+  return compareFindings(other.finding, one.finding) > 0 ? other : one
 }
 
 function failed(because: Verified["because"], sinks: Verified["sinks"]): Verified {
