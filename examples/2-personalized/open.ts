@@ -7,9 +7,10 @@ import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session, 
 import { dev, type Log, removePostgres, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
 import { openSupportBot, type Tracker } from "./bot.ts"
-import { openPerson, type Person } from "./person.ts"
+import { openPerson, type Page, type Person } from "./person.ts"
 import { openShippingBot } from "./shipping-bot.ts"
 import { callbackOf, clientsOf, documentOf, freePort, prepareShop } from "./shop.ts"
+import { beginSignIn, finishSignIn } from "./sign-in.ts"
 import { newStatementKey, signStatement } from "./statement.ts"
 import { openWebSite } from "./web.ts"
 
@@ -35,6 +36,8 @@ export type Shop = AsyncDisposable & {
   state(request: string, order: string): string
   /** Has a user delegate to an agent: they sign in at the provider, and agree on the consent page unless they did before. */
   sessionFor(user: string, agent: Safeconduct, asked: { request: string; order: string }): Promise<Session>
+  /** What the web site holds once that user signed in there: an ID token. */
+  idTokenOf(user: string): Promise<string>
   /** A new instance of a registered agent, with a key of its own. */
   enrolled(agent: string): Promise<Safeconduct>
 }
@@ -104,16 +107,27 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
       request,
       parameters: { order },
     })
+  const siteUrl = `http://127.0.0.1:${port}`
+  const redirectUri = `${siteUrl}/signed-in`
+  const client = { issuer: provider.issuer, clientId: "shop-web", clientSecret: secret, redirectUri }
   const browsers = new Map<string, Person>()
-  const sessionFor: Shop["sessionFor"] = async (user, agent, { request, order }) => {
-    const browser = browsers.get(user) ?? openPerson(callbackOf(port))
+  /** Goes there, signed in at the provider as that user, and back to the web site, which does not see it. */
+  const visitAs = async (user: string, url: string): Promise<Page> => {
+    const browser = browsers.get(user) ?? openPerson(siteUrl)
     browsers.set(user, browser)
+    let page = await browser.visit(url)
+    if (page.url.startsWith(provider.issuer)) page = await browser.press(page, `person=${user}`)
+    return page.url.startsWith(server.webUrl) ? await browser.press(page, "Allow") : page
+  }
+  const sessionFor: Shop["sessionFor"] = async (user, agent, { request, order }) => {
     const statement = state(request, order)
     const asked = await agent.ask({ purpose: "order-help", redirectUri: callbackOf(port), statement })
-    let page = await browser.visit(asked.url)
-    if (page.url.startsWith(provider.issuer)) page = await browser.press(page, `person=${user}`)
-    if (page.url.startsWith(server.webUrl)) page = await browser.press(page, "Allow")
-    return await asked.redeem(page.url)
+    return await asked.redeem((await visitAs(user, asked.url)).url)
+  }
+  const idTokenOf: Shop["idTokenOf"] = async (user) => {
+    const begun = await beginSignIn(client)
+    const back = await visitAs(user, begun.url)
+    return (await finishSignIn(client, begun, new URL(back.url).searchParams)).idToken
   }
   const [support, shipping] = await step("both bots enrolled, and the web site started", () =>
     Promise.all([enrolled("support-bot"), enrolled("shipping-bot")]),
@@ -122,8 +136,6 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
   stack.use(shipping)
   const track = openShippingBot(shipping)
   const bot = openSupportBot(support, callbackOf(port), track)
-  const redirectUri = `http://127.0.0.1:${port}/signed-in`
-  const client = { issuer: provider.issuer, clientId: "shop-web", clientSecret: secret, redirectUri }
   stack.use(await openWebSite({ port, provider: client, database: database.webUrl, bot, state }))
   const owned = stack.move()
   return {
@@ -133,11 +145,12 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
     operator,
     owner,
     issuer: provider.issuer,
-    siteUrl: `http://127.0.0.1:${port}`,
+    siteUrl,
     agents: { support, shipping },
     track,
     state,
     sessionFor,
+    idTokenOf,
     enrolled,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
