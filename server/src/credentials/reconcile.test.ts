@@ -19,10 +19,11 @@ test("an account of ours without a lease is recorded and removed; another deploy
   assert.deepEqual([(found!.data as { role: string }).role, removed!.of], [ours, found!.id])
 })
 
-test("an account that came back after its lease ended is an orphan", async () => {
+test("an account that came back after its lease ended is an orphan, and its entries say whose it was", async () => {
   await using at = await testDeployment()
   const server = await at.serve()
-  const { lease } = await server.lease()
+  const user = { id: "user_alice", iss: "https://id.example", sub: "alice", claims: {} } as const
+  const { lease } = await server.lease({ behalf: { user, application: null, chain: [] } })
   await server.credentials.revoke(lease.id, "released")
   await server.credentials.settled(lease.id)
   await using dba = await at.lab.dba()
@@ -31,6 +32,10 @@ test("an account that came back after its lease ended is an orphan", async () =>
   )
   await server.credentials.reconcile()
   assert.equal((await dba.query("select 1 from pg_roles where rolname = $1", [lease.roleName])).rowCount, 0)
+  for (const event of ["credentials.orphan-found", "credentials.orphan-removed"]) {
+    const [leaf] = await at.entries(event)
+    assert.deepEqual([leaf?.session, leaf?.purpose, leaf?.user], [lease.session, lease.purpose, "user_alice"], event)
+  }
 })
 
 test("orphans are removed although the log was altered and takes nothing; their removal is owed", async () => {

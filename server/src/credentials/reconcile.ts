@@ -41,7 +41,9 @@ async function compare(room: Room, { name }: Resource, desk: Desk): Promise<void
     const lease = known.get(account.name)
     return lease === undefined || hasEnded(lease)
   })
-  for (const orphan of await still(desk, orphans)) await removeOrphan(room, name, desk, orphan)
+  for (const orphan of await still(desk, orphans)) {
+    await removeOrphan(room, desk, { ...orphan, resource: name, lease: known.get(orphan.name) })
+  }
 
   const listed = new Set(accounts.map(nameOf))
   for (const lease of live) if (!listed.has(lease.roleName)) await endWithoutAccount(room, desk, lease)
@@ -60,13 +62,15 @@ async function still(desk: Desk, accounts: Account[]): Promise<Account[]> {
   return accounts.filter((_, at) => traces[at]!.hasAccount)
 }
 
-async function removeOrphan(room: Room, resource: string, desk: Desk, account: Account): Promise<void> {
+/** `lease` is the ended one whose account it was, where the ledger has it. */
+type Orphan = Account & { resource: string; lease: Lease | undefined }
+
+async function removeOrphan(room: Room, desk: Desk, { resource, lease, ...account }: Orphan): Promise<void> {
   room.log.error("an account stands at a resource without a lease; removing it", { resource, role: account.name })
-  const draft = (event: string): Draft => ({
-    event,
-    by: "server",
-    data: { resource, role: account.name, oid: account.oid },
-  })
+  const draft = (event: string): Draft => {
+    const about = lease === undefined ? { event, by: "server" } : draftOf(lease, event)
+    return { ...about, data: { ...about.data, resource, role: account.name, oid: account.oid } }
+  }
   const found = await within(
     STORE_MS,
     room.audit.commit({ entries: () => [{ ...draft("credentials.orphan-found"), deadlineSeconds: 60 }] }),
