@@ -195,7 +195,7 @@ describe("chains over two servers", { timeout: 180_000 }, () => {
     await connection.lost
   })
 
-  test("a session whose chain or parent was exchanged in the database may do nothing", async () => {
+  test("a session whose chain or parent was exchanged in the database may do nothing (pitfall 21)", async () => {
     const [mine, other] = [await chain(), await chain()]
     for (const [column, value] of [
       ["chain", JSON.stringify([{ session: other.root.id, agent: "bot", instance: bot.instance }])],

@@ -176,7 +176,7 @@ describe("a session is handed on", { timeout: 60_000 }, () => {
     }
   })
 
-  test("not further than the purpose of the first session says, now and when it was opened", async () => {
+  test("not further than the purpose of the first session says, now and when it was opened (pitfall 21)", async () => {
     const root = await chain.root()
     const depth = (maxDepth: number) => ({
       ...chained.purposes,
@@ -194,7 +194,7 @@ describe("a session is handed on", { timeout: 60_000 }, () => {
     await chain.apply()
   })
 
-  test("to nobody who is in the chain already", async () => {
+  test("to nobody who is in the chain already (pitfall 21)", async () => {
     const root = await chain.root()
     await assert.rejects(chain.offer(root, bot), { code: "chain-cycle" })
     const all = [reading, handing("deliver", "carrier", "bot", "shipper")]

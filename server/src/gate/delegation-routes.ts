@@ -13,7 +13,6 @@ const seconds = z
 const handOnSchema = z.strictObject({
   agent: name("an agent"),
   purpose: name("a purpose"),
-  /** What is compared with them grows with their product. */
   authorizationDetails: z.array(actionDetails).min(1).max(16),
   lifetimeSeconds: seconds.optional(),
   hardEndSeconds: seconds.optional(),
@@ -35,6 +34,8 @@ export function delegationRoutes(rooms: Rooms): Route<Principal | null, never>[]
       events: ["gate.action-begun", "gate.action-denied", "sessions.delegation-offered", "gate.delegation-refused"],
       summary: "Offer a part of a session to another agent, for one sub-session that it opens within five minutes",
       body: handOnSchema,
+      // Each rule is compared with each of everybody's: an agent could ask for so many that nobody else gets a turn.
+      maxBodyBytes: 8 * 1024,
       answer: offerAnswer,
       status: 201,
       async handle({ caller, params, body }) {

@@ -92,6 +92,16 @@ test("what cannot be handed on is refused, and not left out of what is", () => {
   assert.throws(() => attenuate(handing({ to: { name: "two", purposes: ["track"], ceiling: "broken" } })), Refusal)
 })
 
+test("no more is looked for at once than an agent can reasonably mean", () => {
+  const numbered = (of: string, count: number) => Array.from({ length: count }, (_, nth) => `${of}${nth}`)
+  const wide = [may(numbered("tool:t", 33), numbered("place", 32))]
+  const more = { parent: standingOf("one", wide), purpose: purposeOf("track", wide), requested: wide }
+  const asked = handing({ ...more, to: { name: "two", purposes: ["track"], ceiling: wide } })
+  assert.throws(() => attenuate(asked), { code: "delegation-too-wide", message: /1024/ })
+  const less = [may(numbered("tool:t", 32), numbered("place", 32))]
+  assert.equal(attenuate({ ...asked, requested: less }).details.length, 1)
+})
+
 test("a chain becomes no longer than its first mandate says, nor than its first purpose says now", () => {
   const chain = [{ session: "session_zero" as const, agent: "zero", instance: "instance_zero" }]
   const at = (maxDepth: number, maxDepthNow: number) => () =>
@@ -173,7 +183,7 @@ function requestOf(
   return may([of.actions[action % of.actions.length]!], [of.locations[location % of.locations.length]!], more)
 }
 
-test("no chain allows an action that any mandate, ceiling, template, grant or request of it does not", () => {
+test("no chain allows an action that any mandate, ceiling, template, grant or request of it does not (pitfall 21)", () => {
   const lengths = [0, 0, 0, 0, 0]
   const property = fc.property(
     bound,

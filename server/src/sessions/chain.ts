@@ -1,5 +1,5 @@
 import { Refusal } from "#kernel"
-import { type ActionDetail, asBounds, intersect, narrower } from "./action-details.ts"
+import { type ActionDetail, asBounds, narrower, understood } from "./action-details.ts"
 import { type Bounds, compile } from "./mandate.ts"
 import type { Purpose } from "./purposes.ts"
 import type { Hop } from "./session.ts"
@@ -26,6 +26,9 @@ export type Attenuated = {
   maxDepth: number
 }
 
+/** Actions that are asked for at once at the most, each at one place: an agent asks, and every bound is searched for each. */
+const MAX_PLACES = 1_024
+
 /**
  * What is left when a session is handed on: the parent's mandate ∩ what is asked for ∩ the ceiling of the agent that gets it ∩
  * the template of its purpose. Whatever is asked for and cannot be handed on is refused and not left out silently; rules and
@@ -48,6 +51,12 @@ export function attenuate({ parent, to, purpose, requested, maxDepthNow }: Handi
   }
   if (mandate.user === null && purpose.consent === "required") {
     throw new Refusal("consent-required", `A session for ${purpose.name} needs a user, and this one has none.`)
+  }
+  if (new Set(requested.flatMap(placesOf)).size > MAX_PLACES) {
+    throw new Refusal(
+      "delegation-too-wide",
+      `No more than ${MAX_PLACES} actions, each at one place, are handed on at once.`,
+    )
   }
   const bounds: Bounds = [
     { name: "The mandate of the session that hands it on", details: mandate.details },
@@ -78,14 +87,14 @@ export function rootPurposeOf({ session, ancestors }: Standing): string {
 
 /** Everything that is asked for must be there at each place that it is asked for, within whatever rules. */
 function refuseLeftOut(requested: readonly ActionDetail[], { name, details }: Bounds[number]): void {
-  for (const { actions, locations } of requested) {
-    for (const action of actions) {
-      for (const location of locations) {
-        const alone: ActionDetail = { type: "safeconduct_action", actions: [action], locations: [location] }
-        if (intersect(details, [alone]).length > 0) continue
-        const what = `${name} does not include ${action} at ${location}, so it is not handed on. Ask for less.`
-        throw new Refusal("delegation-too-wide", what)
-      }
-    }
-  }
+  const places = new Set((understood(details) ?? []).flatMap(placesOf))
+  const missing = requested.flatMap(placesOf).find((each) => !places.has(each))
+  if (missing === undefined) return
+  const what = `${name} does not include ${missing}, so it is not handed on. Ask for less.`
+  throw new Refusal("delegation-too-wide", what)
+}
+
+/** Each action of a detail at each of its places, in words. */
+function placesOf({ actions, locations }: ActionDetail): string[] {
+  return actions.flatMap((action) => locations.map((location) => `${action} at ${location}`))
 }
