@@ -364,3 +364,16 @@ test("whatever is presented, it is invalid, and says so", async () => {
     { numRuns: 300 },
   )
 })
+
+test("pitfall 24: a token of a sign-in that was weaker than is demanded here, or does not say, opens nothing", async () => {
+  await using fake = await startFakeProvider()
+  await using ours = await openTestProviders({ issuer: fake.issuer, acrValues: ["high", "higher"] })
+  const idToken = (acr?: unknown) =>
+    fake.sign(idClaims(fake, { aud: "shop-web", ...(acr === undefined ? {} : { acr }) }))
+  for (const acr of ["high", "higher"]) await verify(ours, await idToken(acr), ID)
+  for (const acr of [undefined, "low", "", 7, ["high"]]) {
+    await assert.rejects(verify(ours, await idToken(acr), ID), { code: "subject-token-invalid" }, String(acr))
+  }
+  const access = await fake.sign(accessClaims(fake), at)
+  await assert.rejects(verify(ours, access, ACCESS), { code: "subject-token-invalid" }, "an access token does not say")
+})

@@ -166,6 +166,11 @@ function read(
   // RFC 7800: whoever shows it would have to prove a key, and nobody asked them to.
   if (payload["cnf"] !== undefined) throw new Error("it is bound to a key, and comes without proof of it")
   const { expiresAtMs, issuedAtMs } = requireTimes(payload, parts.clock.nowMs())
+  const { acrValues } = definition
+  // Demanded of every sign-in, also of those that an application led to. Missing is not met.
+  if (acrValues.length > 0 && !acrValues.includes(optionalText(payload["acr"], "acr") ?? "")) {
+    throw new Error("acr is not met")
+  }
   const audience = audienceOf(payload)
   const isForUs = audience.length === 1 && audience[0] === parts.issuer
   const named = kind === "id-token" ? ["azp"] : kind === "id-jag" ? ["client_id"] : profile.clientClaims
