@@ -162,4 +162,23 @@ test("pitfall 12, replay: of many uses of one statement at two servers, one succ
   await assert.rejects(room.audit.commit(change({ jti: hashOf("new"), expiresAtMs: Date.now() - 1 })), { isUsed: true })
 })
 
+test("pitfall 16, malleability: a statement is known by what it says, however its signature is written", async () => {
+  const text = await shop.statement()
+  const [header, payload, signature] = text.split(".") as [string, string, string]
+  const bytes = Buffer.from(signature, "base64url")
+  const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
+  const s = order - BigInt(`0x${bytes.subarray(32).toString("hex")}`)
+  const other = Buffer.concat([bytes.subarray(0, 32), Buffer.from(s.toString(16).padStart(64, "0"), "hex")])
+  // ECDSA: of two signatures that are good each makes the other, without the key.
+  const twin = read(`${header}.${payload}.${other.toString("base64url")}`)
+  assert.equal(twin.jti, read(text).jti, "so the text is no name for it: jti is")
+  const last = signature.at(-1)!
+  const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+  // The last character of 64 bytes holds four bits that mean nothing.
+  const unused = alphabet[alphabet.indexOf(last) ^ 1]!
+  for (const wrong of [`${signature.slice(0, -1)}${unused}`, `${signature}=`, `${signature}==`]) {
+    assert.throws(() => read(`${header}.${payload}.${wrong}`), refused, wrong.slice(-4))
+  }
+})
+
 const TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

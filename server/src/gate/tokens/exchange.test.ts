@@ -77,12 +77,19 @@ describe("a token exchange", { timeout: 120_000 }, () => {
     assert.deepEqual(mandate.requestText, { kind: "application", text: "Where is 4711?" })
     assert.deepEqual(mandate.parameters, { order: "4711" })
     assert.ok(session.hardEndAt.getTime() - session.openedAt.getTime() <= 3_600_000, "not longer than consented")
-    // Pitfall 22: a token with the user as its subject says who acts.
-    const { sub, sub_id, act, client_id } = decodeJwt(token.accessToken)
-    assert.deepEqual([sub, act, client_id], [session.user?.id, { sub: bot.spiffeId }, bot.spiffeId])
-    assert.deepEqual(sub_id, { format: "iss_sub", iss: "https://id.shop.example", sub: "alice" })
+    assert.ok(token.expiresIn <= 300)
     const [opened] = (await gate.entries("sessions.opened")).slice(-1)
     assert.deepEqual([opened?.user, opened?.application], [session.user?.id, "shop-web"])
+  })
+
+  test("pitfall 22, impersonation: no token has a user as its subject without saying who acts", async () => {
+    const { session, token } = await ask()
+    const { access_token: again } = await rooms.sessions.clientCredentials({ safeconduct_session: session.id }, bot)
+    for (const text of [token.accessToken, again]) {
+      const { sub, sub_id, act, client_id } = decodeJwt(text)
+      assert.deepEqual([sub, act, client_id], [session.user?.id, { sub: bot.spiffeId }, bot.spiffeId])
+      assert.deepEqual(sub_id, { format: "iss_sub", iss: "https://id.shop.example", sub: "alice" })
+    }
   })
 
   test("gives no more than the user granted, whatever is asked for", async () => {
