@@ -5,13 +5,12 @@ import { pageResponse } from "./page.ts"
 /** A refusal for people: what happened, and what they can do. */
 export function problemPage(refusal: Refusal): Response {
   const { status, isRetryable } = refusals[refusal.code]
-  const what = isRetryable ? "Try again in a moment." : "Go back to where you came from, and begin again there."
   return pageResponse({
     title: "This did not work",
     status,
     main: html`<h1>This did not work</h1>
 <p class="lead">${refusal.message}</p>
-<p class="soft">${what} Nothing was allowed.</p>
+<p class="soft">${isRetryable && html`Try again in a moment. `}Nothing was allowed.</p>
 <p class="soft notes"><code>${refusal.code}</code></p>`,
   })
 }

@@ -40,7 +40,7 @@ legend { padding: 0; }
 ul { list-style: none; padding: 0; }
 .picks { border: 1px solid var(--line); border-radius: .75rem; }
 .picks > * + * { border-top: 1px solid var(--line); }
-.picks + .soft, fieldset + .soft { margin-top: .5rem; }
+fieldset + p { margin-top: .5rem; }
 .pick { display: grid; grid-template-columns: 1.5rem 1fr; gap: .75rem; align-items: start; padding: .75rem .875rem; cursor: pointer; }
 .pick input { width: 1.25rem; height: 1.25rem; margin: .125rem 0 0; accent-color: var(--accent); }
 .pick li + li { margin-top: .25rem; }
@@ -49,7 +49,7 @@ ul { list-style: none; padding: 0; }
 .new { display: inline-block; padding: 0 .5rem; margin-top: .25rem; border-radius: 1rem; background: var(--accent); color: var(--on-accent);
   font-size: .75rem; font-weight: 650; }
 .times { display: flex; flex-wrap: wrap; gap: .5rem; }
-.time { display: inline-flex; gap: .5rem; align-items: center; min-height: 2.75rem; padding: .25rem .875rem; border: 1px solid var(--edge);
+.time { display: inline-flex; gap: .5rem; align-items: center; min-height: 2.75rem; padding: .25rem .6875rem; border: 1px solid var(--edge);
   border-radius: 2rem; cursor: pointer; }
 .time input { width: 1.125rem; height: 1.125rem; margin: 0; accent-color: var(--accent); }
 .time:has(:checked) { border-color: var(--accent); background: var(--wash); }
