@@ -4,7 +4,7 @@
  * that, for this customer, this purpose and this agent. No language model, so that the example needs none: where a model
  * would choose what to do, this looks for words.
  */
-import { type Authorization, type Safeconduct, SafeconductError, type Session } from "@safeconduct/sdk"
+import { type Authorization, DeniedError, type Safeconduct, SafeconductError, type Session } from "@safeconduct/sdk"
 import pg from "pg"
 
 /** What the web site hands over: the question, the order that it is about, and its signature under both. */
@@ -32,7 +32,7 @@ export function openSupportBot(safeconduct: Safeconduct, redirectUri: string, tr
       try {
         const { statement } = request
         await using session = await safeconduct.exchange({ purpose: PURPOSE, subjectToken, statement })
-        return await work(session, request, track)
+        return await answerIn(session, request, track)
       } catch (error) {
         if (error instanceof SafeconductError && error.code === "consent-required") return null
         throw error
@@ -41,8 +41,18 @@ export function openSupportBot(safeconduct: Safeconduct, redirectUri: string, tr
     askConsent: ({ statement }) => safeconduct.ask({ purpose: PURPOSE, redirectUri, statement }),
     async resume(request, consent, callback) {
       await using session = await consent.redeem(callback)
-      return await work(session, request, track)
+      return await answerIn(session, request, track)
     },
+  }
+}
+
+/** The answer; what the customer did not allow, the bot says. */
+async function answerIn(session: Session, request: Request, track: Tracker): Promise<string> {
+  try {
+    return await work(session, request, track)
+  } catch (error) {
+    if (error instanceof DeniedError) return `I may not do that for you. ${error.message}`
+    throw error
   }
 }
 
