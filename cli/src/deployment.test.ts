@@ -111,6 +111,24 @@ test("apply shows the difference first, changes nothing on --dry-run, and off a 
   assert.deepEqual([again.code, again.rows[0]!["lines"]], [0, []])
 })
 
+test("a provider that knows us by a secret is without it until it is handed over", async () => {
+  const shop = { issuer: urls.provider, clientId: "safeconduct", network: "loopback" }
+  const providers = JSON.stringify({ shop: { ...shop, clientAuthentication: "client_secret_post" } })
+  await writeFile(join(place.folder, "provider.yaml"), `${documentFor(base.port)}\nproviders: ${providers}\n`)
+  assert.equal((await run(["apply", "provider.yaml", "--yes"])).code, 0)
+  const shown = async () => (await run(["sessions", "providers", "list", "--json"])).rows[0]!
+  const before = await shown()
+  assert.deepEqual([before["name"], before["hasSecret"]], ["shop", false])
+  assert.match(String(before["problem"]), /not handed over/)
+  const configure = (name: string, flag: string) => ["sessions", "providers", "configure", name, "--secret", flag]
+  assert.equal((await run(configure("shop", "the-secret"))).code, 2, "a secret is no argument")
+  assert.equal((await run(configure("typo", "-"), { input: "s" })).code, 3)
+  assert.equal((await run(configure("shop", "-"), { input: "the-secret\n" })).code, 0)
+  const after = await shown()
+  assert.deepEqual([after["hasSecret"], after["problem"]], [true, null])
+  assert.equal((await run(["apply", "configuration.yaml", "--yes"])).code, 0)
+})
+
 test("a broken configuration is a usage error with its place, and the version in force stays", async () => {
   await writeFile(
     join(place.folder, "broken.yaml"),
@@ -162,6 +180,9 @@ test("a join token made here enrols an agent, whose session is seen and ended he
     open.rows.map(({ id }) => id),
     [session.id],
   )
+  const trees = [await run(["sessions", "tree", session.id, "--json"]), await run(["sessions", "tree"])]
+  assert.deepEqual([trees[0]!.rows.map(({ id }) => id), trees[1]!.code], [[session.id], 0])
+  assert.match(trees[1]!.stdout, new RegExp(`^support-bot\tanswer-questions\topen\t-\t-\t${session.id}$`, "m"))
   const leases = await run(["credentials", "leases", "--session", session.id, "--json"])
   assert.deepEqual(
     leases.rows.map(({ id, state }) => ({ id, state })),

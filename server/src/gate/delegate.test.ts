@@ -7,6 +7,7 @@ import { chained, handing, openTestChain, reading } from "./chain.fixture.ts"
 import { takeUp } from "./delegate.ts"
 import { endSession } from "./end.ts"
 import { before } from "./fixture.ts"
+import { renewLease } from "./lease.ts"
 import { renewSession } from "./open.ts"
 import { setAgentState } from "./stop.ts"
 
@@ -277,9 +278,13 @@ describe("what is handed on", () => {
     })
     const asks = async (action: typeof readKb | typeof writeKb) =>
       (await act(own.rooms, own.shipper, { session: child.id, action, idempotencyKey: null })).decision
-    assert.equal((await asks(writeKb)).verdict, "allow")
+    const action = { session: child.id, action: writeKb, idempotencyKey: null }
+    const { lease } = (await act(own.rooms, own.shipper, action)).handed!
     const bounded = { ...chained.agents.bot, ceiling: [reading, handing("ship", "shipper")] }
     await own.apply({ agents: { ...chained.agents, bot: bounded } })
     assert.deepEqual([(await asks(readKb)).verdict, (await asks(writeKb)).verdict], ["allow", "deny"])
+    await assert.rejects(renewLease(own.rooms, own.shipper, lease.id), { code: "denied-by-policy", message: /bot/ })
+    const denied = (await own.gate.entries("gate.renewal-denied")).at(-1)!
+    assert.deepEqual(denied.chain, [{ session: root.id, agent: "bot" }])
   })
 })

@@ -1,8 +1,8 @@
 import type { AgentPrincipal, Principal } from "#agents"
 import type { Cut, Lease } from "#credentials"
 import { Refusal } from "#kernel"
-import { refuseOtherSession } from "#sessions"
-import { judge } from "./judge.ts"
+import { aboutSession, refuseOtherSession } from "#sessions"
+import { judgeAgain } from "./judge-again.ts"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
 /**
@@ -14,19 +14,12 @@ export async function renewLease(rooms: Rooms, caller: AgentPrincipal, leaseId: 
   const lease = await ownLease(rooms, caller, leaseId)
   const standing = await rooms.sessions.standing(lease.session, caller)
   const { resource, operation } = lease
-  // What it was first asked with is nowhere: a rule on an argument of a credential cannot be met again.
-  const { verdict, reasons, version } = judge(rooms, caller, standing, {
-    type: "credential",
-    resource,
-    operation,
-    arguments: {},
-  })
+  const action = { type: "credential", resource, operation } as const
+  const { verdict, reasons, version } = judgeAgain(rooms, caller, standing, action)
   if (verdict !== "allow") {
-    const { id: session, purpose } = standing.session
+    const about = { ...actor(caller), ...aboutSession(standing.session) }
     const data = { lease: lease.id, resource, operation, verdict, reasons, policyVersion: version }
-    await rooms.audit.commit({
-      entries: () => [{ event: "gate.renewal-denied", ...actor(caller), session, purpose, data }],
-    })
+    await rooms.audit.commit({ entries: () => [{ event: "gate.renewal-denied", ...about, data }] })
     throw new Refusal("denied-by-policy", reasons.join(" "))
   }
   const until = new Date(rooms.clock.nowMs() + standing.session.leaseSeconds * 1_000)
