@@ -1,9 +1,11 @@
 import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
-import { type Json, newId } from "#kernel"
+import { type Json, newId, refusalCode } from "#kernel"
 import type { Delegation, RequestText } from "#sessions"
+import { act } from "./act.ts"
 import { admit, type Permit } from "./admit.ts"
 import { document, openTestGate } from "./fixture.ts"
+import { renewLease } from "./lease.ts"
 import { openSession } from "./open.ts"
 
 const refund = (rules: { [argument: string]: Json }) => ({
@@ -202,5 +204,37 @@ describe("arguments at the gate", () => {
     assert.deepEqual([decision.verdict, decision.policies], ["deny", []])
     const other = await refunding(id, { payee: "theirs" })
     assert.match(other.decision.reasons.join(), /does not allow this payee \(constant\)/)
+  })
+
+  test("a credential whose arguments were verified is renewed, until a ceiling asks for more", async () => {
+    const ordered: Json = {
+      ...{ type: "safeconduct_action", actions: ["credential:read"], locations: ["kb"] },
+      ...{ arguments: { order: [{ parameter: "order" }] }, limits: [{ uses: 1 }] },
+    }
+    const [wide, narrow]: Json[] = [
+      { type: "safeconduct_action", actions: ["credential:read"], locations: ["kb"] },
+      {
+        type: "safeconduct_action",
+        actions: ["credential:read"],
+        locations: ["kb"],
+        arguments: { order: [{ constant: "B-1" }] },
+      },
+    ]
+    const strict = `@id("all") permit (principal, action, resource) when { context.sinks.verified.contains("order") };`
+    const agents = (ceiling: Json) => ({ agents: { bot: { ...document.agents.bot, ceiling: [ceiling] } } })
+    await apply([ordered], agents(wide!), strict)
+    const delegation = await delegationOf(null)
+    const { id } = await open({ ...delegation, details: [wide] as Delegation["details"] })
+    const action = { type: "credential", operation: "read", resource: "kb", arguments: { order: "A-17" } } as const
+    const other = { session: id, action: { ...action, arguments: { order: "A-18" } }, idempotencyKey: null }
+    assert.equal((await act(rooms, bot, other)).decision.verdict, "deny")
+    const { handed } = await act(rooms, bot, { session: id, action, idempotencyKey: null })
+    await renewLease(rooms, bot, handed!.lease.id)
+    await renewLease(rooms, bot, handed!.lease.id)
+    await apply([ordered], agents(narrow!), strict)
+    await assert.rejects(renewLease(rooms, bot, handed!.lease.id), (error) => refusalCode(error) === "denied-by-policy")
+    await apply([ordered], agents(ordered), strict)
+    // The mandate has these very rules.
+    await renewLease(rooms, bot, handed!.lease.id)
   })
 })

@@ -21,7 +21,7 @@ export type Judged = Decision & {
 /**
  * May it? Every agent of the chain must still be there for its session's purpose; its ceiling as it stands now and its
  * session's mandate as it was compiled must include the action; then policy is asked. What is outside of the first three is
- * denied and never becomes a question for a human; what cannot be verified does.
+ * denied and never becomes a question for a human; what cannot be verified does. `hold` is how the action is held against a bound.
  */
 export function judge(
   rooms: Rooms,
@@ -29,6 +29,8 @@ export function judge(
   standing: Standing,
   action: Action,
   known: Known = knownOf(standing),
+  hold: (bound: Bound) => Verified = ({ session, details }) =>
+    verify(details, action, known.evidence, (charge) => known.fits({ ...charge, session })),
 ): Judged {
   const outside = (reasons: string[], facts: Judged["facts"] = {}): Judged => {
     const version = rooms.policy.version()?.digest ?? null
@@ -36,12 +38,7 @@ export function judge(
   }
   const stopped = whoStopped(rooms, caller, standing)
   if (stopped !== null) return outside([stopped])
-  const bounds = boundsOf(rooms, caller, standing).map((bound) => ({
-    bound,
-    verified: verify(bound.details, action, known.evidence, (charge) =>
-      known.fits({ ...charge, session: bound.session }),
-    ),
-  }))
+  const bounds = boundsOf(rooms, caller, standing).map((bound) => ({ bound, verified: hold(bound) }))
   const { session, mandate, ancestors } = standing
   const sinks = worstOf(bounds.map(({ verified }) => verified))
   const asking = {

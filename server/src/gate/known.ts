@@ -5,7 +5,7 @@ import type { Action, NamedAction } from "./action.ts"
 import type { Rooms } from "./rooms.ts"
 
 /** One list of details that an action has to be within, and the session that counts what it takes of them. */
-export type Bound = { session: Id<"session">; details: unknown; words: string }
+export type Bound = { session: Id<"session">; kind: "ceiling" | "mandate"; details: unknown; words: string }
 
 /** What an action is held against, beside the lists that bound it. */
 export type Known = {
@@ -23,13 +23,18 @@ export type Known = {
 export function boundsOf(rooms: Rooms, { name }: Pick<AgentPrincipal, "name">, standing: Standing): Bound[] {
   const { session, mandate, ancestors } = standing
   const ceiling = (agent: string) => rooms.agents.agent(agent)?.ceiling ?? []
+  const above = ancestors.flatMap(({ session: { id, agent }, mandate: { details } }): Bound[] => [
+    {
+      ...{ session: id, kind: "ceiling", details: ceiling(agent) },
+      words: `The ceiling of agent ${agent}, which handed this session on,`,
+    },
+    { session: id, kind: "mandate", details, words: "The mandate that this session was handed on from" },
+  ])
+  const { id, purpose } = session
   return [
-    ...ancestors.flatMap(({ session: { id, agent }, mandate: above }) => [
-      { session: id, details: ceiling(agent), words: `The ceiling of agent ${agent}, which handed this session on,` },
-      { session: id, details: above.details, words: "The mandate that this session was handed on from" },
-    ]),
-    { session: session.id, details: ceiling(name), words: `The ceiling of agent ${name}` },
-    { session: session.id, details: mandate.details, words: `The mandate of this session, for ${session.purpose},` },
+    ...above,
+    { session: id, kind: "ceiling", details: ceiling(name), words: `The ceiling of agent ${name}` },
+    { session: id, kind: "mandate", details: mandate.details, words: `The mandate of this session, for ${purpose},` },
   ]
 }
 

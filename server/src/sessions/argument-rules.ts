@@ -11,15 +11,9 @@ export type Finding = "verified" | "failed" | "unverifiable"
 
 /** Where a value that was verified comes from, or what it was held against. */
 export type Origin =
-  | "constant"
-  | "bound"
-  | "absent"
-  | "request"
-  | "claim"
-  | "parameter"
-  | "made"
-  | "lookup"
-  | "approval"
+  | ("constant" | "bound" | "absent" | "request" | "claim" | "parameter" | "made" | "lookup" | "approval")
+  /** It was verified when it was first allowed, and nobody kept it. */
+  | "earlier"
 
 /** A rule with what came of it; of alternatives, the one that decided. */
 export type Checked = { finding: Finding; rule: SimpleRule; origin: Origin }

@@ -47,7 +47,7 @@ export { type Evidence, type LookupFor, type Lookups, noEvidence } from "./manda
 export { type Charge, chargesOfNothing } from "./mandates/limits.ts"
 export type { Taking } from "./mandates/store.ts"
 export type { Taken, Usage } from "./mandates/usage.ts"
-export { allows, covering, needsOf, type SinkFound, type Verified, verify } from "./mandates/verify.ts"
+export { allows, covering, needsOf, type SinkFound, type Verified, verifiedEarlier, verify } from "./mandates/verify.ts"
 export { type Described, type DescribedResource, inWords, limitInWords } from "./mandates/words.ts"
 export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
 export type { Beneath } from "./origin.ts"

@@ -1,4 +1,4 @@
-import type { SimpleRule } from "#agents"
+import type { ArgumentRule, SimpleRule } from "#agents"
 import {
   type ActionDetail,
   type AskedAction,
@@ -65,6 +65,22 @@ export function allows(details: unknown, asked: AskedAction, evidence: Evidence 
   return verify(details, asked, evidence, ({ amount, atMost }) => amount <= atMost).finding !== "failed"
 }
 
+/**
+ * The same for what these details allowed before, with arguments that nobody kept: they were verified then, and a mandate does
+ * not change. Takes of no limit, because nothing happens that did not.
+ */
+export function verifiedEarlier(details: unknown, asked: AskedAction): Verified {
+  const found = covering(details, asked)
+  if (found.length === 0) return failed("not-covered", {})
+  const sinks = found.flatMap((detail) =>
+    ruledNames(detail).map((name): [string, SinkFound] => {
+      const rule = simple(rulesOf(detail, name))[0]!
+      return [name, { finding: "verified", rule, origin: "earlier", isSink: declaredSinks(detail).includes(name) }]
+    }),
+  )
+  return { finding: "verified", sinks: Object.fromEntries(sinks), because: null, charges: [], labels: labelsOf(found) }
+}
+
 /** What has to be found out before an action is held against details. */
 export type Needs = {
   /** Kinds of objects that may have been made in the session. */
@@ -79,14 +95,17 @@ export type Needs = {
 export function needsOf(details: unknown, asked: AskedAction): Needs {
   const found = covering(details, asked)
   if (found.every(boundsNothing)) return NOTHING
-  const rules = found.flatMap((detail) => Object.values(detail.arguments ?? {}).flat())
-  const simple = rules.flatMap((rule) => ("anyOf" in rule ? rule.anyOf : [rule]))
+  const rules = simple(found.flatMap((detail) => Object.values(detail.arguments ?? {}).flat()))
   return {
-    kinds: [...new Set(simple.flatMap((rule) => ("madeHere" in rule ? [rule.madeHere] : [])))],
-    lookups: [...new Set(simple.flatMap((rule) => ("lookedUp" in rule ? [rule.lookedUp] : [])))],
+    kinds: [...new Set(rules.flatMap((rule) => ("madeHere" in rule ? [rule.madeHere] : [])))],
+    lookups: [...new Set(rules.flatMap((rule) => ("lookedUp" in rule ? [rule.lookedUp] : [])))],
     // A sum of what is no number fails by its rules; nothing is left to ask.
     charges: found.flatMap((detail) => chargesOf(detail, asked)).filter(({ amount }) => Number.isFinite(amount)),
   }
+}
+
+function simple(rules: readonly ArgumentRule[]): SimpleRule[] {
+  return rules.flatMap((rule) => ("anyOf" in rule ? rule.anyOf : [rule]))
 }
 
 const NOTHING: Needs = { kinds: [], lookups: [], charges: [] }
