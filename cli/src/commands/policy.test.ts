@@ -5,7 +5,7 @@ import { test } from "node:test"
 import { fileURLToPath } from "node:url"
 import { workplace } from "../testing/run.ts"
 
-const example = fileURLToPath(new URL("../../../examples/1-read-only/safeconduct.yaml", import.meta.url))
+const examples = fileURLToPath(new URL("../../../examples/", import.meta.url))
 
 const configuration = `
 purposes:
@@ -78,8 +78,14 @@ test("a question and what else would say it are not mixed", async () => {
   assert.match(stderr, /with --config alone/)
 })
 
-test("the example's own cases pass", async () => {
-  using anywhere = workplace()
-  const { code, stderr } = await anywhere.run(["policy", "test", "--config", example])
-  assert.deepEqual([code, stderr], [0, "4 passed, 0 failed.\n"])
-})
+for (const [example, count] of [
+  ["1-read-only", 4],
+  ["2-personalized", 7],
+] as const) {
+  test(`the own cases of example ${example} pass`, async () => {
+    using anywhere = workplace()
+    const file = join(examples, example, "safeconduct.yaml")
+    const { code, stderr } = await anywhere.run(["policy", "test", "--config", file])
+    assert.deepEqual([code, stderr], [0, `${count} passed, 0 failed.\n`])
+  })
+}

@@ -45,10 +45,12 @@ export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAs
     decision: { verdict: "deny", policies: [], reasons: [sentence], errors: [], version: set.version },
     by,
   })
-  for (const each of agents) {
+  for (const [nth, each] of agents.entries()) {
     const known = agent(each)
     if (known === null) return outside("agent", `There is no agent ${each} that may act.`)
-    if (!known.purposes.includes(name)) return outside("agent", `The agent ${each} may not serve ${name}.`)
+    // Those that handed on have sessions for purposes of their own, which nobody says here.
+    const serves = (one: string) => one === name || (nth < agents.length - 1 && isHandedOn(purpose(one)?.actions))
+    if (!known.purposes.some(serves)) return outside("agent", `The agent ${each} may not serve ${name}.`)
     if (!isWithin(known.ceiling)) {
       return outside("ceiling", `The ceiling of agent ${each} does not include to ${what}.`)
     }
@@ -61,6 +63,10 @@ export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAs
   const found = worstOf(verified).map(([sink, { finding }]) => [sink, finding] as const)
   const sinks = { ...Object.fromEntries(found), ...asking.sinks }
   return { decision: decide(set, question({ ...asking, sinks })), by: "policy" }
+}
+
+function isHandedOn(actions: ActionDetail[] = []): boolean {
+  return actions.some((detail) => detail.actions.some((action) => action.startsWith("delegate:")))
 }
 
 function claimsOf({ claims = {} }: AskedUser): { [name: string]: string[] } {
