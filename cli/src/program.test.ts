@@ -42,6 +42,8 @@ test("these are the commands", () => {
       "sessions explain",
       "sessions tree",
       "sessions end",
+      "sessions providers list",
+      "sessions providers configure",
       "credentials leases",
       "credentials show",
       "credentials resources",

@@ -3,6 +3,7 @@ import { atServer, done, list, noun, pathOf, queryOf, remote, styleOf } from "..
 import { type Explanation, explained } from "../explanation.ts"
 import { printRow, printRows, type Row, writeOut } from "../output.ts"
 import { drawn, type TreeSession } from "../tree.ts"
+import { addProviders } from "./providers.ts"
 
 const TREE_COLUMNS = ["agent", "purpose", "state", "user", "application", "id"]
 const COLUMNS = ["id", "agent", "purpose", "state", "openedAt", "expiresAt", "hardEndAt"]
@@ -67,4 +68,6 @@ export function addSessions(program: Command): void {
       `safeconduct audit list --session ${id}`,
     )
   })
+
+  addProviders(sessions)
 }
