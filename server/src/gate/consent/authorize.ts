@@ -1,8 +1,8 @@
 import type { AgentPrincipal } from "#agents"
 import { Refusal } from "#kernel"
-import type { AuthorizationRequest, SignedInBrowser } from "#sessions"
+import type { Asked, AuthorizationRequest, SignedInBrowser } from "#sessions"
 import type { Rooms } from "../rooms.ts"
-import { type Asking, clientOf, readAsking, redirectUriOf } from "./asking.ts"
+import { clientOf, readAsking, redirectUriOf } from "./asking.ts"
 import { backWith, backWithRefusal } from "./back.ts"
 import { seeOther } from "./pages/page.ts"
 import type { AskedBy } from "./parameters.ts"
@@ -56,23 +56,25 @@ export async function authorize(rooms: Rooms, visit: Visit, given: AskedBy): Pro
     return await proceed(rooms, visit, request)
   }
   const redirectUri = redirectUriOf(agent, given)
-  const state = given["state"] ?? null
-  let asking: Asking
+  let request: AuthorizationRequest
   try {
-    asking = await readAsking(rooms, { agent, instance: null, jkt: null }, given)
-    requireBound(asking)
+    const { asked, using } = await readAsking(rooms, { agent, instance: null, jkt: null }, given)
+    requireBound(asked)
+    request = await consents.beginUnpushed(asked, visit.browser, using ?? undefined)
   } catch (error) {
-    // A state that is none is not carried back.
-    const back = { redirectUri, state: state !== null && /^[\x20-\x7e]{1,2000}$/.test(state) ? state : null }
-    return backWithRefusal(issuer, back, error, visit.setCookies)
+    return backWithRefusal(issuer, { redirectUri, state: carried(given["state"]) }, error, visit.setCookies)
   }
-  const request = await consents.beginUnpushed(asking.asked, visit.browser, asking.using ?? undefined)
   return await proceed(rooms, visit, request)
 }
 
+/** A state that is none is not carried back. */
+function carried(state: string | undefined): string | null {
+  return state !== undefined && /^[\x20-\x7e]{1,2000}$/.test(state) ? state : null
+}
+
 /** Without the instance that pushed it, only a key can say whose code it will be: a code that leaks would be any instance's. */
-function requireBound({ asked }: Asking): void {
-  if (asked.jkt !== null) return
+function requireBound({ jkt }: Asked): void {
+  if (jkt !== null) return
   throw new Refusal(
     "invalid-request",
     "Push this request (RFC 9126), or name the key of the code in dpop_jkt (RFC 9449).",
@@ -80,21 +82,33 @@ function requireBound({ asked }: Asking): void {
 }
 
 /** Takes a request to its next step: signing in, the consent page, or back with a code that needs no new yes. */
-export async function proceed(rooms: Rooms, visit: Visit, begun: AuthorizationRequest): Promise<Response> {
+export async function proceed(rooms: Rooms, visit: Visit, request: AuthorizationRequest): Promise<Response> {
   const { issuer, consents } = rooms.sessions
   try {
-    let request = begun
-    if (request.state === "begun") {
-      const known = usable(await signedInOf(rooms, visit), request)
-      if (known === null) {
-        if (request.asked.prompt === "none") throw new Refusal("login-required", "Nobody is signed in here.")
-        return await sendToProvider(rooms, visit, request)
-      }
-      request = (await consents.enterUser({ id: request.id, browser: visit.browser }, known)) ?? request
+    const known = await signedInOf(rooms, visit)
+    if (request.state === "signed-in") {
+      // Somebody else may sit there by now: what one of them allowed is no other's to hand out.
+      if (known?.user.id !== request.user?.id)
+        throw new Refusal("login-required", "The user is not signed in any more.")
+      return await decideOrAsk(rooms, visit, request)
     }
+    if (!isEnough(known, request.asked)) {
+      if (request.asked.prompt === "none") throw new Refusal("login-required", "Nobody is signed in here.")
+      return await sendToProvider(rooms, visit, request)
+    }
+    const entered = await consents.enterUser({ id: request.id, browser: visit.browser }, known)
+    return await decideOrAsk(rooms, visit, entered ?? request)
+  } catch (error) {
+    return backWithRefusal(issuer, request.asked, error, visit.setCookies)
+  }
+}
+
+/** The same for a request whose user has come back from the provider just now. */
+export async function proceedSignedIn(rooms: Rooms, visit: Visit, request: AuthorizationRequest): Promise<Response> {
+  try {
     return await decideOrAsk(rooms, visit, request)
   } catch (error) {
-    return backWithRefusal(issuer, begun.asked, error, visit.setCookies)
+    return backWithRefusal(rooms.sessions.issuer, request.asked, error, visit.setCookies)
   }
 }
 
@@ -110,9 +124,9 @@ async function decideOrAsk(rooms: Rooms, visit: Visit, request: AuthorizationReq
   return seeOther(placeOf(visit.issuer, `/consent/${request.id}`), visit.setCookies)
 }
 
-/** Whoever is signed in, if that is enough for the request (OpenID Connect Core §3.1.2.1). */
-function usable(known: SignedInBrowser | null, { asked }: AuthorizationRequest): SignedInBrowser | null {
-  if (known === null || asked.prompt === "login") return null
-  if (asked.provider !== null && asked.provider !== known.user.provider) return null
-  return asked.maxAgeSeconds !== null && known.ageSeconds > asked.maxAgeSeconds ? null : known
+/** True for somebody whose sign-in is enough for the request (OpenID Connect Core §3.1.2.1). */
+function isEnough(known: SignedInBrowser | null, asked: Asked): known is SignedInBrowser {
+  if (known === null || asked.prompt === "login") return false
+  if (asked.provider !== null && asked.provider !== known.user.provider) return false
+  return asked.maxAgeSeconds === null || known.ageSeconds <= asked.maxAgeSeconds
 }

@@ -396,3 +396,43 @@ test("prompt and max_age are kept: none asks nobody, login asks again who it is"
     )
   }
 })
+
+test("what Alice began, Bob at the same browser neither finishes nor is given (pitfall 3)", async () => {
+  somebody()
+  const browser = at.browser()
+  await at.code({}, browser)
+  const path = await at.push({ prompt: "consent" })
+  const consent = new URL((await browser.get(path)).location!).pathname
+  const { text } = await browser.get(consent)
+  somebody()
+  const sent = new URL((await browser.get(await at.push({ prompt: "login" }))).location!)
+  await browser.get(`/sign-in/shop/callback?state=${sent.searchParams.get("state")}&code=c`)
+  assert.equal(errorOf(await browser.get(path)), "login_required")
+  await assert.rejects(browser.get(consent), refusedWith("login-required"))
+  await assert.rejects(browser.post(consent, { ...fieldsOf(text), decision: "allow" }), refusedWith("login-required"))
+})
+
+test("a request for the users of one provider is no other's to sign in for (pitfall 2)", async () => {
+  const browser = at.browser()
+  const path = await at.push({ safeconduct_provider: "shop" })
+  await browser.get(path)
+  const [row] = await at.gate.store.owner.query<{ id: string }>(
+    "select id from sessions.authorization_requests where state = 'begun' order by expires_at desc limit 1",
+  )
+  await assert.rejects(browser.get(`/sign-in/bank?request=${row!.id}`), refusedWith("sign-in-failed"))
+})
+
+test("strangers who ask without end are refused, and take no place of what is pushed", async () => {
+  const { owner } = at.gate.store
+  const [row] = await owner.query<{ asked: object }>("select asked from sessions.authorization_requests limit 1")
+  await owner.query(
+    `insert into sessions.authorization_requests (id, state, asked, browser, expires_at)
+     select 'request_flood' || n, 'begun', $1, decode(repeat('00', 32), 'hex'), clock_timestamp() + interval '1 minute'
+     from generate_series(1, 10000) n`,
+    [JSON.stringify(row!.asked)],
+  )
+  const unpushed = `/oauth2/authorize?${new URLSearchParams(at.parameters({ dpop_jkt: "k".repeat(43) }))}`
+  assert.equal(errorOf(await at.browser().get(unpushed)), "temporarily_unavailable")
+  assert.match((await at.browser().get(await at.push())).location!, /^https:\/\/id\.shop\.example\//)
+  await owner.query("delete from sessions.authorization_requests where id like 'request_flood%'")
+})

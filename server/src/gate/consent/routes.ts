@@ -3,7 +3,7 @@ import type { Principal } from "#agents"
 import { Refusal, type Route, type RouteRequest, route } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
 import type { Rooms } from "../rooms.ts"
-import { authorize, proceed, pushRequest } from "./authorize.ts"
+import { authorize, proceed, proceedSignedIn, pushRequest } from "./authorize.ts"
 import { ownRequest, showConsent, takeDecision } from "./decide.ts"
 import { providerLogout } from "./logout.ts"
 import { endAllMine, endMine, requireMine, revokeMine, showMine, signOut } from "./me.ts"
@@ -91,7 +91,7 @@ function signInRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         const back = await comeBack(rooms, visit, params["provider"]!, query)
         if ("answer" in back) return back.answer
         const signedIn = { ...visit, setCookies: back.setCookies }
-        if (back.request !== null) return await proceed(rooms, signedIn, back.request)
+        if (back.request !== null) return await proceedSignedIn(rooms, signedIn, back.request)
         return seeOther(placeOf(visit.issuer, "/me"), back.setCookies)
       },
     }),

@@ -40,7 +40,8 @@ export async function beginAt(
   request: AuthorizationRequest | null,
 ): Promise<Response> {
   const { providers, browsers } = rooms.sessions
-  const { prompt = null, maxAgeSeconds = null } = request?.asked ?? {}
+  const { prompt = null, maxAgeSeconds = null, provider: wanted = null } = request?.asked ?? {}
+  if (wanted !== null && wanted !== provider) throw new Refusal("sign-in-failed", `This is for users of ${wanted}.`)
   const maxAge = prompt === "login" ? 0 : maxAgeSeconds
   const { url, pending } = await providers.beginSignIn({
     provider,

@@ -50,6 +50,7 @@ create table sessions.authorization_requests (
   check ((state = 'redeemed') = (session is not null))
 );
 create index on sessions.authorization_requests (expires_at);
+create index on sessions.authorization_requests (id) where state = 'begun' and request_uri is null;
 
 grant select, insert, delete on sessions.authorization_requests to {{server}};
 grant update (state, browser, "user", provider_session, granted, code, session, expires_at)

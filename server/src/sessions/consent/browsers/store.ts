@@ -1,4 +1,4 @@
-import type { Id, Queryable, Transaction } from "#kernel"
+import { type Id, type Queryable, Refusal, type Transaction } from "#kernel"
 import type { User } from "../../user.ts"
 
 /** Somebody who is signed in with a browser. */
@@ -63,13 +63,18 @@ export async function endBrowsers(
 /** A browser that was sent away to sign in; `pending` is sealed. */
 export type SignInRow = { state: Buffer; browser: Buffer; provider: string; pending: string; request: string | null }
 
-/** Keeps it for as long as providers are given. */
+/** Browsers that are away at once: each costs a stranger one request. */
+const MAX_AWAY = 10_000
+
+/** Keeps it for as long as providers are given. Throws `overloaded` when too many are away. */
 export async function insertSignIn(database: Queryable, row: SignInRow): Promise<void> {
-  await database.query(
+  const rows = await database.query(
     `insert into sessions.sign_ins (state, browser, provider, pending, request, expires_at)
-     values ($1, $2, $3, $4, $5, clock_timestamp() + interval '15 minutes')`,
-    [row.state, row.browser, row.provider, row.pending, row.request],
+     select $1, $2, $3, $4, $5, clock_timestamp() + interval '15 minutes'
+     where (select count(*) from (select from sessions.sign_ins limit $6) s) < $6 returning provider`,
+    [row.state, row.browser, row.provider, row.pending, row.request, MAX_AWAY],
   )
+  if (rows.length === 0) throw new Refusal("overloaded", "Too many users are signing in. Try again later.")
 }
 
 /** Uses a sign-in up: only in the browser and for the provider that it was begun with, and once. */

@@ -1,4 +1,4 @@
-import type { Id, Queryable, Transaction } from "#kernel"
+import { type Id, type Queryable, Refusal, type Transaction } from "#kernel"
 import type { User } from "../../user.ts"
 import type { Asked, AuthorizationRequest, Granted, RequestState } from "../asked.ts"
 
@@ -31,17 +31,24 @@ export async function insertPushed(
   )
 }
 
-/** A request that a browser brought with all its parameters. */
+/** Requests of strangers that wait at once: whoever floods us fills this, and nothing that an agent pushed. */
+const MAX_STRANGERS = 10_000
+
+/** A request that a browser brought with all its parameters. Throws `overloaded` when too many wait. */
 export async function insertBegun(
   database: Queryable,
   { id, browser, asked }: { id: Id<"request">; browser: Buffer; asked: Asked },
 ): Promise<AuthorizationRequest> {
   const [row] = await database.query<Row>(
     `insert into sessions.authorization_requests (id, state, asked, browser, expires_at)
-     values ($1, 'begun', $2, $3, clock_timestamp() + make_interval(secs => $4)) returning *`,
-    [id, JSON.stringify(asked), browser, PATIENCE_SECONDS],
+     select $1, 'begun', $2, $3, clock_timestamp() + make_interval(secs => $4)
+     where (select count(*) from (
+       select from sessions.authorization_requests where state = 'begun' and request_uri is null limit $5) s) < $5
+     returning *`,
+    [id, JSON.stringify(asked), browser, PATIENCE_SECONDS, MAX_STRANGERS],
   )
-  return read(row!)
+  if (row === undefined) throw new Refusal("overloaded", "Too many requests wait for their users. Try again later.")
+  return read(row)
 }
 
 /** pushed → begun, once: of many browsers that bring the URI one gets it. Null when it was brought, is over, or another client's. */
