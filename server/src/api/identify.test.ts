@@ -5,8 +5,9 @@ import type { AgentPrincipal, ProvenKey } from "#agents"
 import { Refusal, route, silentLog } from "#kernel"
 import { manualClock } from "#testing"
 import { type ApiRoute, createApplication } from "./application.ts"
-import { byProof, type ProofReader } from "./identify.ts"
+import { byCertificate, byProof, type ProofReader } from "./identify.ts"
 import { createLimiter } from "./limiter.ts"
+import type { Peers } from "./peer.ts"
 
 const agent: AgentPrincipal = {
   kind: "agent",
@@ -54,7 +55,8 @@ function behindProxy() {
     },
   }
   const limiter = createLimiter(manualClock(), { burst: 2, perSecond: 1 })
-  const identification = byProof({ agents, sessions, limiter })
+  const known = createLimiter(manualClock(), { burst: 3, perSecond: 1 })
+  const identification = byProof({ agents, sessions, limits: { known, strangers: limiter } })
   const app = createApplication({ listener: "web", routes: [token], identification, limiter, log: silentLog })
   const env = { incoming: { socket: { remoteAddress: "127.0.0.1" } } }
   const ask = async (key: string, form: Record<string, string> = {}) => {
@@ -68,7 +70,8 @@ test("strangers behind a proxy use up no turn of a key that is known, and it non
   const { ask, lookedUp } = behindProxy()
   assert.deepEqual([await ask("stranger"), await ask("other stranger"), await ask("third")], [401, 401, 429])
   assert.equal(lookedUp.includes("third"), false, "whoever has no turn is not looked up")
-  assert.deepEqual([await ask("known"), await ask("known"), await ask("known")], [200, 200, 429])
+  const known = [await ask("known"), await ask("known"), await ask("known"), await ask("known")]
+  assert.deepEqual(known, [200, 200, 200, 429])
   assert.equal(await ask("known too"), 200)
 })
 
@@ -87,4 +90,31 @@ test("an SVID that has expired gets an agent a token of its own, to renew it wit
   ]
   const asked = forms.map(async (form) => await behindProxy().ask("known, expired", form))
   assert.deepEqual(await Promise.all(asked), [200, 401, 401, 401])
+})
+
+test("at the agents' listener each instance has turns of its own, and who shows no certificate those of the address", async () => {
+  const bucket = (burst: number) => createLimiter(manualClock(), { burst, perSecond: 1 })
+  let caller: string | null = null
+  const peers: Peers = {
+    identify: async () => (caller === null ? null : { ...agent, instance: caller }),
+    closeAll: () => undefined,
+  }
+  const limits = { known: bucket(3), strangers: bucket(1) }
+  const identification = byCertificate({ peers, limits })
+  const routes = [{ ...token, body: z.looseObject({}), listeners: ["agents"] } as unknown as ApiRoute]
+  const app = createApplication({ listener: "agents", routes, identification, limiter: bucket(0), log: silentLog })
+  const env = { incoming: { socket: { remoteAddress: "192.0.2.1" } } }
+  const ask = async (instance: string | null) => {
+    caller = instance
+    return (
+      await app.fetch(
+        new Request("http://localhost/oauth2/token", { method: "POST", body: new URLSearchParams() }),
+        env,
+      )
+    ).status
+  }
+  assert.deepEqual([await ask(null), await ask(null)], [401, 429])
+  const one = [await ask("instance_1"), await ask("instance_1"), await ask("instance_1"), await ask("instance_1")]
+  assert.deepEqual(one, [200, 200, 200, 429])
+  assert.equal(await ask("instance_2"), 200)
 })

@@ -35,32 +35,48 @@ export type Identification = {
 const forRenewal = ({ path }: ApiRoute) => path === "/v1/agents/renewals"
 
 /** By the client certificate of the connection. A token that comes along is not ignored: it must be good there. */
-export function byCertificate({ peers, tokens }: { peers: Peers; tokens?: TokenVerifier }): Identification {
+export function byCertificate({ peers, tokens, limits }: CertificateParts): Identification {
+  /** Behind one address may be many agents, and one of them may act for many users. */
+  const takeTurn = async (socket: TLSSocket) => {
+    const caller = await peers.identify(socket).catch(() => null)
+    if (caller === null) limits?.strangers.take(socket?.remoteAddress ?? "")
+    else limits?.known.take(caller.instance)
+  }
   return {
     scheme: "Bearer",
+    ...(limits && { takesTurns: true }),
     hint: "This route needs a client certificate (an SVID). Enrol with a join token first.",
-    present: async ({ request: { headers }, route, socket }) => ({
-      judge: () => peers.identify(socket, { forRenewal: forRenewal(route) }),
-      async claims(caller) {
-        const header = headers.get("authorization")
-        if (route.bodyType === "form") {
-          refuseSecondMethod(headers)
-          // RFC 9449 §5 would bind the token to the proof's key, and RFC 8705 §3 to the certificate: never both.
-          if (headers.has("dpop"))
-            throw new Refusal("invalid-request", "Tokens are bound to the certificate here; leave DPoP out.")
-          return null
-        }
-        return header === null ? null : await bearerToken(header, caller, tokens)
-      },
-    }),
+    async present({ request: { headers }, route, socket }) {
+      if (route.bodyType === "form") await takeTurn(socket)
+      return {
+        judge: () => peers.identify(socket, { forRenewal: forRenewal(route) }),
+        async claims(caller) {
+          const header = headers.get("authorization")
+          if (route.bodyType === "form") {
+            refuseSecondMethod(headers)
+            // RFC 9449 §5 would bind the token to the proof's key, and RFC 8705 §3 to the certificate: never both.
+            if (headers.has("dpop"))
+              throw new Refusal("invalid-request", "Tokens are bound to the certificate here; leave DPoP out.")
+            return null
+          }
+          return header === null ? null : await bearerToken(header, caller, tokens)
+        },
+      }
+    },
   }
 }
 
-/** What identification by proof stands on; `limiter` bounds token requests. */
-export type ProofParts = { agents: Pick<Agents, "identifyKey" | "knows">; sessions: ProofReader; limiter: Limiter }
+/** Bounds token requests: of whoever has shown an enrolled key before, by that key, and of strangers by their address. */
+export type TokenLimits = { known: Limiter; strangers: Limiter }
+
+/** What identification by certificate stands on. Without limits whoever serves it bounds each address. */
+export type CertificateParts = { peers: Peers; tokens?: TokenVerifier; limits?: TokenLimits }
+
+/** What identification by proof stands on. */
+export type ProofParts = { agents: Pick<Agents, "identifyKey" | "knows">; sessions: ProofReader; limits: TokenLimits }
 
 /** By the enrolled key: a DPoP proof with each request (RFC 9449), and a client assertion where a token is asked for. */
-export function byProof({ agents, sessions, limiter }: ProofParts): Identification {
+export function byProof({ agents, sessions, limits }: ProofParts): Identification {
   const proofOf = ({ request: { headers, method, url } }: Shown) => ({
     jwt: headers.get("dpop"),
     method,
@@ -75,7 +91,8 @@ export function byProof({ agents, sessions, limiter }: ProofParts): Identificati
     // Whatever ends TLS in front of us asks for everybody: a key that we know has turns of its own, which no stranger can
     // use up. Strangers share the address's, and get no reading of the database beyond it.
     const { proof } = assertion
-    limiter.take(agents.knows(proof) ? proof.jkt : (shown.socket?.remoteAddress ?? ""))
+    if (agents.knows(proof)) limits.known.take(proof.jkt)
+    else limits.strangers.take(shown.socket?.remoteAddress ?? "")
     const { grant_type: grant, safeconduct_session: session } = form as { [name: string]: unknown }
     const isForOwnToken = grant === "client_credentials" && session === undefined
     const judge = async () => {

@@ -14,8 +14,10 @@ import type { Listener } from "#kernel"
 import type { KeptIdentity } from "./identity.ts"
 import type { Ports } from "./ports.ts"
 
-/** Tries of enrolment and of token requests that one address, or at the web listener one key, has at once, and then each second. */
+/** Tries of enrolment, and of token requests by keys that were never seen, that one address has at once, and then each second. */
 const TRIES = { burst: 50, perSecond: 5 }
+/** Token requests of one enrolled key: an agent may act for many users at once. */
+const TRIES_OF_KNOWN = { burst: 500, perSecond: 100 }
 
 /** What the listeners stand on: `routes` are all there are, each listener serves its own. */
 export type ListenersParts = {
@@ -32,9 +34,10 @@ export function openListeners({ ports, rooms, identity, routes }: ListenersParts
   const peers = createPeers({ agents, epoch, clock })
   agents.onStopped((names) => peers.closeAll(names))
   const limiter = createLimiter(clock, TRIES)
+  const limits = { known: createLimiter(clock, TRIES_OF_KNOWN), strangers: limiter }
   const identifications: Partial<Record<Listener, Identification>> = {
-    agents: byCertificate({ peers, tokens: rooms.sessions.verifyToken }),
-    web: byProof({ ...rooms, limiter }),
+    agents: byCertificate({ peers, tokens: rooms.sessions.verifyToken, limits }),
+    web: byProof({ ...rooms, limits }),
   }
   const application = (listener: Listener) => {
     const identification = identifications[listener]
