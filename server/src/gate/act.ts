@@ -32,7 +32,8 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
   } catch (error) {
     const code = error instanceof Refusal ? error.code : "internal"
     // An entry that cannot be written now is missed by audit's sweep; the caller learns what went wrong.
-    await finish(rooms, caller, permit, "gate.action-failed", { code }, true).catch((unwritten: unknown) =>
+    const hasNoEffect = await wasNeverMade(rooms, id)
+    await finish(rooms, caller, permit, "gate.action-failed", { code }, hasNoEffect).catch((unwritten: unknown) =>
       rooms.log.warn("the failure of an action is not recorded", { entry: permit.entry, error: unwritten }),
     )
     throw error
@@ -40,6 +41,14 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
   // A crash here leaves a replay's entry, whose outcome audit's sweep calls missing; the lease has its own.
   if (isReplay) await finish(rooms, caller, permit, "gate.action-succeeded", { lease: id, replay: true })
   return { ...permit, handed }
+}
+
+/** True when nobody was given the credential and nobody will be: not by a replay either, which may be under way elsewhere. */
+async function wasNeverMade({ credentials }: Rooms, lease: string): Promise<boolean> {
+  return await credentials.lease(lease).then(
+    ({ state, liveAt }) => liveAt === null && state !== "intended" && state !== "live",
+    () => false,
+  )
 }
 
 /** What an enforcement point reports once an allowed action is over. */

@@ -109,6 +109,20 @@ describe("limits", () => {
     assert.deepEqual(await spent(id), [1])
   })
 
+  test("a credential that was made, and whose answer was lost, stays taken", async () => {
+    await limited([{ uses: 1 }])
+    const { id } = await chain.root()
+    const issue: Rooms["credentials"]["issue"] = async (lease, intent) => {
+      await chain.rooms.credentials.issue(lease, intent)
+      throw new Error("the answer is lost")
+    }
+    const losing = { ...chain.rooms, credentials: { ...chain.rooms.credentials, issue } }
+    await assert.rejects(act(losing, chain.bot, { session: id, action: readKb, idempotencyKey: "one" }), /is lost/)
+    assert.deepEqual(await spent(id), [1])
+    assert.equal((await chain.gate.lease(id, "one")).handed?.lease.state, "live")
+    assert.equal((await chain.gate.lease(id, "two")).decision.verdict, "deny")
+  })
+
   test("the same Idempotency-Key is the same credential and takes once; another one is another", async () => {
     await limited([{ uses: 2 }])
     const { id } = await chain.root()
