@@ -3,15 +3,23 @@ import { randomBytes } from "node:crypto"
 import { rmSync } from "node:fs"
 import { join } from "node:path"
 import { startProvider } from "@safeconduct/provider/program"
-import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session, type Transport } from "@safeconduct/sdk"
+import {
+  connect,
+  enrol,
+  openTransport,
+  peerOf,
+  type Safeconduct,
+  type Session,
+  signStatement,
+  type Transport,
+} from "@safeconduct/sdk"
 import { dev, type Log, removePostgres, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
 import { openSupportBot, type Tracker } from "./bot.ts"
 import { openPerson, type Page, type Person } from "./person.ts"
 import { openShippingBot } from "./shipping-bot.ts"
-import { callbackOf, clientsOf, documentOf, freePort, prepareShop } from "./shop.ts"
+import { callbackOf, clientsOf, documentOf, freePort, newApplicationKey, prepareShop } from "./shop.ts"
 import { beginSignIn, finishSignIn } from "./sign-in.ts"
-import { newStatementKey, signStatement } from "./statement.ts"
 import { openWebSite } from "./web.ts"
 
 /** The shop, its bots and Safeconduct. */
@@ -80,7 +88,7 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
       openTransport(peerOf(await enrol({ url, joinToken, folder: join(folder, "operator") }))),
     ),
   )
-  const key = newStatementKey()
+  const key = newApplicationKey()
   const database = await step("database prepared: row-level rules go by whose lease it is", async () => {
     const prepared = await prepareShop(base, log)
     const document = documentOf({ database: base.port, issuer: provider.issuer, site: port, key })
@@ -100,8 +108,9 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
     return await connect({ url, joinToken: token, folder: identity, onProblem: () => undefined })
   }
   const state: Shop["state"] = (request, order) =>
-    signStatement("shop-web", key, {
-      audience: server.webUrl,
+    signStatement(key, {
+      issuer: server.webUrl,
+      application: "shop-web",
       agent: "support-bot",
       purpose: "order-help",
       request,

@@ -1,5 +1,5 @@
 /** What the example stands on: the shop's database, the provider that its customers sign in at, and the configuration. */
-import { randomBytes } from "node:crypto"
+import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { fileURLToPath } from "node:url"
@@ -12,7 +12,6 @@ import {
   readDocument,
 } from "@safeconduct/server/programs"
 import pg from "pg"
-import type { StatementKey } from "./statement.ts"
 
 /** The shop's database, prepared. */
 export type ShopDatabase = {
@@ -57,8 +56,16 @@ export async function prepareShop(base: EmbeddedPostgres, log: Log): Promise<Sho
   }
 }
 
+/** A key that the web site signs statements with; only its public part is registered, and no agent has it. */
+export type ApplicationKey = { privateKey: KeyObject; kid: string }
+
+/** A new one. */
+export function newApplicationKey(): ApplicationKey {
+  return { privateKey: generateKeyPairSync("ed25519").privateKey, kid: randomBytes(8).toString("base64url") }
+}
+
 /** What safeconduct.yaml cannot know of one run: ports, and the web site's key. */
-export type ThisRun = { database: number; issuer: string; site: number; key: StatementKey }
+export type ThisRun = { database: number; issuer: string; site: number; key: ApplicationKey }
 
 /** The configuration of this run. */
 export function documentOf({ database, issuer, site, key }: ThisRun): PolicyDocument {
@@ -70,7 +77,9 @@ export function documentOf({ database, issuer, site, key }: ThisRun): PolicyDocu
   }
   document.resources.shop.port = database
   document.providers.shop.issuer = issuer
-  document.applications["shop-web"].keys = [key.publicKey]
+  document.applications["shop-web"].keys = [
+    { ...createPublicKey(key.privateKey).export({ format: "jwk" }), kid: key.kid },
+  ]
   document.agents["support-bot"].redirectUris = [callbackOf(site)]
   return document
 }

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict"
 import { createPublicKey } from "node:crypto"
 import { after, before, describe, test } from "node:test"
-import { SafeconductError, type Session } from "@safeconduct/sdk"
+import { SafeconductError, type Session, signStatement } from "@safeconduct/sdk"
 import { decodeJwt } from "jose"
 import { openPerson } from "../../examples/2-personalized/person.ts"
-import { newStatementKey, signStatement } from "../../examples/2-personalized/statement.ts"
 import { newSigner, unsigned } from "../../server/src/sessions/proof.fixture.ts"
 import { type Said, type WebClient, webClientOf } from "../fixtures/web-client.ts"
 import { openShopHouse, type ShopHouse } from "./house.ts"
@@ -188,8 +187,11 @@ describe("the hijacked bot's tokens", { timeout: 180_000 }, () => {
   test("an agent signs no statement for an application, and is no other agent's actor", async () => {
     const { shop } = house
     const mine = { subject_token: alice.idToken, subject_token_type: ID_TOKEN }
-    const said = { audience: at.webUrl, agent: "support-bot", purpose: "order-help", request: "All of it" }
-    const forged = signStatement("shop-web", newStatementKey(), { ...said, parameters: { order: "7002" } })
+    const said = {
+      ...{ issuer: at.webUrl, application: "shop-web", agent: "support-bot", purpose: "order-help" },
+      ...{ request: "All of it", parameters: { order: "7002" } },
+    }
+    const forged = signStatement({ privateKey: shop.agents.support.identity.privateKey, kid: "mine" }, said)
     assert.equal(await refusal({ ...mine, safeconduct_statement: forged }), "invalid_request")
     const used = stateOf("7001")
     const granted = await exchange({ ...mine, safeconduct_statement: used })
