@@ -32,7 +32,7 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
   } catch (error) {
     const code = error instanceof Refusal ? error.code : "internal"
     // An entry that cannot be written now is missed by audit's sweep; the caller learns what went wrong.
-    const hasNoEffect = await wasNeverMade(rooms, id)
+    const hasNoEffect = !isReplay && (await wasNeverLive(rooms, id))
     await finish(rooms, caller, permit, "gate.action-failed", { code }, hasNoEffect).catch((unwritten: unknown) =>
       rooms.log.warn("the failure of an action is not recorded", { entry: permit.entry, error: unwritten }),
     )
@@ -43,10 +43,10 @@ export async function act(rooms: Rooms, caller: AgentPrincipal, request: ActionR
   return { ...permit, handed }
 }
 
-/** True when nobody was given the credential and nobody will be: not by a replay either, which may be under way elsewhere. */
-async function wasNeverMade({ credentials }: Rooms, lease: string): Promise<boolean> {
+/** True when nobody was given the credential: only who made it lets it live, and a replay hands out none that does not. */
+async function wasNeverLive({ credentials }: Rooms, lease: string): Promise<boolean> {
   return await credentials.lease(lease).then(
-    ({ state, liveAt }) => liveAt === null && state !== "intended" && state !== "live",
+    ({ liveAt }) => liveAt === null,
     () => false,
   )
 }
