@@ -19,7 +19,7 @@ export function requireAllowed({ verdict, reasons }: Pick<Decision, "verdict" | 
 
 /**
  * Asked again of what holds now, when an offer is taken up: whoever handed it on, and everybody above, must be there still and
- * be allowed to. Throws `delegation-over`, `denied-by-policy`, `approval-required`.
+ * be allowed to. Throws `session-ended`, `denied-by-policy`, `approval-required`.
  */
 export function requireHandedOn(rooms: Rooms, { offer, parent }: Beneath): void {
   const { session } = parent
