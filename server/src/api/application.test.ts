@@ -26,7 +26,7 @@ const admin: OperatorPrincipal = {
 }
 
 type Sent = RouteRequest<Principal | null, unknown>
-type Made = Partial<Pick<ApiRoute, "path" | "bodyType">> & {
+type Made = Partial<Pick<ApiRoute, "path" | "bodyType" | "isPage">> & {
   method?: ApiRoute["method"]
   right?: Right
   body?: z.ZodType
@@ -445,4 +445,58 @@ test("nothing that is sent makes us stumble", async () => {
     }),
     { numRuns: 80 },
   )
+})
+
+test("what people read is refused to them in a page, whatever went wrong, and to nobody else", async () => {
+  const pages = [
+    made({ path: "/page", right: "public", isPage: true, query: z.strictObject({ a: z.string() }) }),
+    made({
+      path: "/page",
+      method: "POST",
+      right: "public",
+      isPage: true,
+      bodyType: "form",
+      body: z.object({ a: z.string() }),
+    }),
+    made({
+      path: "/broken",
+      right: "public",
+      isPage: true,
+      handle: () => {
+        throw new TypeError("internals at /secret/path")
+      },
+    }),
+  ]
+  const limiter = createLimiter(manualClock(), { burst: 100, perSecond: 1 })
+  const app = createApplication({ listener: "agents", routes: pages, limiter, log: silentLog })
+  const env = { incoming: { socket: { remoteAddress: "192.0.2.1" } } }
+  const ask = async (path: string, init: RequestInit = {}) => {
+    const { status, headers, ...answer } = await Promise.resolve(
+      app.fetch(new Request(`https://localhost${path}`, init), env),
+    ).then(async (each) => ({ status: each.status, headers: each.headers, text: await each.text() }))
+    return {
+      status,
+      type: headers.get("content-type"),
+      policy: headers.get("content-security-policy"),
+      text: answer.text,
+    }
+  }
+  const form = { "content-type": "application/x-www-form-urlencoded" }
+  const refused = [
+    await ask("/page"),
+    await ask("/page?a=1&a=2"),
+    await ask("/page?<script>=1"),
+    await ask("/page", { method: "POST", headers: json, body: "{}" }),
+    await ask("/page", { method: "POST", headers: form, body: "b=1" }),
+    await ask("/broken"),
+  ]
+  assert.deepEqual(
+    refused.map(({ status }) => status),
+    [400, 400, 400, 415, 400, 500],
+  )
+  for (const { type, policy, text } of refused) {
+    assert.equal(type, "text/html; charset=utf-8")
+    assert.match(policy!, /^default-src 'none'/)
+    assert.ok(!text.includes("<script") && !text.includes("/secret/path"))
+  }
 })
