@@ -1,3 +1,4 @@
+import type { Safeconduct } from "@safeconduct/sdk"
 import { type Child, start } from "../stories/fixtures/child.ts"
 import type { Document } from "../stories/fixtures/document.ts"
 import { type Ground, openGround } from "../stories/fixtures/ground.ts"
@@ -11,6 +12,8 @@ export type BenchGround = Ground & {
    * at the agents' listener or another URL, or by tokens with DPoP proofs at the web listener.
    */
   load(sessions: number, how?: { url?: string; isByProof?: boolean }): Promise<Load>
+  /** The same over mutual TLS as an agent that is there, with sessions that it has. */
+  loadOf(agent: Safeconduct, sessions: string[]): Promise<Load>
   usage(): Promise<Usage>
   /** Samples the server's stack while the work lasts; returns the profile's file. */
   profiled(work: () => Promise<unknown>): Promise<string>
@@ -26,11 +29,11 @@ const HOURS = 3_600
 const ISSUER = "https://safeconduct.example.org"
 
 /** Opens it with that many policies, one of which permits the tool that is asked for. */
-export async function openBenchGround({ policies = 100 } = {}): Promise<BenchGround> {
+export async function openBenchGround({ policies = 100, agents = [AGENT] } = {}): Promise<BenchGround> {
   await using stack = new AsyncDisposableStack()
   const long = { lifetimeSeconds: HOURS, hardEndSeconds: 2 * HOURS, idleSeconds: HOURS }
   const program = "../../bench/server"
-  const ground = stack.use(await openGround({ program, isDurable: true, purposes: { answer: long } }))
+  const ground = stack.use(await openGround({ program, isDurable: true, purposes: { answer: long }, agents }))
   await ground.apply(withTool(ground.document, policies))
   const server = ground.first.child
   const owned = stack.move()
@@ -51,6 +54,11 @@ export async function openBenchGround({ policies = 100 } = {}): Promise<BenchGro
       const child = owned.use(start("../../bench/load", isByProof ? byProof : byCertificate))
       await child.said("ready")
       return { sessions: ids, folder, play: (order) => play(child, order) }
+    },
+    async loadOf({ identity: { folder } }, sessions) {
+      const child = owned.use(start("../../bench/load", { LOAD_URL: ground.first.agentsUrl, LOAD_FOLDER: folder }))
+      await child.said("ready")
+      return { sessions, folder, play: (order) => play(child, order) }
     },
     usage: () => ask<Usage>(server, "usage"),
     async profiled(work) {

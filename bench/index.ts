@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util"
 import { asText, type Figure, type Result, writeResult } from "./figure.ts"
 import { decisions } from "./figures/decisions.ts"
+import { delegation } from "./figures/delegation.ts"
 import { endings } from "./figures/endings.ts"
 import { entries } from "./figures/entries.ts"
 import { growth } from "./figures/growth.ts"
@@ -18,7 +19,7 @@ import { start } from "./figures/start.ts"
 import { machine } from "./machine.ts"
 import { progress } from "./measure.ts"
 
-const figures: readonly Figure[] = [decisions, entries, leases, endings, start, growth, memory]
+const figures: readonly Figure[] = [decisions, delegation, entries, leases, endings, start, growth, memory]
 
 const { values: flags, positionals: wanted } = parseArgs({
   options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
