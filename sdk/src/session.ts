@@ -68,7 +68,8 @@ export async function openSession(parts: Keeping, request: SessionRequest | { de
   const answer = await parts.transport.json<SessionAnswer>({
     method: "POST",
     path: "/v1/sessions",
-    body: request,
+    // An offer as delegate() returns it also says until when it is good.
+    body: "purpose" in request ? request : { delegation: request.delegation },
     // A session whose answer was lost holds no lease and lapses; an offer is used up by it.
     isRepeatable: "purpose" in request,
   })
