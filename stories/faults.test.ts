@@ -1,8 +1,10 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { after, before, describe, test } from "node:test"
+import { type FakeProvider, startFakeProvider } from "../server/src/sessions/providers/provider.fixture.ts"
 import { agentOperations } from "./fixtures/agent-operations.ts"
 import { chainOperations } from "./fixtures/chain-operations.ts"
+import { exchangeOperations, withUsers } from "./fixtures/exchange-operations.ts"
 import type { Death, Step } from "./fixtures/faults.ts"
 import { type Ground, openGround } from "./fixtures/ground.ts"
 import { violationsOfLog } from "./fixtures/invariants.ts"
@@ -18,6 +20,7 @@ const reference = readFileSync(new URL("../docs/reference/credentials.md", impor
 
 describe("a server killed at each durable step", { timeout: 600_000 }, () => {
   let ground: Ground
+  let provider: FakeProvider
   let server: Server
   let next: Promise<Standby>
   let operations: Map<string, Operation>
@@ -25,16 +28,21 @@ describe("a server killed at each durable step", { timeout: 600_000 }, () => {
     ground = await openGround({ program: "fault-server", agents: ["bot", "suspect", "shipper"] })
     server = ground.first
     next = standby()
-    await ground.apply(withNotes(ground.document))
+    provider = await startFakeProvider()
+    await ground.apply(withUsers(withNotes(ground.document), provider))
     const stage = openStage(ground, await ground.enrolled("bot"))
     const all = [
       ...agentOperations(stage),
       ...chainOperations(stage, await ground.enrolled("shipper")),
+      ...exchangeOperations(stage, provider),
       ...operatorOperations(stage, await ground.enrolled("suspect")),
     ]
     operations = new Map(all.map((operation) => [operation.name, operation]))
   })
-  after(() => ground?.[Symbol.asyncDispose]())
+  after(async () => {
+    await provider?.[Symbol.asyncDispose]()
+    await ground?.[Symbol.asyncDispose]()
+  })
 
   const standby = () => {
     const waiting = ground.standby(server)
