@@ -4,6 +4,7 @@ import type { Asked, AuthorizationRequest, SignedInBrowser } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { clientOf, readAsking, redirectUriOf } from "./asking.ts"
 import { backWith, backWithRefusal } from "./back.ts"
+import { type Collected, decisionAt } from "./collected.ts"
 import { seeOther } from "./pages/page.ts"
 import type { AskedBy } from "./parameters.ts"
 import { sendToProvider } from "./sign-in.ts"
@@ -97,26 +98,45 @@ export async function proceed(rooms: Rooms, visit: Visit, request: Authorization
       return await sendToProvider(rooms, visit, request)
     }
     const entered = await consents.enterUser({ id: request.id, browser: visit.browser }, known)
-    return await decideOrAsk(rooms, visit, entered ?? request)
+    if (entered === null) throw new Refusal("not-found", "This request is under way in another window, or over.")
+    return await decideOrAsk(rooms, visit, entered)
   } catch (error) {
     return backWithRefusal(issuer, request.asked, error, visit.setCookies)
   }
 }
 
-/** The same for a request whose user has come back from the provider just now. */
-export async function proceedSignedIn(rooms: Rooms, visit: Visit, request: AuthorizationRequest): Promise<Response> {
+/** The same for a request whose user has come back from the provider just now, perhaps asked by it already. */
+export async function proceedSignedIn(
+  rooms: Rooms,
+  visit: Visit,
+  request: AuthorizationRequest,
+  collected: Collected,
+): Promise<Response> {
   try {
-    return await decideOrAsk(rooms, visit, request)
+    return await decideOrAsk(rooms, visit, request, collected)
   } catch (error) {
     return backWithRefusal(rooms.sessions.issuer, request.asked, error, visit.setCookies)
   }
 }
 
-async function decideOrAsk(rooms: Rooms, visit: Visit, request: AuthorizationRequest): Promise<Response> {
+async function decideOrAsk(
+  rooms: Rooms,
+  visit: Visit,
+  request: AuthorizationRequest,
+  collected: Collected | null = null,
+): Promise<Response> {
   const { issuer, consents } = rooms.sessions
-  const { covered } = await wantedOf(rooms, request)
-  if (covered !== null) {
-    const { result } = await rooms.audit.commit(consents.allowAgain(request, visit.browser, covered))
+  const wanted = await wantedOf(rooms, request)
+  const { covered } = wanted
+  const decision = collected && decisionAt(collected, wanted, request.asked)
+  const allowing =
+    covered !== null
+      ? consents.allowAgain(request, visit.browser, covered)
+      : decision !== null
+        ? consents.allow(request, visit.browser, decision)
+        : null
+  if (allowing !== null) {
+    const { result } = await rooms.audit.commit(allowing)
     // A crash here leaves a code that nobody holds; it is over in a minute.
     return backWith(issuer, request.asked, { code: result.code }, visit.setCookies)
   }

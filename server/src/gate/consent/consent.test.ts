@@ -436,3 +436,39 @@ test("strangers who ask without end are refused, and take no place of what is pu
   assert.match((await at.browser().get(await at.push())).location!, /^https:\/\/id\.shop\.example\//)
   await owner.query("delete from sessions.authorization_requests where id like 'request_flood%'")
 })
+
+test("a provider that asks its users itself has asked: its answer is recorded as its own, and never widens", async () => {
+  const sub = somebody()
+  const granted = { type: "safeconduct_action", actions: ["credential:read", "sql:drop"], locations: ["kb", "other"] }
+  const signedIn = {
+    sub,
+    authorizationDetails: [granted, { type: "payment" }],
+    idTokenDigest: "digest-of-the-id-token",
+  }
+  at.next.person = signedIn
+  const arrive = async (more: { [name: string]: string }) => {
+    const browser = at.browser()
+    const sent = new URL((await browser.get(await at.push(more))).location!)
+    return await browser.get(`/sign-in/shop/callback?state=${sent.searchParams.get("state")}&code=c`)
+  }
+  assert.match(
+    (await arrive({ safeconduct_request: "Refund it" })).location!,
+    /\/consent\//,
+    "the agent's words are for our page",
+  )
+  at.next.person = { ...signedIn, authorizationDetails: [{ ...granted, more: 1 } as never] }
+  assert.match((await arrive({})).location!, /\/consent\//, "what is not understood grants nothing")
+  at.next.person = signedIn
+  const { session } = await redeem(codeOf(await arrive({}))!)
+  const { mandate } = await at.rooms.sessions.standing(session.id, at.bot)
+  const most = [{ type: "safeconduct_action", actions: ["credential:read"], locations: ["kb"] }]
+  assert.ok(narrower(mandate.details, most) && narrower(most, mandate.details))
+  const { consent } = session.delegation as { consent: string }
+  const [row] = await at.gate.store.owner.query<{ text: string }>("select text from sessions.consents where id = $1", [
+    consent,
+  ])
+  assert.deepEqual((JSON.parse(row!.text) as { collectedBy: unknown }).collectedBy, {
+    provider: "shop",
+    tokenDigest: "digest-of-the-id-token",
+  })
+})

@@ -91,7 +91,7 @@ function signInRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         const back = await comeBack(rooms, visit, params["provider"]!, query)
         if ("answer" in back) return back.answer
         const signedIn = { ...visit, setCookies: back.setCookies }
-        if (back.request !== null) return await proceedSignedIn(rooms, signedIn, back.request)
+        if (back.request !== null) return await proceedSignedIn(rooms, signedIn, back.request, back.seen)
         return seeOther(placeOf(visit.issuer, "/me"), back.setCookies)
       },
     }),

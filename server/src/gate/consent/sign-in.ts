@@ -1,5 +1,5 @@
 import { together } from "#audit"
-import { Refusal } from "#kernel"
+import { type Json, Refusal } from "#kernel"
 import type { AuthorizationRequest, SignedIn } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { backWithRefusal } from "./back.ts"
@@ -7,6 +7,7 @@ import { setCookie } from "./cookies.ts"
 import { choosePage } from "./pages/choose.ts"
 import { pageResponse, seeOther } from "./pages/page.ts"
 import { placeOf, type Visit } from "./visit.ts"
+import { mostOf } from "./wanted.ts"
 
 /** Where a provider sends users back to: one place for each, so that no answer passes for another provider's (RFC 9700 §4.4). */
 function callbackOf(issuer: URL, provider: string): string {
@@ -47,6 +48,8 @@ export async function beginAt(
     provider,
     redirectUri: callbackOf(visit.issuer, provider),
     ...(maxAge === null ? {} : { maxAgeSeconds: maxAge }),
+    // For a provider that asks its users itself; any other is not told.
+    ...(request === null ? {} : { authorizationDetails: mostOf(rooms, request) as Json[] }),
   })
   await browsers.keepSignIn(pending, visit.browser, request?.id ?? null)
   // A crash here leaves a sign-in that no browser was sent with; it is forgotten.
@@ -54,7 +57,9 @@ export async function beginAt(
 }
 
 /** What came of it: who is signed in now, and the request that they signed in for. */
-export type Returned = { request: AuthorizationRequest | null; setCookies: readonly string[] } | { answer: Response }
+export type Returned =
+  | { request: AuthorizationRequest | null; seen: SignedIn; setCookies: readonly string[] }
+  | { answer: Response }
 
 /**
  * Back from the provider: once, in the browser that was sent there. The answer's issuer, state and nonce are the provider's
@@ -91,9 +96,9 @@ export async function comeBack(
   const [{ user, cookie }] = result
   // A crash here leaves a sign-in whose cookie nobody holds; it is forgotten.
   const setCookies = [...visit.setCookies, setCookie(visit.issuer, "signedIn", cookie)]
-  if (of === null) return { request: null, setCookies }
+  if (of === null) return { request: null, seen, setCookies }
   const request = await consents.enterUser(of, { user, providerSession: sid })
   if (request === null)
     throw new Refusal("sign-in-failed", "What you signed in for is over. Begin again where you were.")
-  return { request, setCookies }
+  return { request, seen, setCookies }
 }

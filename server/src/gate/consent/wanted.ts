@@ -3,6 +3,7 @@ import { describeResource } from "#credentials"
 import { Refusal } from "#kernel"
 import {
   type ActionDetail,
+  type Asked,
   type AuthorizationRequest,
   type Consent,
   type ConsentText,
@@ -29,16 +30,23 @@ export type Wanted = {
 /** One action of one detail; what is left of a detail keeps its limits for all of it together. */
 export type Piece = { key: string; at: number; action: string; detail: ActionDetail }
 
+/** All that a request may be granted at the most, as purposes and ceilings stand now. Throws as wantedOf() does. */
+export function mostOf(rooms: Rooms, { asked }: Pick<AuthorizationRequest, "asked">): ActionDetail[] {
+  const { agent, purpose } = parties(rooms, asked)
+  const most = intersect(purpose.actions, agent.ceiling)
+  const details = asked.details === null ? most : intersect(most, asked.details)
+  if (details.length === 0) throw new Refusal("purpose-not-allowed", "Nothing is left of what was asked for.")
+  return details
+}
+
 /**
  * What a request comes to now. Throws `agent-suspended`, `agent-retired`, `purpose-unknown` or `purpose-not-allowed` when it can
  * be granted no more.
  */
 export async function wantedOf(rooms: Rooms, request: AuthorizationRequest): Promise<Wanted> {
   const { asked, user } = request
-  const { agent, purpose } = parties(rooms, request)
-  const most = intersect(purpose.actions, agent.ceiling)
-  const details = asked.details === null ? most : intersect(most, asked.details)
-  if (details.length === 0) throw new Refusal("purpose-not-allowed", "Nothing is left of what was asked for.")
+  const { agent, purpose } = parties(rooms, asked)
+  const details = mostOf(rooms, request)
   const pieces = details.flatMap((detail, at) =>
     detail.actions.map((action, nth) => ({
       key: `${at}-${nth}`,
@@ -55,8 +63,16 @@ export async function wantedOf(rooms: Rooms, request: AuthorizationRequest): Pro
     pieces,
     hardEndSeconds: purpose.session.hardEndSeconds,
     text: textOf(parts),
-    covered: earlier === null ? null : coveredBy(earlier, request, details),
+    covered: earlier === null ? null : coveredBy(earlier, asked, details),
   }
+}
+
+/**
+ * True for words or values that nobody but the agent says are the user's: only the answer to our page, which shows them as that,
+ * makes them so.
+ */
+export function hasUnsigned({ requestText, parameters, hasSignedParameters }: Asked): boolean {
+  return requestText?.kind === "consent" || (Object.keys(parameters).length > 0 && !hasSignedParameters)
 }
 
 /** What is left when the user takes pieces out. */
@@ -68,20 +84,18 @@ export function grantedOf({ details, pieces }: Wanted, taken: ReadonlySet<string
 }
 
 /**
- * What an earlier yes covers: never words or values that nobody but the agent says are the user's. Whoever asks for no details
- * gets again what was granted, unless more could be granted now than could then.
+ * What an earlier yes covers. Whoever asks for no details gets again what was granted, unless more could be granted now than
+ * could then.
  */
-function coveredBy(consent: Consent, { asked }: AuthorizationRequest, details: ActionDetail[]): Wanted["covered"] {
-  const isUnsigned = asked.requestText?.kind === "consent"
-  const hasUnsigned = Object.keys(asked.parameters).length > 0 && !asked.hasSignedParameters
-  if (isUnsigned || hasUnsigned || asked.prompt === "consent") return null
+function coveredBy(consent: Consent, asked: Asked, details: ActionDetail[]): Wanted["covered"] {
+  if (hasUnsigned(asked) || asked.prompt === "consent") return null
   if (narrower(details, consent.details)) return { consent, details }
   if (asked.details !== null || !narrower(details, consent.asked)) return null
   const again = intersect(details, consent.details)
   return again.length === 0 ? null : { consent, details: again }
 }
 
-function parties({ agents, sessions }: Rooms, { asked }: AuthorizationRequest): { agent: Agent; purpose: Purpose } {
+function parties({ agents, sessions }: Rooms, asked: Asked): { agent: Agent; purpose: Purpose } {
   const agent = agents.agent(asked.agent.name)
   if (agent?.id !== asked.agent.id) throw new Refusal("agent-retired", `The agent ${asked.agent.name} is retired.`)
   if (agent.state !== "active") throw new Refusal("agent-suspended", `The agent ${agent.name} is suspended.`)
@@ -126,6 +140,7 @@ function textOf({ rooms, request, agent, purpose, pieces, earlier }: TextParts):
       from: asked.hasSignedParameters ? "application" : "agent",
     })),
     longestSeconds: purpose.session.hardEndSeconds,
+    collectedBy: null,
     earlier: earlier?.givenAt.toISOString() ?? null,
   }
 }

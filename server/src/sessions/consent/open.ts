@@ -45,7 +45,7 @@ export interface Consents {
     request: AuthorizationRequest,
     browser: string,
     granted: { consent: Consent; details: Granted["details"] },
-  ): Change<{ code: string }>
+  ): Change<{ code: string; consent: Id<"consent"> }>
   /** The user's no, recorded. */
   deny(request: AuthorizationRequest, browser: string): Change<void>
   /** The request of a code, whatever became of it; null for a code that never was one. */
@@ -143,7 +143,7 @@ export function openConsents({ database }: { database: Database }): Consents {
         async work(tx) {
           if (!(await consents.holdConsent(tx, id))) throw takenBack("consent-required")
           await decided(requests.decide(tx, at(request, browser), { granted, code: code.hash }))
-          return { code: code.text }
+          return { code: code.text, consent: id }
         },
         entries: () => [],
       }

@@ -23,6 +23,8 @@ export type ConsentText = {
   request: { text: string; from: "agent" | "application" } | null
   parameters: { description: string; value: string | number | boolean; from: "agent" | "application" }[]
   longestSeconds: number
+  /** Who asked the user, where that was not this page: a provider that collects consent itself (RFC 9396), and its ID token. */
+  collectedBy: { provider: string; tokenDigest: string } | null
   /** When the user allowed something for the same purpose before, RFC 3339. */
   earlier: string | null
 }
