@@ -48,6 +48,7 @@ GET /v1/keys                                       401 403 200 200 200 403
 GET /v1/policy                                     401 403 200 200 200 403
 GET /v1/sessions                                   401 200 200 200 200 200
 GET /v1/sessions/{id}                              401 404 404 404 404 404
+GET /v1/sessions/{id}/explanation                  401 404 404 404 404 404
 POST /access/v1/evaluation                         401 403 400 400 400 403
 POST /access/v1/evaluations                        401 403 400 400 400 403
 POST /access/v1/search/action                      401 403 400 400 400 403
@@ -97,6 +98,7 @@ const onWeb = [
   "/v1/credentials/leases/{id}/renewal",
   "/v1/sessions",
   "/v1/sessions/{id}",
+  "/v1/sessions/{id}/explanation",
   "/v1/sessions/{id}/renewal",
 ]
 
