@@ -35,9 +35,18 @@ export function line(ms: number, text: string): void {
   say(`  ${`${ms.toFixed(0)} ms`.padStart(9)}   ${text}`)
 }
 
-/** What belongs to the step before. */
+const WIDTH = 110
+
+/** What belongs to the step before, in lines that a terminal can show. */
 export function detail(text: string): void {
-  say(`              ${text}`)
+  let line = ""
+  for (const word of text.split(" ")) {
+    if (line.length + word.length >= WIDTH) {
+      say(`              ${line}`)
+      line = word
+    } else line = line === "" ? word : `${line} ${word}`
+  }
+  say(`              ${line}`)
 }
 
 /** Milliseconds as a person says them. */

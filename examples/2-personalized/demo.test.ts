@@ -16,14 +16,15 @@ test("the demo plays to its end", { timeout: 180_000 }, async () => {
   const steps = [
     /the page: .*Let support-bot act for you\?/,
     /the shipping bot, lent that one parcel: PA-1/,
-    /"What did I order\?" {2}→ {2}7001 Kettle, 7003 Hammock/,
+    /"What did I order\?" → 7001 Kettle, 7003 Hammock/,
     /7002 Accordion, 7004 Telescope/,
-    /customer = 1002 {2}→ {2}0\n/,
-    /key that changes Bob's order 7002 {2}→ {2}The mandate of this session/,
+    /customer = 1002 → 0 /,
+    /key that changes Bob's order 7002 → The mandate of this session/,
     /7001 "with Mr Grey": support-bot, for alice, through shop-web, order-help, session_/,
-    /7003 "At the back door": by hand, for alice, through shop_web\n/,
+    /7003 "At the back door": by hand, for alice, through shop_web /,
     /pressed the button, the bot's connection was closed/,
     /receipts verified offline/,
   ]
-  for (const step of steps) assert.match(said, step)
+  const told = said.replaceAll(/\s+/g, " ")
+  for (const step of steps) assert.match(told, step)
 })
