@@ -1,5 +1,7 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
+import { choosePage } from "../server/src/gate/consent/pages/choose.ts"
+import { pageResponse } from "../server/src/gate/consent/pages/page.ts"
 import { type Browser, noBrowser, openBrowser, type Sight, type Window } from "./fixtures/browser.ts"
 import { type ConsentGround, openConsentGround } from "./fixtures/consent-ground.ts"
 import { choose } from "./fixtures/provider.ts"
@@ -58,7 +60,11 @@ for (const sight of sights) {
     assert.equal(status, 200)
     const session = String(json["safeconduct_session"])
 
+    const action = { type: "credential", resource: "kb", operation: "read" }
+    await client.ask(at.one, "POST /v1/actions", String(json["access_token"]), { body: { session, action } })
+
     await page.goto(`${at.issuer}/me`)
+    await page.getByText("Allowed to read your orders").waitFor()
     await assertFit(window, "me")
     await page.getByRole("button", { name: /^End support-bot/ }).click()
     await page.getByText("No agent acts for you now.").waitFor()
@@ -91,6 +97,19 @@ const stateOf = async (session: unknown) => {
   ])
   return rows[0] as { state: string; end_reason: string | null }
 }
+
+test("whoever has a choice of providers is asked where they sign in", { skip }, async () => {
+  const places = ["shop", "partners"].map((name) => ({
+    name,
+    host: `id.${name}.example`,
+    url: `${at.issuer}/sign-in/${name}`,
+  }))
+  for (const sight of sights) {
+    await using window = await browser.window(sight)
+    await window.page.setContent(await pageResponse(choosePage(places)).text())
+    await assertFit(window, "choose")
+  }
+})
 
 test("Bob denies, and the shop is told so, and nothing else", { skip }, async () => {
   const client = await at.agent()

@@ -14,7 +14,7 @@ export async function lately(rooms: Rooms, session: Session): Promise<string[]> 
     if (action === undefined) return []
     const detail = { type: "safeconduct_action" as const, locations: [action.resource] }
     const words = inWords([{ ...detail, actions: [`${action.type}:${action.operation}`] }], describing(rooms))
-    const what = event === "gate.action-denied" ? "Was refused to" : "Was let"
+    const what = event === "gate.action-denied" ? "Not allowed to" : "Allowed to"
     return words.map((phrase) => `${what} ${phrase}, ${momentInWords(at)}`)
   })
 }

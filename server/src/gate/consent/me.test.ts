@@ -58,7 +58,7 @@ test("one tap ends a session with its leases, and no other of the user's", async
   const { lease } = await at.gate.lease(first.id).then(({ handed }) => handed!)
   const { text } = await browser.get("/me")
   assert.match(text, /2 agents act for you now/)
-  assert.match(text, /Was let read in kb/)
+  assert.match(text, /Allowed to read in kb/)
   assert.equal((await tap(browser, `/me/sessions/${first.id}/end`)).location, `${issuer}/me`)
   assert.deepEqual(await stateOf(first.id), withdrawn)
   assert.equal((await stateOf(second.id)).state, "open")

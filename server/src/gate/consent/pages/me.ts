@@ -64,23 +64,20 @@ type FormOf = (path: string, label: string, named: string) => Html
 
 function actingItem(each: Acting, form: FormOf): Html {
   const { id, agent, purpose, application, through, since, until, did } = each
-  return html`<li><div class="row"><div>
-<h3>${agent}</h3>
+  return html`<li><div class="row"><h3>${agent}</h3>${form(`/me/sessions/${id}/end`, "End", `End ${agent}: ${purpose}`)}</div>
 <p>${purpose}</p>
 <p class="soft">${application !== null && html`Asked by ${application}. `}${through !== null && html`Handed on by ${through}. `}Since ${momentInWords(since)}, until ${momentInWords(until)} at the latest.</p>
-</div>${form(`/me/sessions/${id}/end`, "End", `End ${agent}: ${purpose}`)}</div>
 ${did.length > 0 && html`<ul class="did soft">${did.map((line) => html`<li>${line}</li>`)}</ul>`}
 </li>`
 }
 
 function rememberedItem(each: Remembered, form: FormOf): Html {
   const { id, agent, purpose, application, phrases, hardEndSeconds, givenAt } = each
-  return html`<li><div class="row"><div>
-<h3>${agent}</h3>
+  const named = `Take back what ${agent} may do: ${purpose}`
+  return html`<li><div class="row"><h3>${agent}</h3>${form(`/me/consents/${id}/revocation`, "Take back", named)}</div>
 <p>${purpose}</p>
 <ul class="phrases">${phrases.map((phrase) => html`<li class="first">${phrase}</li>`)}</ul>
-<p class="soft">${application !== null && html`Through ${application}. `}For ${secondsInWords(hardEndSeconds)} each time. Since ${dayInWords(givenAt)}.</p>
-</div>${form(`/me/consents/${id}/revocation`, "Take back", `Take back what ${agent} may do: ${purpose}`)}</div></li>`
+<p class="soft">${application !== null && html`Through ${application}. `}For ${secondsInWords(hardEndSeconds)} each time. Since ${dayInWords(givenAt)}.</p></li>`
 }
 
 function countOf(count: number): string {

@@ -69,7 +69,7 @@ a { color: var(--accent); }
 .list > li { padding: 1rem 0; }
 .list > li:first-child { padding-top: .375rem; }
 .list > li + li { border-top: 1px solid var(--line); }
-.row { display: flex; justify-content: space-between; align-items: start; gap: 1rem; }
+.row { display: flex; justify-content: space-between; align-items: center; gap: 1rem; margin-bottom: .25rem; }
 .row form { flex: none; }
 .phrases { margin: .375rem 0; }
 .phrases > li { padding-inline-start: .875rem; position: relative; }
