@@ -115,3 +115,22 @@ test("a build copies what the compiler leaves behind, and nothing of the tests",
     rmSync(folder, { recursive: true })
   }
 })
+
+test("every pitfall of delegation has a test that names it, or a reason why it cannot occur", () => {
+  const rows = [...readFile("SECURITY.md").text.matchAll(/^\| (\d+) \| [^|]+ \| ([^|]+) \|$/gm)]
+  assert.deepEqual(
+    rows.map(([, nth]) => Number(nth)),
+    Array.from({ length: 30 }, (_, at) => at + 1),
+  )
+  const titles = tree.filter(({ path }) => path.endsWith(".test.ts") || path.endsWith(".story.txt"))
+  const named = new Set(
+    titles.flatMap(({ text }) =>
+      [...text.matchAll(/pitfalls? (\d+(?:(?:, | and |, and )\d+)*)/g)].flatMap(([, list]) => list!.match(/\d+/g)!),
+    ),
+  )
+  const without = rows.filter(([, nth, what]) => !/cannot (occur|be)/.test(what!) && !named.has(nth!))
+  assert.deepEqual(
+    without.map(([, nth]) => nth),
+    [],
+  )
+})

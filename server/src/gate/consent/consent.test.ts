@@ -67,6 +67,18 @@ test("what was shown is kept as it was, under the digest that the record names (
   )
 })
 
+test("whoever follows a link that somebody sent is told who asks, and what the code is worth to others (pitfall 6)", async () => {
+  somebody()
+  const browser = at.browser()
+  const page = await at.toConsent(browser, await at.push())
+  for (const shown of ["owner@example.org", client, "the agent itself", "If you did not just ask for this, deny it."]) {
+    assert.ok(page.text.includes(shown), shown)
+  }
+  const code = (await at.allow(browser, page)).searchParams.get("code")!
+  const stranger = await at.gate.instance()
+  await assert.rejects(redeem(code, stranger), "another key of the same agent gets nothing for it")
+})
+
 test("a user who takes ticks and time away grants that much less", async () => {
   somebody()
   const browser = at.browser()
