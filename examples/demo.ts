@@ -8,18 +8,14 @@ import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 
 for (const example of ["1-read-only", "2-personalized"]) {
-  const demo = spawn(
-    process.execPath,
-    ["--conditions=source", fileURLToPath(new URL(`./${example}/demo.ts`, import.meta.url))],
-    {
-      stdio: "inherit",
-    },
-  )
-  // From a terminal both get the signal; the child stops what it started, and is waited for.
-  const pass = (signal: NodeJS.Signals) => void demo.kill(signal)
-  process.on("SIGINT", pass).on("SIGTERM", pass)
+  const file = fileURLToPath(new URL(`./${example}/demo.ts`, import.meta.url))
+  const demo = spawn(process.execPath, ["--conditions=source", file], { stdio: "inherit" })
+  // Ctrl-C reaches both. A second signal would not let the child stop what it started, so that one is not passed on.
+  const wait = () => undefined
+  const pass = () => void demo.kill("SIGTERM")
+  process.on("SIGINT", wait).on("SIGTERM", pass)
   const [code] = (await once(demo, "exit")) as [number | null]
-  process.off("SIGINT", pass).off("SIGTERM", pass)
+  process.off("SIGINT", wait).off("SIGTERM", pass)
   if (code !== 0) process.exit(code ?? 1)
   console.log("\n")
 }

@@ -50,6 +50,8 @@ export async function openWorld(house: House): Promise<World> {
     session: (name, purpose, seconds, delegated) =>
       outcomeOf(async () => {
         const agent = await agentOf(name)
+        if (delegated !== null && seconds !== null)
+          throw new Error("how long a user delegates for, they say themselves")
         const opened =
           delegated === null
             ? await agent.open({ purpose, ...(seconds === null ? {} : { hardEndSeconds: seconds }) })

@@ -22,8 +22,13 @@ export async function openShopHouse(): Promise<ShopHouse> {
   return {
     ...shop,
     shop,
-    sessionFor: ({ user, values, request }, agent) =>
-      shop.sessionFor(user, agent, { request: request ?? "", order: values["order"] ?? "" }),
+    async sessionFor({ user, values, request }, agent, purpose) {
+      const { order } = values
+      if (purpose === "order-help" && order !== undefined && request !== null) {
+        return await shop.sessionFor(user, agent, { request, order })
+      }
+      throw new Error("customers of this shop delegate order-help, about an order, and say what they want")
+    },
     privateOf: (person) => PRIVATE[person] ?? [],
   }
 }
