@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { createHash, randomBytes } from "node:crypto"
 import { after, before, test } from "node:test"
 import { choosePage } from "../server/src/gate/consent/pages/choose.ts"
 import { pageResponse } from "../server/src/gate/consent/pages/page.ts"
@@ -231,4 +232,28 @@ test("Alice signs out at her provider: her agent's connection is cut, at whichev
   }
   await window.page.goto(`${at.issuer}/me`)
   assert.equal(new URL(window.page.url()).origin, new URL(at.provider.issuer).origin)
+})
+
+test("over mutual TLS the code is the instance's that pushed, and no other's", { skip }, async () => {
+  const [mine, sibling] = [await at.ground.enrolled("support-bot"), await at.ground.enrolled("support-bot")]
+  const verifier = randomBytes(32).toString("base64url")
+  const { request_uri } = await mine.transport.form<{ request_uri: string }>("/oauth2/par", {
+    response_type: "code",
+    redirect_uri: `${at.shop.url}/back`,
+    code_challenge: createHash("sha256").update(verifier).digest("base64url"),
+    code_challenge_method: "S256",
+    safeconduct_purpose: "order-help",
+  })
+  await using window = await browser.window()
+  const query = new URLSearchParams({ client_id: mine.identity.spiffeId, request_uri })
+  await toConsent(window, `${at.issuer}/oauth2/authorize?${query}`, "Alice")
+  const code = new URL(await allow(window)).searchParams.get("code")!
+  const form = { grant_type: "authorization_code", code, code_verifier: verifier }
+  await assert.rejects(sibling.transport.form("/oauth2/token", form))
+  const { token_type, safeconduct_session } = await mine.transport.form<{ [name: string]: string }>(
+    "/oauth2/token",
+    form,
+  )
+  assert.equal(token_type, "Bearer")
+  assert.equal((await stateOf(safeconduct_session)).state, "open")
 })
