@@ -32,7 +32,14 @@ const BACKDATE_MS = 10_000
 const REFRESH_HINT_SECONDS = 300
 
 /** What a leaf is issued for. The key is all that comes from outside. */
-export type LeafRequest = { spki: Uint8Array; spiffeId: string; dnsNames?: readonly string[]; ips?: readonly string[] }
+export type LeafRequest = {
+  spki: Uint8Array
+  spiffeId: string
+  dnsNames?: readonly string[]
+  ips?: readonly string[]
+  /** Where it must end earlier than leaves do. */
+  untilMs?: number | undefined
+}
 
 /** An issued leaf; `pem` is the leaf and its intermediate. Nobody may have it before its entry is durable. */
 export type IssuedLeaf = { certificate: Certificate; keyThumbprint: string; pem: string }
@@ -108,7 +115,7 @@ function issue({ clock, svidSeconds }: AuthorityParts, signer: Signer, request: 
     dnsNames: request.dnsNames ?? [],
     ips: request.ips ?? [],
     notBeforeMs: clock.nowMs() - BACKDATE_MS,
-    notAfterMs: clock.nowMs() + svidSeconds * 1_000,
+    notAfterMs: Math.min(clock.nowMs() + svidSeconds * 1_000, request.untilMs ?? Number.POSITIVE_INFINITY),
   })
   const chain = [certificate, signer.certificate].map(({ node }) => pem("CERTIFICATE", node.raw))
   return { certificate, keyThumbprint: keyThumbprint(certificate.spki), pem: chain.join("") }

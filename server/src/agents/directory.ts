@@ -10,6 +10,8 @@ import type {
   ProvenKey,
 } from "./principal.ts"
 import type { RevokedInstance } from "./revoke.ts"
+import { signInOver } from "./signed-in/over.ts"
+import { readSignIns, type SignIn } from "./signed-in/store.ts"
 import { principalNamed, spiffeIdOf } from "./spiffe-id.ts"
 import {
   findInstance,
@@ -38,8 +40,8 @@ export interface Directory {
   isRevoked(instance: string): boolean
   /** The agents of the configuration as registered. */
   current(): AgentsPart
-  /** Who the SVID stands for. Throws `identity-unknown`, `agent-suspended`, `agent-retired`. */
-  principal(svid: Svid): Promise<Principal>
+  /** Who the SVID stands for. Throws `identity-unknown`, `agent-suspended`, `agent-retired`; `svid-expired` after a sign-in. */
+  principal(svid: Svid, nowMs: number): Promise<Principal>
   /**
    * Whose enrolled key was proven without a certificate. Its newest SVID may have ended `graceMs` ago at the most. Throws
    * `identity-unknown` also for an operator's key, `svid-expired`, `agent-suspended`, `agent-retired`.
@@ -66,6 +68,8 @@ type Held = {
   agents: ReadonlyMap<string, Agent>
   byName: ReadonlyMap<string, Agent>
   operators: ReadonlyMap<string, Operator>
+  /** Sign-ins that were not over when they were read, by instance. */
+  signIns: ReadonlyMap<string, SignIn>
   revoked: ReadonlyMap<string, RevokedInstance>
 }
 
@@ -104,8 +108,10 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
     return known
   }
   /** Registered on another server a moment ago: our memory may not have it yet. */
-  const learnOwner = async ({ owner }: Instance) => {
-    if (!held.agents.has(owner) && !held.operators.has(owner)) await reload()
+  const learnOwner = async ({ id, owner }: Instance) => {
+    const isSignIn = held.operators.get(owner)?.user != null
+    const isKnown = isSignIn ? held.signIns.has(id) : held.agents.has(owner) || held.operators.has(owner)
+    if (!isKnown) await reload()
   }
   /** Read again when the one that we know has ended: another server may have issued a newer one. */
   const lastSvidOf = async ({ id }: Instance, nowMs: number): Promise<LastSvid> => {
@@ -139,7 +145,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
     isEnrolled: async ({ keyThumbprint }) => (await instanceOf(keyThumbprint)) !== null,
     isRevoked,
     current: () => Object.fromEntries([...held.byName.values()].map((agent) => [agent.name, definitionOf(agent)])),
-    async principal(svid) {
+    async principal(svid, nowMs) {
       const named = principalNamed(svid.id)
       const instance = named === null ? null : await instanceOf(svid.keyThumbprint)
       // The certificate's name must be the one that this very key was enrolled for.
@@ -150,7 +156,7 @@ export async function openDirectory({ database, epoch, log, trustDomain }: Direc
       const proven: Proven = { ...svid, spiffeId: svid.id.text, confirmation: { "x5t#S256": svid.thumbprint } }
       return instance.kind === "agent"
         ? agentPrincipal(held.agents.get(instance.owner), instance, proven)
-        : operatorPrincipal(held.operators.get(instance.owner), instance, proven)
+        : operatorPrincipal(signedIn(held, instance, nowMs), instance, proven)
     },
     async holder({ jkt, keyThumbprint }, { nowMs, graceMs }) {
       const instance = await instanceOf(keyThumbprint)
@@ -219,6 +225,15 @@ function operatorPrincipal(operator: Operator | undefined, instance: Instance, p
   return { kind: "operator", operatorId, name, roles: [...roles], ...common(instance, proven) }
 }
 
+/** The operator with the roles of this very sign-in, where it is one that signs in. */
+function signedIn({ operators, signIns }: Held, { id, owner }: Instance, nowMs: number): Operator | undefined {
+  const operator = operators.get(owner)
+  if (operator === undefined || operator.user === null || operator.state !== "active") return operator
+  const signIn = signIns.get(id)
+  if (signIn === undefined || signIn.untilMs <= nowMs) throw signInOver(signIn?.untilMs ?? 0)
+  return { ...operator, roles: signIn.roles }
+}
+
 function common({ id: instance }: Instance, { spiffeId, serial, confirmation, notAfterMs }: Proven) {
   return { spiffeId, instance, serial, confirmation, notAfterMs }
 }
@@ -239,12 +254,13 @@ async function read(database: Database): Promise<Held> {
   // The revision first: what changes while we read is then read once more, never missed.
   const revision = await readRevision(database)
   const [agents, operators] = [sharing(await readAgents(database)), await readOperators(database)]
-  const revoked = await readRevoked(database)
+  const [revoked, signIns] = [await readRevoked(database), await readSignIns(database)]
   return {
     revision,
     agents: new Map(agents.map((agent) => [agent.id, agent])),
     byName: new Map(agents.filter(({ state }) => state !== "retired").map((agent) => [agent.name, agent])),
     operators: new Map(operators.map((operator) => [operator.id, operator])),
+    signIns: new Map(signIns.map((signIn) => [signIn.instance, signIn])),
     revoked: new Map(revoked.map((each) => [each.instance, each])),
   }
 }

@@ -5,6 +5,8 @@ import { readSigningRequest } from "./csr.ts"
 import { refuseUnlessActive } from "./directory.ts"
 import { readToken, tokenName, tokenRefusal } from "./join.ts"
 import type { Principal } from "./principal.ts"
+import { signInOver } from "./signed-in/over.ts"
+import { signInEnd } from "./signed-in/store.ts"
 import { type PrincipalKind, spiffeIdOf } from "./spiffe-id.ts"
 import { findEnrolled, findInstance, findToken, insertInstance, insertSvid, lockOwner, useToken } from "./store.ts"
 
@@ -64,7 +66,8 @@ export async function enrol(parts: EnrolParts, request: { token: string; csr: st
 
 /**
  * A new SVID for the instance's registered key; another key needs a join token. An SVID that expired lately is enough for
- * this alone, and the entry says so. Throws `csr-invalid`, `agent-suspended`, `agent-retired`.
+ * this alone, and the entry says so; a sign-in that is over is enough for nothing. Throws `csr-invalid`, `agent-suspended`,
+ * `agent-retired`, `svid-expired`.
  */
 export async function renew(parts: EnrolParts, principal: Principal, csr: string): Promise<Enrolment> {
   const { spki, keyThumbprint } = readSigningRequest(csr)
@@ -77,7 +80,9 @@ export async function renew(parts: EnrolParts, principal: Principal, csr: string
   }
   const { kind, name, spiffeId } = principal
   const who: Issuee = { kind, name, instance: registered.id }
-  const leaf = parts.authority.issue({ spki, spiffeId })
+  const signIn = kind === "operator" ? await signInEnd(parts.database, registered.id) : null
+  if (signIn?.isOver) throw signInOver(signIn.untilMs)
+  const leaf = parts.authority.issue({ spki, spiffeId, untilMs: signIn?.untilMs })
   const lateSeconds = Math.ceil((parts.clock.nowMs() - principal.notAfterMs) / 1_000)
   await parts.audit.commit({
     async work(tx) {
@@ -125,7 +130,8 @@ function actor({ kind, name, instance }: Issuee, spiffeId: string, leaf: IssuedL
   return { by: spiffeId, agent: { name, instance, svid: leaf.certificate.serial } }
 }
 
-function answer(parts: EnrolParts, who: Issuee, spiffeId: string, leaf: IssuedLeaf): Enrolment {
+/** What the holder of an instance gets. */
+export function answer(parts: EnrolParts, who: Issuee, spiffeId: string, leaf: IssuedLeaf): Enrolment {
   return {
     spiffeId,
     instance: who.instance,

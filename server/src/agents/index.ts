@@ -3,6 +3,8 @@
  * authority, and the one judgement of certificates. An agent is active, suspended or retired; an instance is one enrolled
  * key, for good; a certificate (SVID) lives an hour and is renewed by proof of the same key.
  *
+ * An operator joins with a token, or signs in at a provider: then the instance has the roles of that sign-in, and ends with it.
+ *
  * Identification is ours, not TLS's: `identify` validates the chain as SPIFFE demands and looks up key and state in
  * memory, which follows the epoch. Suspending, resuming and retiring are Changes that the gate commits together with what
  * they end in other rooms; so is `replace`. What an agent may do is not decided here: `sessions` and `policy` read its
@@ -26,7 +28,7 @@ import { parseAgents } from "./document.ts"
 import { type Enrolment, enrol, renew } from "./enrol.ts"
 import { type JoinRequest, type JoinToken, mintToken, storeFirstToken, storeToken } from "./join.ts"
 import { type AgentListing, listAgents, listOperators, type OperatorListing } from "./listing.ts"
-import type { Agent, AgentPrincipal, AgentsPart, Operator, Principal, ProvenKey } from "./principal.ts"
+import type { Agent, AgentPrincipal, AgentsPart, Operator, OperatorRole, Principal, ProvenKey } from "./principal.ts"
 import {
   type AgentNamed,
   type AgentStep,
@@ -37,6 +39,9 @@ import {
 } from "./registry.ts"
 import { type Revocation, type RevokedInstance, revokeInstance } from "./revoke.ts"
 import { issueServerIdentity, type ServerIdentity, type ServerNames } from "./server-identity.ts"
+import { endSignIns, type Narrowed, narrowSignIns, type SignOutReason } from "./signed-in/changes.ts"
+import { type OperatorSignIn, signIn } from "./signed-in/sign-in.ts"
+import { forgetSignIns, type Grounds, type SignIn, type SignInsOf } from "./signed-in/store.ts"
 import { checkTrustDomain } from "./spiffe-id.ts"
 import { prune } from "./store.ts"
 import { validateSvid } from "./validate.ts"
@@ -62,6 +67,9 @@ export type { Revocation, RevokedInstance } from "./revoke.ts"
 export { holdersOf, mayCall, roles } from "./roles.ts"
 export { routes } from "./routes.ts"
 export type { ServerIdentity, ServerNames } from "./server-identity.ts"
+export type { Narrowed, SignOutReason } from "./signed-in/changes.ts"
+export { type OperatorSignIn, type Proven, SIGN_IN_SECONDS } from "./signed-in/sign-in.ts"
+export type { Grounds, SignIn, SignInsOf } from "./signed-in/store.ts"
 export { parseSpiffeId, type SpiffeId, spiffeIdOf } from "./spiffe-id.ts"
 export { type Svid, validateSvid } from "./validate.ts"
 
@@ -120,6 +128,12 @@ export interface Agents extends AsyncDisposable {
   bootstrap(): Promise<JoinToken | null>
   enrol(request: { token: string; csr: string }): Promise<Enrolment>
   renew(principal: Principal, csr: string): Promise<Enrolment>
+  /** An operator's instance by a sign-in at a provider, committed; it ends with the sign-in. See signed-in/sign-in.ts. */
+  signIn(request: OperatorSignIn): Promise<Enrolment>
+  /** Ends sign-ins of operators, and what their keys stand for. */
+  endSignIns(of: SignInsOf, reason: SignOutReason, by: string): Change<SignIn[]>
+  /** Leaves the sign-ins of operators what their grounds are worth by a new configuration. */
+  narrowSignIns(worth: (grounds: Grounds) => readonly OperatorRole[], by: string): Change<Narrowed[]>
   /** Throws `not-found` when committed for a name that is not registered; records nothing when it is so already. */
   suspend(who: AgentNamed, reason: string, by: string): Change<StateChange>
   resume(who: AgentNamed, reason: string, by: string): Change<StateChange>
@@ -170,6 +184,7 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
   const keepHouse = async () => {
     await authority.refresh()
     await prune(database)
+    await forgetSignIns(database)
   }
   let running: Promise<void> | undefined
   const housekeeping = setInterval(() => {
@@ -188,7 +203,8 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
     operators: () => listOperators(database),
     async identify(chain, { forRenewal = false } = {}) {
       const judged = { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }
-      return await directory.principal(validateSvid(chain, { ...judged, bundles: authority.bundles, use: "client" }))
+      const svid = validateSvid(chain, { ...judged, bundles: authority.bundles, use: "client" })
+      return await directory.principal(svid, judged.nowMs)
     },
     identifyKey: (key, { forRenewal = false } = {}) =>
       directory.holder(key, { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }),
@@ -214,6 +230,14 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       refuseSkewed(epoch)
       return await renew(enrolParts, principal, csr)
     },
+    async signIn(request) {
+      refuseSkewed(epoch)
+      const enrolment = await signIn(enrolParts, request)
+      await epoch.refresh()
+      return enrolment
+    },
+    endSignIns,
+    narrowSignIns,
     suspend: (who, reason, by) => changeState(who, "suspended", reason, by),
     resume: (who, reason, by) => changeState(who, "active", reason, by),
     retire: (who, reason, by) => changeState(who, "retired", reason, by),

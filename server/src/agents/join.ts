@@ -123,6 +123,9 @@ async function nameOperator(
     await bumpRevision(tx)
     return { id, drafts: [{ event: "agents.operator-registered", by, data: { operator: name, id, roles } }] }
   }
+  if (there.user !== null) {
+    throw new Refusal("invalid-request", `${name} signs in at a provider, and joins with no token.`)
+  }
   if (roles === null || roles.join() === [...there.roles].sort().join()) return { id: there.id, drafts: [] }
   await setOperatorRoles(tx, there.id, roles)
   await bumpRevision(tx)

@@ -71,4 +71,12 @@ export type AgentsPart = { [name: string]: AgentDefinition }
 export type Agent = AgentDefinition & { id: Id<"agent">; name: string; state: AgentState }
 
 /** A named operator. */
-export type Operator = { id: Id<"operator">; name: string; roles: OperatorRole[]; state: "active" | "retired" }
+export type Operator = {
+  id: Id<"operator">
+  name: string
+  /** None where each sign-in has its own. */
+  roles: OperatorRole[]
+  state: "active" | "retired"
+  /** Who signs in as this operator; null for one that joins with tokens. */
+  user: Id<"user"> | null
+}

@@ -34,6 +34,11 @@ const operator = z.object({
   name: z.string(),
   roles: z.array(operatorRole),
   state: z.enum(["active", "retired"]),
+  user: z
+    .string()
+    .nullable()
+    .meta({ description: "Who signs in as this operator; null for one that joins with tokens" }),
+  signedInUntil: time.meta({ description: "When the last of their sign-ins ends; null when none is open" }),
   instances,
 })
 

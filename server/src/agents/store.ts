@@ -68,7 +68,7 @@ export async function setAgentState(tx: Transaction, id: string, state: AgentSta
   await tx.query("update agents.agents set state = $2, changed_at = now() where id = $1", [id, state])
 }
 
-const OPERATOR = "id, name, roles, state"
+const OPERATOR = `id, name, roles, state, user_id as "user"`
 
 /** Every operator, retired ones too; the newest of a name last. */
 export async function readOperators(database: Queryable): Promise<Operator[]> {
@@ -76,7 +76,7 @@ export async function readOperators(database: Queryable): Promise<Operator[]> {
 }
 
 /** Names an operator, active. */
-export async function insertOperator(tx: Transaction, operator: Omit<Operator, "state">): Promise<void> {
+export async function insertOperator(tx: Transaction, operator: Omit<Operator, "state" | "user">): Promise<void> {
   await tx.query("insert into agents.operators (id, name, roles) values ($1, $2, $3)", [
     operator.id,
     operator.name,
