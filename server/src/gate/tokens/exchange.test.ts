@@ -9,6 +9,7 @@ import { setAgentState } from "../stop.ts"
 import { exchange } from "./exchange.ts"
 import { readExchange } from "./exchange-request.ts"
 import type { TokenForm } from "./form.ts"
+import { grant } from "./grant.ts"
 import { details, issuer, openTestTokens, reading, type TestTokens } from "./tokens.fixture.ts"
 
 const ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
@@ -269,6 +270,22 @@ describe("a token exchange", { timeout: 120_000 }, () => {
       await refused("subject-token-invalid", jag("spiffe://example.org/agent/other"), "another client")
       await refused("consent-required", jag("shop-client", { jti: "jti-jag-2" }))
     })
+  })
+
+  test("an ID-JAG is a grant of its own too (RFC 7523), whose refusals are invalid_grant, and gives no refresh token", async () => {
+    const jag = { ...agentToken, type: ID_JAG, sub: "frank", clients: [bot.spiffeId], jti: "jti-jag-bearer" } as const
+    const form = {
+      grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+      assertion: issue(jag),
+      safeconduct_purpose: "answer",
+    }
+    const { access_token: _, expires_in: __, ...said } = await grant(rooms, bot, form)
+    const [session] = await rooms.sessions.list(bot, { limit: 1 })
+    assert.equal(session?.user?.sub, "frank")
+    assert.deepEqual(said, { token_type: "Bearer", authorization_details: details, safeconduct_session: session?.id })
+    await assert.rejects(grant(rooms, bot, form), { code: "grant-invalid" }, "the same jti")
+    const other = { ...form, assertion: issue({ ...jag, jti: "jti-jag-other", clients: ["somebody"] }) }
+    await assert.rejects(grant(rooms, bot, other), { code: "grant-invalid" }, "another client's")
   })
 
   test("pitfall 10, revoked meanwhile: nothing is opened by a consent that was taken back, or an agent that was stopped", async () => {
