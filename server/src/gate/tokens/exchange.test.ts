@@ -273,7 +273,8 @@ describe("a token exchange", { timeout: 120_000 }, () => {
   })
 
   test("an ID-JAG is a grant of its own too (RFC 7523), whose refusals are invalid_grant, and gives no refresh token", async () => {
-    const jag = { ...agentToken, type: ID_JAG, sub: "frank", clients: [bot.spiffeId], jti: "jti-jag-bearer" } as const
+    const clients = [bot.spiffeId]
+    const jag = { ...agentToken, type: ID_JAG, sub: "frank", clients, jti: "jti-jag-bearer" } as const
     const form = {
       grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer",
       assertion: issue(jag),
