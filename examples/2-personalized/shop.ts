@@ -9,6 +9,7 @@ import {
   type EmbeddedPostgres,
   type Log,
   type PolicyDocument,
+  type PrepareSpec,
   readDocument,
 } from "@safeconduct/server/programs"
 import pg from "pg"
@@ -25,6 +26,25 @@ export type ShopDatabase = {
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url))
 
+const group = (role: string, ...tables: string[]) => ({
+  role,
+  bindsUser: true,
+  schemas: ["public"],
+  tables: tables.map((table) => ["public", table] as const),
+})
+
+/** What the shop's DBA prepares: which operation of safeconduct.yaml reads which tables. */
+export const prepareSpec: PrepareSpec = {
+  database: "shop",
+  account: "safeconduct",
+  groups: [
+    group("shop_read", "customers", "orders", "parcels"),
+    group("shop_write", "orders"),
+    group("shop_track", "orders", "parcels"),
+  ],
+  revokesTemporary: true,
+}
+
 /** Makes the database as the shop has it, prepares it as a DBA would, and adds the rules on whose rows are whose. */
 export async function prepareShop(base: EmbeddedPostgres, log: Log): Promise<ShopDatabase> {
   const urlOf = (database: string) => new URL(`/${database}`, base.superuserUrl).href
@@ -32,19 +52,7 @@ export async function prepareShop(base: EmbeddedPostgres, log: Log): Promise<Sho
   await run(urlOf("postgres"), "create database shop")
   await run(urlOf("shop"), readFileSync(here("./shop.sql"), "utf8"))
   await run(urlOf("shop"), `alter role shop_web password '${password}'`)
-  const group = (role: string, ...tables: string[]) => ({
-    role,
-    bindsUser: true,
-    schemas: ["public"],
-    tables: tables.map((table) => ["public", table] as const),
-  })
-  const groups = [
-    group("shop_read", "customers", "orders", "parcels"),
-    group("shop_write", "orders"),
-    group("shop_track", "orders", "parcels"),
-  ]
-  const spec = { database: "shop", account: "safeconduct", groups, revokesTemporary: true }
-  const root = await applyPrepare(urlOf("shop"), spec, log)
+  const root = await applyPrepare(urlOf("shop"), prepareSpec, log)
   await run(urlOf("shop"), readFileSync(here("./rules.sql"), "utf8"))
   const webUrl = new URL(urlOf("shop"))
   webUrl.username = "shop_web"

@@ -1,8 +1,10 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
+import { checkPrepared } from "@safeconduct/server/programs"
 import pg from "pg"
 import { ORDER_HISTORY, type OrderEdit } from "../../examples/2-personalized/history.ts"
 import { openPerson, plain } from "../../examples/2-personalized/person.ts"
+import { prepareSpec } from "../../examples/2-personalized/shop.ts"
 import { openShopHouse, type ShopHouse } from "./house.ts"
 
 type Leaf = {
@@ -92,4 +94,12 @@ test("a bot that says that it is the web site, or somebody else, is noted as wha
     (await owner.query("select from history.order_edits where order_id = 7002 and person is not null")).rowCount,
     0,
   )
+})
+
+test("the shop's database is as Safeconduct would have it", async () => {
+  const { host, port, user, password, database } = house.owner
+  const url = new URL(`postgres://${host}:${port}/${database}`)
+  url.username = user ?? ""
+  url.password = String(password)
+  assert.deepEqual(await checkPrepared(url.href, prepareSpec), [])
 })
