@@ -4,6 +4,7 @@ import { after, before, describe, test } from "node:test"
 import { type FakeProvider, startFakeProvider } from "../server/src/sessions/providers/provider.fixture.ts"
 import { agentOperations } from "./fixtures/agent-operations.ts"
 import { chainOperations } from "./fixtures/chain-operations.ts"
+import { consentOperations } from "./fixtures/consent-operations.ts"
 import { exchangeOperations, withUsers } from "./fixtures/exchange-operations.ts"
 import type { Death, Step } from "./fixtures/faults.ts"
 import { type Ground, openGround } from "./fixtures/ground.ts"
@@ -35,6 +36,7 @@ describe("a server killed at each durable step", { timeout: 600_000 }, () => {
       ...agentOperations(stage),
       ...chainOperations(stage, await ground.enrolled("shipper")),
       ...exchangeOperations(stage, provider),
+      ...consentOperations(stage),
       ...operatorOperations(stage, await ground.enrolled("suspect")),
     ]
     operations = new Map(all.map((operation) => [operation.name, operation]))
@@ -188,6 +190,10 @@ function withNotes(document: Ground["document"]): Ground["document"] {
       {
         file: "notes.cedar",
         text: `@id("bot-notes") permit (principal == agents::Agent::"bot", action == policy::Action::"tool", resource);`,
+      },
+      {
+        file: "users.cedar",
+        text: `@id("users-may") permit (principal is sessions::User, action, resource);`,
       },
       {
         file: "handing-on.cedar",
