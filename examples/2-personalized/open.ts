@@ -9,46 +9,39 @@ import {
   openTransport,
   peerOf,
   type Safeconduct,
-  type Session,
   signStatement,
   type Transport,
 } from "@safeconduct/sdk"
 import { dev, type Log, removePostgres, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
-import { openSupportBot, type Tracker } from "./bot.ts"
-import { openPerson, type Page, type Person } from "./person.ts"
+import { openSupportBot } from "./bot.ts"
+import { type Customers, openCustomers } from "./customers.ts"
 import { openShippingBot } from "./shipping-bot.ts"
 import { callbackOf, clientsOf, documentOf, freePort, newApplicationKey, prepareShop } from "./shop.ts"
-import { beginSignIn, finishSignIn } from "./sign-in.ts"
 import { openWebSite } from "./web.ts"
 
 /** The shop, its bots and Safeconduct. */
-export type Shop = AsyncDisposable & {
-  agentsUrl: string
-  webUrl: string
-  /** Public key of the log. */
-  logKey: string
-  /** As an operator with the role admin. */
-  operator: Transport
-  /** As the owner of the shop's database. */
-  owner: pg.Client
-  /** Where its customers sign in. */
-  issuer: string
-  /** The web site. */
-  siteUrl: string
-  /** The two agents that the web site talks to, in sessions of their own. */
-  agents: { support: Safeconduct; shipping: Safeconduct }
-  /** What the shipping bot does when it is offered a session. */
-  track: Tracker
-  /** A statement that the web site signs. */
-  state(request: string, order: string): string
-  /** Has a user delegate to an agent: they sign in at the provider, and agree on the consent page unless they did before. */
-  sessionFor(user: string, agent: Safeconduct, asked: { request: string; order: string }): Promise<Session>
-  /** What the web site holds once that user signed in there: an ID token. */
-  idTokenOf(user: string): Promise<string>
-  /** A new instance of a registered agent, with a key of its own. */
-  enrolled(agent: string): Promise<Safeconduct>
-}
+export type Shop = AsyncDisposable &
+  Customers & {
+    agentsUrl: string
+    webUrl: string
+    /** Public key of the log. */
+    logKey: string
+    /** As an operator with the role admin. */
+    operator: Transport
+    /** As the owner of the shop's database. */
+    owner: pg.Client
+    /** Where its customers sign in. */
+    issuer: string
+    /** The web site. */
+    siteUrl: string
+    /** The two agents that the web site talks to, in sessions of their own. */
+    agents: { support: Safeconduct; shipping: Safeconduct }
+    /** A statement that the web site signs. */
+    state(request: string, order: string): string
+    /** A new instance of a registered agent, with a key of its own. */
+    enrolled(agent: string): Promise<Safeconduct>
+  }
 
 /** Tells of a step, and how long it took. */
 export type Step = <T>(what: string, work: () => Promise<T>) => Promise<T>
@@ -116,36 +109,20 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
       request,
       parameters: { order },
     })
-  const siteUrl = `http://127.0.0.1:${port}`
-  const redirectUri = `${siteUrl}/signed-in`
-  const client = { issuer: provider.issuer, clientId: "shop-web", clientSecret: secret, redirectUri }
-  const browsers = new Map<string, Person>()
-  /** Goes there, signed in at the provider as that user, and back to the web site, which does not see it. */
-  const visitAs = async (user: string, url: string): Promise<Page> => {
-    const browser = browsers.get(user) ?? openPerson(siteUrl)
-    browsers.set(user, browser)
-    let page = await browser.visit(url)
-    if (page.url.startsWith(provider.issuer)) page = await browser.press(page, `person=${user}`)
-    return page.url.startsWith(server.webUrl) ? await browser.press(page, "Allow") : page
-  }
-  const sessionFor: Shop["sessionFor"] = async (user, agent, { request, order }) => {
-    const statement = state(request, order)
-    const asked = await agent.ask({ purpose: "order-help", redirectUri: callbackOf(port), statement })
-    return await asked.redeem((await visitAs(user, asked.url)).url)
-  }
-  const idTokenOf: Shop["idTokenOf"] = async (user) => {
-    const begun = await beginSignIn(client)
-    const back = await visitAs(user, begun.url)
-    return (await finishSignIn(client, begun, new URL(back.url).searchParams)).idToken
-  }
-  const [support, shipping] = await step("both bots enrolled, and the web site started", () =>
+  const [support, shipping] = await step("both bots enrolled", () =>
     Promise.all([enrolled("support-bot"), enrolled("shipping-bot")]),
   )
   stack.use(support)
   stack.use(shipping)
   const track = openShippingBot(shipping)
+  const site = `http://127.0.0.1:${port}`
+  const signIn = {
+    ...{ issuer: provider.issuer, redirectUri: `${site}/signed-in` },
+    ...{ clientId: "shop-web", clientSecret: secret },
+  }
   const bot = openSupportBot(support, callbackOf(port), track)
-  stack.use(await openWebSite({ port, provider: client, database: database.webUrl, bot, state }))
+  stack.use(await openWebSite({ port, provider: signIn, database: database.webUrl, bot, state }))
+  const places = { provider: signIn, issuer: server.webUrl, site, callback: callbackOf(port), state }
   const owned = stack.move()
   return {
     agentsUrl: url,
@@ -154,13 +131,11 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
     operator,
     owner,
     issuer: provider.issuer,
-    siteUrl,
+    siteUrl: site,
     agents: { support, shipping },
-    track,
     state,
-    sessionFor,
-    idTokenOf,
     enrolled,
+    ...openCustomers(places),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
