@@ -112,7 +112,8 @@ test("of an action under the intersection, nothing is verified better than under
     }),
     { numRuns: 3_000 },
   )
-  assert.ok(seen.verified > 20 && seen.unverifiable > 20, JSON.stringify(seen))
+  // About twenty of each; none would say that nothing was tried.
+  assert.ok(seen.verified > 0 && seen.unverifiable > 0, JSON.stringify(seen))
 })
 
 test("an action that both allow, the intersection allows, with the labels of both", () => {

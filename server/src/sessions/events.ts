@@ -7,6 +7,10 @@ export const events = {
     "An operator handed over the secret by which a provider knows us; it rests sealed, for that issuer and client alone.",
   "sessions.signed-in": "Somebody signed in with a browser, at the provider that the entry names.",
   "sessions.signed-out": "Somebody signed out in their browser.",
+  "sessions.operator-allowed":
+    "Somebody let a command line act for them as an operator; it has a minute to prove its key.",
+  "sessions.operator-denied": "Somebody was asked whether a command line may act for them as an operator, and said no.",
+  "sessions.operator-without-role": "Somebody signed in as an operator, and their provider's claims are worth no role.",
   "sessions.consent-given":
     "A user allowed an agent something: the digest is of the text that was shown, and the details are what was granted.",
   "sessions.consent-denied": "A user denied what an agent asked for.",

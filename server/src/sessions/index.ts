@@ -50,6 +50,8 @@ export type { Taken, Usage } from "./mandates/usage.ts"
 export { allows, covering, needsOf, type SinkFound, type Verified, verifiedEarlier, verify } from "./mandates/verify.ts"
 export { type Described, type DescribedResource, inWords, limitInWords } from "./mandates/words.ts"
 export { openSessions, type SessionFilter, type Sessions, type SessionsParts } from "./open-sessions.ts"
+export type { OperatorSeen, OperatorSignIns } from "./operator-sign-ins/open.ts"
+export { type ArrivedOperator, hasArrived, type OperatorRequest } from "./operator-sign-ins/request.ts"
 export type { Beneath } from "./origin.ts"
 export {
   type Delegated,
@@ -62,7 +64,9 @@ export {
   type ProvidersPart,
   pendingSignIn,
   providersSchema,
+  type Role,
   resealProviders,
+  rolesFor,
   type SignedIn,
   type SignInRequest,
   type SubjectToken,

@@ -26,6 +26,7 @@ import { forgetSpendings } from "./mandates/store.ts"
 import { openUsage, type Usage } from "./mandates/usage.ts"
 import { metadata } from "./metadata.ts"
 import { openNonces } from "./nonces.ts"
+import { type OperatorSignIns, openOperatorSignIns } from "./operator-sign-ins/open.ts"
 import { openProviders, type Providers } from "./providers/index.ts"
 import type { Purpose } from "./purposes.ts"
 import type { EndReason, Session } from "./session.ts"
@@ -46,6 +47,8 @@ import { findUser, type KnownUser } from "./users/store.ts"
 export interface Sessions extends AsyncDisposable {
   /** What users are asked for and allowed. */
   readonly consents: Consents
+  /** Command lines that ask people to act for them as operators. */
+  readonly operatorSignIns: OperatorSignIns
   /** Who is signed in with which browser. */
   readonly browsers: Browsers
   /** Our own, as tokens and statements name it: the public URL of the web listener. */
@@ -179,9 +182,16 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
   const client = { issuer, clock: databaseClock, application: inForce.application }
   const consents = openConsents(parts)
   const browsers = openBrowsers(parts)
+  const operatorSignIns = openOperatorSignIns({ database, logins })
   let running: Promise<void> | undefined
   const keepHouse = () => {
-    const rooms = [consents.keepHouse(), logins.keepHouse(), browsers.keepHouse(), delegations.forget()]
+    const rooms = [
+      consents.keepHouse(),
+      logins.keepHouse(),
+      browsers.keepHouse(),
+      delegations.forget(),
+      operatorSignIns.keepHouse(),
+    ]
     const old = [forgetAssertions(database), forgetSpendings(database), ...rooms]
     running = Promise.all([...old, keys.upkeep()]).then(
       () => undefined,
@@ -200,6 +210,7 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
 
   return {
     consents,
+    operatorSignIns,
     browsers,
     issuer,
     parse: parsePart,

@@ -106,7 +106,15 @@ export async function openTestConsent(): Promise<TestConsent> {
     async finishSignIn(): Promise<SignedIn> {
       if (next.person instanceof Error) throw next.person
       const alice = { provider: "shop", iss: "https://id.shop.example", sub: "alice", claims: { customer: ["1001"] } }
-      const rest = { roles: [], sid: "sid-1", authTimeMs: null, acr: null, amr: [], authorizationDetails: null }
+      const rest = {
+        roles: [],
+        roleValues: [],
+        sid: "sid-1",
+        authTimeMs: null,
+        acr: null,
+        amr: [],
+        authorizationDetails: null,
+      }
       return { ...alice, ...rest, idTokenDigest: "digest", ...next.person }
     },
     logoutUrl: async () => "https://id.shop.example/logout",

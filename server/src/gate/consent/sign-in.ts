@@ -51,7 +51,7 @@ export async function beginAt(
     // For a provider that asks its users itself; any other is not told.
     ...(request === null ? {} : { authorizationDetails: mostOf(rooms, request) as Json[] }),
   })
-  await browsers.keepSignIn(pending, visit.browser, request?.id ?? null)
+  await browsers.keepSignIn(pending, visit.browser, request === null ? null : { request: request.id })
   // A crash here leaves a sign-in that no browser was sent with; it is forgotten.
   return seeOther(url, visit.setCookies)
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { lacksClaims, mapClaims, mapRoles } from "./claims.ts"
+import { lacksClaims, mapClaims, mapRoles, rolesFor, roleValues } from "./claims.ts"
 import { type ProviderDefinition, parseProviders } from "./part.ts"
 import type { Payload } from "./token.ts"
 
@@ -39,13 +39,30 @@ test("a claim that is missing, or not plainly texts, is left out whole", () => {
 
 test("an operator has the roles that their claims stand for, and no other", () => {
   const roles = { claim: "groups", values: { "sec-admins": ["admin"], auditors: ["auditor", "approver"] } }
-  const held = (groups: unknown) => mapRoles(definition({ roles }), { groups } as Payload)
+  const mapped = definition({ roles })
+  const held = (groups: unknown) => mapRoles(mapped, roleValues(mapped, { groups } as Payload))
   assert.deepEqual(held(["auditors", "sec-admins", "auditors"]), ["admin", "approver", "auditor"])
   assert.deepEqual(held("auditors"), ["approver", "auditor"])
   for (const groups of [[], ["Auditors"], ["auditors "], ["toString"], [["auditors"]], { auditors: true }, "admin"]) {
     assert.deepEqual(held(groups), [], JSON.stringify(groups))
   }
-  assert.deepEqual(mapRoles(definition({}), { groups: ["sec-admins"] }), [])
+  assert.deepEqual(roleValues(definition({}), { groups: ["sec-admins"] }), [])
+  assert.deepEqual(mapRoles(definition({}), ["sec-admins"]), [])
+  assert.deepEqual(roleValues(mapped, { groups: ["auditors", "staff", "auditors"] }), ["auditors"])
+})
+
+test("what roles stood on is worth nothing by another provider, another issuer, another claim or other values", () => {
+  const roles = { claim: "groups", values: { "sec-admins": ["admin"] } }
+  const grounds = { provider: "shop", issuer: "https://id.shop.example", claim: "groups", values: ["sec-admins"] }
+  const worth = (more: object, given: object = {}) => rolesFor({ shop: definition(more) }, { ...grounds, ...given })
+  assert.deepEqual(worth({ roles }), ["admin"])
+  assert.deepEqual(worth({ roles: { ...roles, values: { "sec-admins": ["auditor"] } } }), ["auditor"])
+  for (const given of [{ provider: "bank" }, { provider: "constructor" }, { values: ["toString"] }, { values: [] }]) {
+    assert.deepEqual(worth({ roles }, given), [], JSON.stringify(given))
+  }
+  assert.deepEqual(worth({ roles, issuer: "https://id.shop.example/" }), [])
+  assert.deepEqual(worth({ roles: { ...roles, claim: "teams" } }), [])
+  assert.deepEqual(worth({}), [])
 })
 
 test("another place is asked where a mapped claim is missing", () => {

@@ -1,5 +1,6 @@
+import type { Grounds } from "#agents"
 import type { Json } from "#kernel"
-import type { ProviderDefinition } from "./part.ts"
+import type { ProviderDefinition, ProvidersPart } from "./part.ts"
 import type { Payload } from "./token.ts"
 
 /** A role of an operator. */
@@ -18,13 +19,27 @@ export function mapClaims({ claims }: ProviderDefinition, said: Payload): { [nam
   return mapped
 }
 
-/** The roles of an operator who has these claims; none where none are mapped. */
-export function mapRoles({ roles }: ProviderDefinition, said: Payload): Role[] {
+/** Those values of the claim with roles that the configuration knows; none where none are mapped. */
+export function roleValues({ roles }: ProviderDefinition, said: Payload): string[] {
   if (roles === undefined) return []
-  const held = (valuesOf(said, roles.claim) ?? []).flatMap((value) =>
-    Object.hasOwn(roles.values, value) ? roles.values[value]! : [],
-  )
+  const known = (valuesOf(said, roles.claim) ?? []).filter((value) => Object.hasOwn(roles.values, value))
+  return [...new Set(known)].sort()
+}
+
+/** The roles of an operator whose claim has these values. */
+export function mapRoles({ roles }: ProviderDefinition, values: readonly string[]): Role[] {
+  const held = values.flatMap((value) => (Object.hasOwn(roles?.values ?? {}, value) ? roles!.values[value]! : []))
   return [...new Set(held)].sort()
+}
+
+/**
+ * What grounds are worth by a configuration, perhaps a later one: nothing when the provider of that name is another by now, or
+ * reads roles from another claim.
+ */
+export function rolesFor(providers: ProvidersPart, { provider, issuer, claim, values }: Grounds): Role[] {
+  const definition = Object.hasOwn(providers, provider) ? providers[provider]! : null
+  if (definition?.issuer !== issuer || definition.roles?.claim !== claim) return []
+  return mapRoles(definition, values)
 }
 
 /** True when a claim that is mapped is not there: another place may have it. */

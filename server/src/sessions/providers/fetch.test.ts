@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { once } from "node:events"
 import { createServer, type RequestListener } from "node:http"
-import type { AddressInfo } from "node:net"
+import type { AddressInfo, Socket } from "node:net"
 import { test } from "node:test"
 import { gzipSync } from "node:zlib"
 import fc from "fast-check"
@@ -21,6 +21,7 @@ async function serve(listener: RequestListener) {
     port,
     url: `http://127.0.0.1:${port}/`,
     count: () => count,
+    connections: (seen: (socket: Socket) => void) => server.on("connection", seen),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -142,6 +143,26 @@ test("pitfall 17: an answer that is too long, or does not end, is given up, and 
   await assert.rejects(get(slow.url, { timeoutMs: 100 }), Unreachable)
   const never = () => new Promise<never>(() => undefined)
   await assert.rejects(get(`http://localhost:${slow.port}/`, { timeoutMs: 100, resolve: never }), /within 100 ms/)
+})
+
+test("pitfall 17: an answer that changes to another protocol is given up in time", async () => {
+  const open = new Set<Socket>()
+  await using server = await serve(() => undefined)
+  server.connections((socket) => {
+    open.add(socket)
+    socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+  })
+  await assert.rejects(get(server.url, { timeoutMs: 200 }), Unreachable)
+  assert.equal(open.size, 1)
+})
+
+test("an answer of JSON that two parsers may read differently is not believed", async () => {
+  for (const body of ['{"sub":"alice","sub":"bob"}', '{"customer_id":90071992547409931}', '{"sub":"\\ud800"}']) {
+    await using server = await serve((_, response) => {
+      response.writeHead(200, { "content-type": "application/json; charset=utf-8" }).end(body)
+    })
+    await assert.rejects(get(server.url), Unreachable, body)
+  }
 })
 
 test("pitfall 17: a compressed answer is not unpacked", async () => {

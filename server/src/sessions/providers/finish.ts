@@ -1,6 +1,6 @@
 import * as oidc from "openid-client"
 import { base64url, type Clock, type Json, sha256 } from "#kernel"
-import { lacksClaims, mapClaims, mapRoles } from "./claims.ts"
+import { lacksClaims, mapClaims, mapRoles, roleValues } from "./claims.ts"
 import { type ClientParts, clientOf } from "./client.ts"
 import { requireIdToken } from "./id-token.ts"
 import type { Provider } from "./provider.ts"
@@ -42,13 +42,15 @@ export async function finishSignIn(
     if (pending.acrValues.length > 0 && !pending.acrValues.includes(acr ?? "")) throw new Error("acr is not met")
     const all = await withUserinfo(client, provider, { said, accessToken: tokens.access_token })
     const { auth_time: authTime, amr } = said
+    const values = roleValues(definition, all)
     const granted = tokens.authorization_details as Json | undefined
     return {
       provider: name,
       iss: definition.issuer,
       sub: textOf(said[profile.subject], profile.subject),
       claims: mapClaims(definition, all),
-      roles: mapRoles(definition, all),
+      roles: mapRoles(definition, values),
+      roleValues: values,
       sid: optionalText(said["sid"], "sid"),
       authTimeMs: typeof authTime === "number" ? authTime * 1000 : null,
       acr,

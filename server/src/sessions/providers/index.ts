@@ -8,7 +8,7 @@
  *
  * Nothing is fetched but from configured issuers and the places that their metadata names, through one guard (fetch.ts).
  */
-export type { Role } from "./claims.ts"
+export { type Role, rolesFor } from "./claims.ts"
 export type { Delegated, MayAct } from "./delegated.ts"
 export type { LogoutRequest, ProviderLogout } from "./logout.ts"
 export { openProviders, type Providers, type ProvidersParts } from "./open.ts"

@@ -117,6 +117,8 @@ test("what is not known is refused, with its place", () => {
     [one({ claims: { "a-b": "c" } }), "providers.shop.claims.a-b"],
     [one({ roles: { claim: "groups", values: { x: ["root"] } } }), "providers.shop.roles.values.x.0"],
     [one({ roles: { claim: "groups", values: { x: ["agent"] } } }), "providers.shop.roles.values.x.0"],
+    [one({ roles: { claim: "groups", values: {}, acrValues: [] } }), "providers.shop.roles.acrValues"],
+    [one({ roles: { claim: "groups", values: {}, maxAgeSeconds: -1 } }), "providers.shop.roles.maxAgeSeconds"],
     [one({ network: "any" }), "providers.shop.network"],
     [{ Shop: one({}).shop }, "providers.Shop"],
     [JSON.parse('{"__proto__": {}}'), "providers.__proto__"],

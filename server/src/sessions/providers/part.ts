@@ -27,6 +27,15 @@ const delegatedSchema = z.strictObject({
   sessionClaim: text.default("sid"),
 })
 
+const rolesSchema = z.strictObject({
+  claim: text,
+  values: z.record(text, z.array(role).max(4)),
+  /** Asked of operators in the place of what is asked of everybody. */
+  acrValues: z.array(text).min(1).max(8).optional(),
+  /** The provider has to have seen an operator within so many seconds; 0: they prove anew who they are. */
+  maxAgeSeconds: z.int().min(0).max(86_400).optional(),
+})
+
 const providerSchema = z
   .strictObject({
     /** Exactly as the provider writes it; everything else is discovered from it. */
@@ -41,7 +50,7 @@ const providerSchema = z
     /** Our name for a claim: theirs. */
     claims: z.record(ownClaim, text).default({}),
     /** Operators' sign-in: which values of a claim are which roles. */
-    roles: z.strictObject({ claim: text, values: z.record(text, z.array(role).max(4)) }).optional(),
+    roles: rolesSchema.optional(),
     /** Asked of every sign-in; one of them must be what the ID token says then. */
     acrValues: z.array(text).max(8).default([]),
     /** Narrower than the profile's. */

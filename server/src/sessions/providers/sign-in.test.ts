@@ -33,6 +33,7 @@ test("somebody signs in at oidc-provider, by a pushed request and our key, and t
     sub: "alice",
     claims: { customer: ["customer-alice"] },
     roles: ["admin", "auditor"],
+    roleValues: ["auditors", "sec-admins"],
     acr: null,
     amr: [],
     authorizationDetails: null,

@@ -1,7 +1,6 @@
 import { z } from "zod"
 import type { Json } from "#kernel"
 import type { Role } from "./claims.ts"
-
 /** A sign-in that a browser was sent away with. Small JSON, kept by whoever began it where only that browser's session leads; used once. */
 export const pendingSignIn = z.strictObject({
   provider: z.string(),
@@ -39,7 +38,10 @@ export type SignedIn = {
   iss: string
   sub: string
   claims: { [name: string]: string[] }
+  /** An operator's, by the configuration that is in force now. */
   roles: Role[]
+  /** What they came from: values of the claim with roles that the configuration knows. */
+  roleValues: string[]
   /** The session at the provider, for back-channel logout. */
   sid: string | null
   authTimeMs: number | null

@@ -15,18 +15,21 @@ export type Arrival = {
   signedInAtMs: number | null
 }
 
+/** What somebody signs in for: a request for their consent, or a command line that is to act for them as an operator. */
+export type LeadsTo = { request: string } | { operator: string }
+
 /** Browsers that were sent to a provider, and who is signed in with which. Cookies come in and go out as text and are kept as hashes. */
 export interface Browsers {
   /** A cookie for a browser that has none. */
   newBrowser(): string
-  /** Keeps what a browser is sent to a provider with; `request` is what the user signs in for. */
-  keepSignIn(pending: PendingSignIn, browser: string, request: string | null): Promise<void>
+  /** Keeps what a browser is sent to a provider with, and what the user signs in for. */
+  keepSignIn(pending: PendingSignIn, browser: string, leadsTo: LeadsTo | null): Promise<void>
   /** Uses it up when the browser comes back. Null for another browser or provider, and the second time. */
   takeSignIn(of: {
     state: string
     browser: string
     provider: string
-  }): Promise<{ pending: PendingSignIn; request: Id<"request"> | null } | null>
+  }): Promise<{ pending: PendingSignIn; request: Id<"request"> | null; operator: Id<"request"> | null } | null>
   /** Signs somebody in with a browser, under a new cookie. */
   signIn(arrival: Arrival): Change<{ user: User; cookie: string }>
   /** Who is signed in with the cookie; null for nobody any more. */
@@ -43,11 +46,11 @@ export interface Browsers {
 export function openBrowsers({ database, keyring }: { database: Database; keyring: Keyring }): Browsers {
   return {
     newBrowser: () => mintSecret().text,
-    async keepSignIn(pending, browser, request) {
+    async keepSignIn(pending, browser, leadsTo) {
       const state = requiredHash(pending.state)
       const sealed = keyring.seal(context(state), JSON.stringify(pending))
-      const row = { state, browser: requiredHash(browser), provider: pending.provider, pending: sealed, request }
-      await store.insertSignIn(database, row)
+      const row = { state, browser: requiredHash(browser), provider: pending.provider, pending: sealed }
+      await store.insertSignIn(database, { ...row, request: null, operator: null, ...leadsTo })
     },
     async takeSignIn({ state, browser, provider }) {
       const [stateHash, browserHash] = [hashOfSecret(state), hashOfSecret(browser)]
@@ -55,7 +58,7 @@ export function openBrowsers({ database, keyring }: { database: Database; keyrin
       const found = await store.takeSignIn(database, { state: stateHash, browser: browserHash, provider })
       if (found === null) return null
       const pending = pendingSignIn.parse(JSON.parse(keyring.open(context(stateHash), found.pending).toString("utf8")))
-      return { pending, request: found.request }
+      return { ...found, pending }
     },
     signIn({ user: seen, providerSession, signedInAtMs }) {
       const cookie = mintSecret()

@@ -61,7 +61,14 @@ export async function endBrowsers(
 }
 
 /** A browser that was sent away to sign in; `pending` is sealed. */
-export type SignInRow = { state: Buffer; browser: Buffer; provider: string; pending: string; request: string | null }
+export type SignInRow = {
+  state: Buffer
+  browser: Buffer
+  provider: string
+  pending: string
+  request: string | null
+  operator: string | null
+}
 
 /** Browsers that are away at once: each costs a stranger one request. */
 const MAX_AWAY = 10_000
@@ -69,10 +76,10 @@ const MAX_AWAY = 10_000
 /** Keeps it for as long as providers are given. Throws `overloaded` when too many are away. */
 export async function insertSignIn(database: Queryable, row: SignInRow): Promise<void> {
   const rows = await database.query(
-    `insert into sessions.sign_ins (state, browser, provider, pending, request, expires_at)
-     select $1, $2, $3, $4, $5, clock_timestamp() + interval '15 minutes'
+    `insert into sessions.sign_ins (state, browser, provider, pending, request, operator, expires_at)
+     select $1, $2, $3, $4, $5, $7, clock_timestamp() + interval '15 minutes'
      where (select count(*) from (select from sessions.sign_ins limit $6) s) < $6 returning provider`,
-    [row.state, row.browser, row.provider, row.pending, row.request, MAX_AWAY],
+    [row.state, row.browser, row.provider, row.pending, row.request, MAX_AWAY, row.operator],
   )
   if (rows.length === 0) throw new Refusal("overloaded", "Too many users are signing in. Try again later.")
 }
@@ -81,10 +88,14 @@ export async function insertSignIn(database: Queryable, row: SignInRow): Promise
 export async function takeSignIn(
   database: Queryable,
   of: Pick<SignInRow, "state" | "browser" | "provider">,
-): Promise<{ pending: string; request: Id<"request"> | null } | null> {
-  const [row] = await database.query<{ pending: string; request: Id<"request"> | null }>(
+): Promise<{ pending: string; request: Id<"request"> | null; operator: Id<"request"> | null } | null> {
+  const [row] = await database.query<{
+    pending: string
+    request: Id<"request"> | null
+    operator: Id<"request"> | null
+  }>(
     `delete from sessions.sign_ins where state = $1 and browser = $2 and provider = $3 and expires_at > clock_timestamp()
-     returning pending, request`,
+     returning pending, request, operator`,
     [of.state, of.browser, of.provider],
   )
   return row ?? null
