@@ -3,6 +3,7 @@ import { type IncomingMessage, request as requestPlain } from "node:http"
 import { request as requestTls } from "node:https"
 import { isIP, type LookupFunction } from "node:net"
 import type { CustomFetch } from "openid-client"
+import { parseJson } from "#kernel"
 import { mayConnect, type Network } from "./addresses.ts"
 
 /** Nothing that can be believed came back: no address, no connection, too late, too much. For the log; bodies are never in it. */
@@ -41,7 +42,8 @@ export function guardedFetch(parts: FetchParts): CustomFetch {
     const stop = signal === undefined ? late : AbortSignal.any([late, signal])
     try {
       const addresses = await Promise.race([pin(parts, url.hostname), aborted(stop)])
-      const answer = await connect(url, { parts, addresses, method, headers, body: textOf(body), stop })
+      const asked = connect(url, { parts, addresses, method, headers, body: textOf(body), stop })
+      const answer = await Promise.race([asked, aborted(stop)])
       return await read(answer, maxBytes)
     } catch (cause) {
       if (cause instanceof Unreachable) throw cause
@@ -92,6 +94,11 @@ function connect(url: URL, { parts, addresses, method, headers, body, stop }: As
   return new Promise((resolve, reject) => {
     const request = url.protocol === "https:" ? requestTls(url, options, resolve) : requestPlain(url, options, resolve)
     request.on("error", reject)
+    // Node says nothing of a connection that was handed over so and that nobody takes.
+    request.on("upgrade", (_, socket) => {
+      socket.destroy()
+      reject(new Unreachable("the answer changes to another protocol"))
+    })
     request.end(body)
   })
 }
@@ -117,8 +124,20 @@ async function read(answer: IncomingMessage, maxBytes: number): Promise<Response
     const value = answer.headers[name]
     if (typeof value === "string") headers.set(name, value)
   }
+  const body = Buffer.concat(chunks)
+  // The library reads some of them by a parser that takes the last of two members of one name, and rounds numbers.
+  if (status < 300 && /\bjson\b/i.test(headers.get("content-type") ?? "")) requireOneMeaning(body)
   const hasBody = status !== 204 && status !== 205
-  return new Response(hasBody ? Buffer.concat(chunks) : null, { status, headers })
+  return new Response(hasBody ? body : null, { status, headers })
+}
+
+function requireOneMeaning(body: Buffer): void {
+  try {
+    if (body.length > 0) parseJson(new TextDecoder("utf-8", { fatal: true }).decode(body))
+  } catch {
+    // Without its cause, which may hold a piece of the answer.
+    throw new Unreachable("the answer is no JSON, or two parsers may read it differently")
+  }
 }
 
 function textOf(body: unknown): string | undefined {
