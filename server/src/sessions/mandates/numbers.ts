@@ -9,14 +9,16 @@ import { joinIbans } from "./iban.ts"
  * choose between them.
  */
 export function numbersIn(text: string): Set<number> {
-  const plain = text
-    .replaceAll(/\p{No}/gu, "\u{fffd}")
-    // Spaces that do not break lines group digits; NFKC would make ordinary spaces of them.
-    .replaceAll(/(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))/gu, "'")
+  const plain = joinGroups(text.replaceAll(/\p{No}/gu, "\u{fffd}"))
     .normalize("NFKC")
     .replaceAll(/\s+/gu, " ")
   const words = joinIbans(plain).split(" ")
   return new Set(words.flatMap((word) => numberOf(bare(word)) ?? []))
+}
+
+/** The text before NFKC: spaces that do not break lines group digits, and it would make ordinary spaces of them. */
+export function joinGroups(text: string): string {
+  return text.replaceAll(/(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))/gu, "'")
 }
 
 const opening = /^[([{<"'‘’“”„«»`#\p{Sc}]+/u

@@ -1,11 +1,12 @@
 import type { Scalar } from "../argument-rules.ts"
 import { isIban, joinIbans } from "./iban.ts"
-import { numbersIn } from "./numbers.ts"
+import { joinGroups, numbersIn } from "./numbers.ts"
 
 /**
  * True when the value stands in the user's request as a whole: between spaces, or punctuation that begins or ends a word. Never
- * as a part of a longer word, number or address. Both are compared in Unicode's NFKC; letters that only look alike stay
- * different. Upper and lower case count, but for e-mail addresses and IBANs, which people write in either.
+ * as a part of a longer word, number or address. The text is read in Unicode's NFKC, with single spaces, and a value has to be
+ * so already, or be spelt in the text just as it is: what is carried out is the value as it came. Letters that only look alike
+ * stay different. Upper and lower case count, but for e-mail addresses and IBANs, which people write in either.
  */
 export function standsIn(request: { readonly text: string }, value: Scalar): boolean {
   if (typeof value === "boolean") return false
@@ -14,6 +15,7 @@ export function standsIn(request: { readonly text: string }, value: Scalar): boo
   const wanted = plain(value)
   // A value that is nothing, or no more than punctuation, would stand nearly everywhere.
   if (wanted.length > MAX_VALUE || !/[\p{L}\p{N}]/u.test(wanted) || wanted !== wanted.trim()) return false
+  if (value !== wanted) return hasWhole(request.text, value)
   if (/^[^\s@]+@[^\s@]+$/.test(wanted)) return hasWhole(lower, wanted.toLowerCase())
   const iban = wanted.replaceAll(" ", "")
   return isIban(iban) ? hasWhole(capitals, capital(iban)) : hasWhole(words, wanted)
@@ -40,10 +42,9 @@ const OPENING = "([{<\"'‘’“”„«»`#\\p{Sc}"
 /** What may stand between a word and the space that ends it. */
 const CLOSING = "\\])}>\"'‘’“”«»`.,;:!?\\p{Sc}"
 
-/** Spaces as one space each; what NFKC would turn into a digit of its neighbours (½, 5²) is no character of any value. */
+/** Spaces as one space each, but within numbers; what NFKC would turn into a digit of its neighbours (½, 5²) is no character of any value. */
 function plain(text: string): string {
-  return text
-    .replaceAll(/\p{No}/gu, "\u{fffd}")
+  return joinGroups(text.replaceAll(/\p{No}/gu, "\u{fffd}"))
     .normalize("NFKC")
     .replaceAll(/\s+/gu, " ")
 }
@@ -61,13 +62,13 @@ function hasWhole(text: string, wanted: string): boolean {
 }
 
 const opening = new RegExp(`[${OPENING}]`, "u")
-const ending = new RegExp(`[${CLOSING}]*(?: |$)`, "uy")
+const ending = new RegExp(`[${CLOSING}]*(?:\\s|$)`, "uy")
 
 /** `O'Brien` does not begin a word at its B: before the punctuation there has to be a space, or nothing. */
 function beginsAt(text: string, at: number): boolean {
   let before = at - 1
   while (before >= 0 && opening.test(text.charAt(before))) before -= 1
-  return before < 0 || text.charAt(before) === " "
+  return before < 0 || /\s/.test(text.charAt(before))
 }
 
 function endsAt(text: string, at: number): boolean {
