@@ -4,7 +4,7 @@ import { type Change, together } from "#audit"
 import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
-import { type ActionDetail, parseDetails, type SessionsPart } from "#sessions"
+import { type ActionDetail, parseDetails, rolesFor, type SessionsPart } from "#sessions"
 import { missingOf, type Named } from "./check-rules.ts"
 import type { Rooms } from "./rooms.ts"
 
@@ -78,13 +78,19 @@ export async function apply(
     together(
       together(rooms.sessions.replace(parts, by), rooms.credentials.replace(parts.resources, by)),
       // An agent that is left out is retired: none of its leases may be confirmed behind the entry that says so.
-      together(markingRetired(rooms, before, parts), rooms.agents.replace(parts.agents, by)),
+      together(markingRetired(rooms, before, parts), registering(rooms, parts, by)),
     ),
   )
   const { result } = await rooms.audit.commit(change)
   // A crash here leaves the new version in force; every server takes it in with the next reading of the epoch.
   await rooms.epoch.refresh()
   return { digest: result[0].digest, lines }
+}
+
+/** The agents, and what is left of the rights of operators who signed in at a provider that changed. */
+function registering({ agents }: Rooms, { agents: part, providers }: Parts, by: string): Change<unknown> {
+  const narrowing = agents.narrowSignIns((grounds) => rolesFor(providers, grounds), by)
+  return together(agents.replace(part, by), narrowing) as Change<unknown>
 }
 
 /** The mark on the leases of every agent that the version before has and this one has not. */

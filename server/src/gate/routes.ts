@@ -14,6 +14,7 @@ import { endOwnSession } from "./end.ts"
 import { explanationRoutes } from "./explanation-routes.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
+import { operatorSignInRoutes } from "./operators/routes.ts"
 import type { Rooms } from "./rooms.ts"
 import { revokeInstance, setAgentState } from "./stop.ts"
 import { tokenRoutes } from "./tokens/routes.ts"
@@ -128,6 +129,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),
     ...consentRoutes(rooms),
+    ...operatorSignInRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
     ...askRoutes(rooms),
@@ -213,7 +215,15 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/v1/policy",
       listeners: ["agents"],
       right: "apply-policy",
-      events: ["policy.applied", "sessions.purposes-replaced", "agents.registered", "agents.changed", "agents.retired"],
+      events: [
+        "policy.applied",
+        "sessions.purposes-replaced",
+        "agents.registered",
+        "agents.changed",
+        "agents.retired",
+        "agents.operator-changed",
+        "agents.operator-signed-out",
+      ],
       summary: "Put a configuration in force: purposes, resources, agents and policies, all or nothing",
       body: applySchema,
       maxBodyBytes: MAX_DOCUMENT_BYTES,

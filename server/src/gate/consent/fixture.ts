@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto"
 import type { AgentPrincipal } from "#agents"
 import { base64url, type Json, sha256 } from "#kernel"
-import type { PendingSignIn, SignedIn } from "#sessions"
+import type { PendingSignIn, SignedIn, SignInRequest } from "#sessions"
 import { openTestGate, permit, type TestGate } from "../fixture.ts"
+import { operatorSignInRoutes } from "../operators/routes.ts"
 import type { Rooms } from "../rooms.ts"
 import { pushRequest } from "./authorize.ts"
 import { consentRoutes } from "./routes.ts"
@@ -33,7 +34,7 @@ export type TestConsent = AsyncDisposable & {
   document: typeof document
   browser(): TestBrowser
   /** Who signs in next, and how; an Error is what finishing it throws. */
-  next: { person: Partial<SignedIn> | Error }
+  next: { person: Partial<SignedIn> | Error; asked?: SignInRequest }
   verifier: string
   /** Parameters of a request that is right. */
   parameters(more?: { [name: string]: string | undefined }): { [name: string]: string }
@@ -95,8 +96,11 @@ export async function openTestConsent(): Promise<TestConsent> {
   const providers = {
     ...gate.rooms.sessions.providers,
     names: () => ["shop"],
-    find: () => ({ issuer: "https://id.shop.example" }) as never,
-    async beginSignIn({ provider, redirectUri }: { provider: string; redirectUri: string }) {
+    find: (name: string) =>
+      gate.rooms.sessions.providers.find(name) ?? ({ issuer: "https://id.shop.example" } as never),
+    async beginSignIn(asked: SignInRequest) {
+      const { provider, redirectUri } = asked
+      next.asked = asked
       const state = base64url(randomBytes(32))
       pending.set(state, provider)
       const kept = { provider, redirectUri, state, issuer: "https://id.shop.example", nonce: "n", verifier: "v" }
@@ -121,7 +125,7 @@ export async function openTestConsent(): Promise<TestConsent> {
     verifyLogoutToken: async (_: string, token: string) => JSON.parse(token) as never,
   }
   const rooms: Rooms = { ...gate.rooms, sessions: { ...gate.rooms.sessions, providers } }
-  const routes = consentRoutes(rooms)
+  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms)]
   const verifier = base64url(randomBytes(32))
 
   const ask = async (browser: TestBrowser, method: string, path: string, sent: { form?: object; headers: object }) => {

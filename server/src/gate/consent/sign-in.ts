@@ -1,6 +1,7 @@
 import { together } from "#audit"
 import { type Json, Refusal } from "#kernel"
 import type { AuthorizationRequest, SignedIn } from "#sessions"
+import { arriveOperator } from "../operators/arrive.ts"
 import type { Rooms } from "../rooms.ts"
 import { backWithRefusal } from "./back.ts"
 import { setCookie } from "./cookies.ts"
@@ -10,7 +11,7 @@ import { placeOf, type Visit } from "./visit.ts"
 import { mostOf } from "./wanted.ts"
 
 /** Where a provider sends users back to: one place for each, so that no answer passes for another provider's (RFC 9700 §4.4). */
-function callbackOf(issuer: URL, provider: string): string {
+export function callbackOf(issuer: URL, provider: string): string {
   return placeOf(issuer, `/sign-in/${provider}/callback`)
 }
 
@@ -77,10 +78,13 @@ export async function comeBack(
     const message = "This sign-in was not begun in this browser, was finished already, or took too long. Begin again."
     throw new Refusal("sign-in-failed", message)
   }
-  const of = taken.request === null ? null : { id: taken.request, browser: visit.browser }
-  const waiting = of === null ? null : await consents.find(of)
   const url = new URL(callbackOf(visit.issuer, provider))
   url.search = new URLSearchParams(given).toString()
+  if (taken.operator !== null) {
+    return { answer: await arriveOperator(rooms, visit, { id: taken.operator, pending: taken.pending, url }) }
+  }
+  const of = taken.request === null ? null : { id: taken.request, browser: visit.browser }
+  const waiting = of === null ? null : await consents.find(of)
   let seen: SignedIn
   try {
     seen = await providers.finishSignIn(taken.pending, url)

@@ -75,6 +75,10 @@ a { color: var(--accent); }
 .phrases > li { padding-inline-start: .875rem; position: relative; }
 .phrases > li::before { content: "–"; position: absolute; inset-inline-start: 0; color: var(--soft); }
 .did { margin-top: .5rem; padding-inline-start: .875rem; border-inline-start: 2px solid var(--line); }
+.compare { margin-top: 1rem; padding: .75rem 1rem 1rem; border-radius: .75rem; background: var(--wash); }
+.compare h2 { margin-top: 0; }
+.compared { font: 650 1.75rem/1.3 ui-monospace, "SF Mono", Menlo, Consolas, monospace; letter-spacing: .08em; white-space: nowrap; }
+.notes .warn code { color: inherit; }
 .choices { display: grid; gap: .75rem; margin-top: 1.25rem; }
 .end { margin-top: 1.5rem; padding-top: 1.25rem; border-top: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: .75rem; }
 @media (min-width: 40rem) {
