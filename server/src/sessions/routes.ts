@@ -1,7 +1,7 @@
 import { z } from "zod"
 import type { Principal } from "#agents"
 import { type Route, route } from "#kernel"
-import type { Sessions } from "./open-sessions.ts"
+import type { Sessions } from "./door.ts"
 import { providerRoutes } from "./providers/index.ts"
 import { endReasons, sessionView } from "./session.ts"
 
