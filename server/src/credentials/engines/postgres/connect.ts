@@ -5,9 +5,12 @@ import { ResourceError, type Root } from "../../engine.ts"
 import { makersOf } from "./makers.ts"
 import type { PostgresPart } from "./part.ts"
 
+/** A statement that is planned once for each connection, under a name that no other has: for one that costs more to plan than to run. */
+export type Planned = { name: string; text: string }
+
 /** One statement, or several in one message, which PostgreSQL runs as one transaction. Rows are those of the last. */
 export interface Sql {
-  run<Row extends object>(step: string, text: string, values?: unknown[]): Promise<Row[]>
+  run<Row extends object>(step: string, text: string | Planned, values?: unknown[]): Promise<Row[]>
 }
 
 /**
@@ -81,7 +84,7 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
   let makers: Promise<readonly string[]> | undefined
 
   const over = (pool: pg.Pool): Sql => ({
-    async run<Row extends object>(step: string, text: string, values?: unknown[]) {
+    async run<Row extends object>(step: string, text: string | Planned, values?: unknown[]) {
       try {
         const result: pg.QueryResult | pg.QueryResult[] = await pool.query(text, values)
         return (Array.isArray(result) ? result.at(-1)! : result).rows as Row[]

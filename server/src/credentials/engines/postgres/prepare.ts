@@ -2,7 +2,7 @@ import pg from "pg"
 import { type Log, Refusal, verifiedUrl } from "#kernel"
 import { type Finding, ResourceError, type Root } from "../../engine.ts"
 import { createRole, findings, LARGE_OBJECTS } from "./check.ts"
-import { resourceError, SEARCH_PATH, type Sql } from "./connect.ts"
+import { type Planned, resourceError, SEARCH_PATH, type Sql } from "./connect.ts"
 import { makersStatement } from "./makers.ts"
 import { SCHEMA } from "./mapping/functions.ts"
 import { mappingStatements } from "./mapping/statements.ts"
@@ -107,7 +107,7 @@ async function asDba<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T>
     await client.connect()
     await client.query(`set search_path to ${SEARCH_PATH}`)
     return await work({
-      async run<Row extends object>(step: string, text: string, values?: unknown[]) {
+      async run<Row extends object>(step: string, text: string | Planned, values?: unknown[]) {
         try {
           return (await client.query<Row & pg.QueryResultRow>(text, values)).rows
         } catch (error) {

@@ -1,5 +1,5 @@
 import type { Finding } from "../../../engine.ts"
-import type { Sql } from "../connect.ts"
+import type { Planned, Sql } from "../connect.ts"
 import { literal, name } from "../quote.ts"
 import {
   functionStatement,
@@ -22,6 +22,8 @@ type Found = MappingFunction & {
   language: string
   parallel: string
   settings: string[]
+  /** It has more of what a function can be than those that prepare makes. */
+  isOdd: boolean
   grants: Grant[]
 }
 
@@ -34,7 +36,7 @@ type Shape = {
   table: {
     owner: string
     columns: [string, string, boolean][]
-    constraints: string[]
+    constraints: [string, string][]
     grants: Grant[]
     oddities: string[]
   } | null
@@ -125,6 +127,7 @@ function functionFindings(there: readonly Found[], made: MappingFunction, accoun
     found.volatility === made.volatility &&
     found.parallel === parallelOf(made) &&
     found.isDefiner === made.isDefiner &&
+    !found.isOdd &&
     found.body === made.body &&
     JSON.stringify(found.settings) === JSON.stringify(["search_path=pg_catalog, pg_temp"])
   if (!isSame) return [problem(`The function ${signature} is not the one that prepare makes.`, `${statement}`)]
@@ -155,41 +158,6 @@ function grantee(to: string): string {
   return to === "public" ? "public" : name(to)
 }
 
-async function readShape(sql: Sql): Promise<Shape> {
-  const grants = (acl: string, kind: string, owner: string) => `(
-    select coalesce(json_agg(json_build_object('right', a.privilege_type,
-             'to', case a.grantee when 0 then 'public' else pg_catalog.pg_get_userbyid(a.grantee) end,
-             'makesRoles', coalesce((select r.rolcreaterole from pg_catalog.pg_roles r where r.oid = a.grantee), false))), '[]')
-      from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a)`
-  const volatility = "case p.provolatile when 's' then 'stable' when 'v' then 'volatile' else 'immutable' end"
-  const [row] = await sql.run<Shape>(
-    "check the mapping of leases",
-    `with space as (select * from pg_catalog.pg_namespace where nspname = '${SCHEMA}')
-     select exists (select from space) as "hasSchema",
-            (select pg_catalog.pg_get_userbyid(nspowner) from space) as "schemaOwner",
-            (select ${grants("nspacl", "n", "nspowner")} from space) as "schemaGrants",
-            array(${OWNER_CAN}) as "ownerCan",
-            (select json_build_object('owner', pg_catalog.pg_get_userbyid(c.relowner), 'grants', ${grants("c.relacl", "r", "c.relowner")},
-                    'columns', (select json_agg(json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull) order by a.attnum)
-                       from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
-                    'constraints', (select coalesce(json_agg(k.conname order by k.conname), '[]')
-                       from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'c')),
-                    'oddities', (${ODDITIES}))
-               from pg_catalog.pg_class c join space n on n.oid = c.relnamespace
-              where c.relname = 'leases' and c.relkind = 'r' and c.relpersistence = 'p') as "table",
-            (select coalesce(json_agg(json_build_object('name', p.proname, 'parameters', pg_catalog.pg_get_function_arguments(p.oid),
-                    'signature', '${SCHEMA}.' || p.proname || '(' || pg_catalog.pg_get_function_arguments(p.oid) || ')',
-                    'returns', pg_catalog.pg_get_function_result(p.oid), 'volatility', ${volatility},
-                    'isDefiner', p.prosecdef, 'body', p.prosrc, 'owner', pg_catalog.pg_get_userbyid(p.proowner),
-                    'language', (select l.lanname from pg_catalog.pg_language l where l.oid = p.prolang),
-                    'parallel', case p.proparallel when 's' then 'safe' else 'unsafe' end,
-                    'settings', coalesce(to_json(p.proconfig), '[]'), 'grants', ${grants("p.proacl", "f", "p.proowner")})), '[]')
-               from pg_catalog.pg_proc p join space n on n.oid = p.pronamespace) as functions`,
-  )
-  const functions = row!.functions.map((each) => ({ ...each, signature: signatureOf(each) }))
-  return { ...row!, functions }
-}
-
 /** What the owner may do that it need not, and who may act as it. */
 const OWNER_CAN = `
   select x.can from pg_catalog.pg_roles o cross join lateral (
@@ -209,4 +177,46 @@ const ODDITIES = `
     union all select 'rule ' || w.rulename from pg_catalog.pg_rewrite w where w.ev_class = c.oid
     union all select 'policy ' || p.polname from pg_catalog.pg_policy p where p.polrelid = c.oid
     union all select 'column right on ' || a.attname from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attacl is not null
+    union all select 'computed column ' || a.attname from pg_catalog.pg_attribute a
+      where a.attrelid = c.oid and (a.attgenerated <> '' or a.attidentity <> '')
     union all select 'child ' || i.inhrelid::pg_catalog.regclass::text from pg_catalog.pg_inherits i where i.inhparent = c.oid) x (oddity)`
+
+async function readShape(sql: Sql): Promise<Shape> {
+  const [row] = await sql.run<Shape>("check the mapping of leases", READ_SHAPE)
+  const functions = row!.functions.map((each) => ({ ...each, signature: signatureOf(each) }))
+  return { ...row!, functions }
+}
+
+/** Six times as much to plan as to run, and read before each credential that binds its user. */
+const READ_SHAPE: Planned = { name: "safeconduct_mapping", text: readingShape() }
+
+function readingShape(): string {
+  const grants = (acl: string, kind: string, owner: string) => `(
+    select coalesce(json_agg(json_build_object('right', a.privilege_type,
+             'to', case a.grantee when 0 then 'public' else pg_catalog.pg_get_userbyid(a.grantee) end,
+             'makesRoles', coalesce((select r.rolcreaterole from pg_catalog.pg_roles r where r.oid = a.grantee), false))), '[]')
+      from pg_catalog.aclexplode(coalesce(${acl}, pg_catalog.acldefault('${kind}', ${owner}))) a)`
+  const volatility = "case p.provolatile when 's' then 'stable' when 'v' then 'volatile' else 'immutable' end"
+  return `with space as (select * from pg_catalog.pg_namespace where nspname = '${SCHEMA}')
+     select exists (select from space) as "hasSchema",
+            (select pg_catalog.pg_get_userbyid(nspowner) from space) as "schemaOwner",
+            (select ${grants("nspacl", "n", "nspowner")} from space) as "schemaGrants",
+            array(${OWNER_CAN}) as "ownerCan",
+            (select json_build_object('owner', pg_catalog.pg_get_userbyid(c.relowner), 'grants', ${grants("c.relacl", "r", "c.relowner")},
+                    'columns', (select json_agg(json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull) order by a.attnum)
+                       from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
+                    'constraints', (select coalesce(json_agg(json_build_array(k.conname, pg_catalog.pg_get_constraintdef(k.oid)) order by k.conname), '[]')
+                       from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'c')),
+                    'oddities', (${ODDITIES}))
+               from pg_catalog.pg_class c join space n on n.oid = c.relnamespace
+              where c.relname = 'leases' and c.relkind = 'r' and c.relpersistence = 'p') as "table",
+            (select coalesce(json_agg(json_build_object('name', p.proname, 'parameters', pg_catalog.pg_get_function_arguments(p.oid),
+                    'signature', '${SCHEMA}.' || p.proname || '(' || pg_catalog.pg_get_function_arguments(p.oid) || ')',
+                    'returns', pg_catalog.pg_get_function_result(p.oid), 'volatility', ${volatility},
+                    'isDefiner', p.prosecdef, 'body', p.prosrc, 'owner', pg_catalog.pg_get_userbyid(p.proowner),
+                    'language', (select l.lanname from pg_catalog.pg_language l where l.oid = p.prolang),
+                    'parallel', case p.proparallel when 's' then 'safe' else 'unsafe' end,
+                    'isOdd', p.prokind <> 'f' or p.proretset or p.proisstrict or p.proleakproof or p.prosupport <> 0,
+                    'settings', coalesce(to_json(p.proconfig), '[]'), 'grants', ${grants("p.proacl", "f", "p.proowner")})), '[]')
+               from pg_catalog.pg_proc p join space n on n.oid = p.pronamespace) as functions`
+}

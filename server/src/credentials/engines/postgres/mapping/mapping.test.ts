@@ -14,6 +14,21 @@ const changes: [change: (names: { account: string; clerk: string; group: string 
   [({ clerk }) => `alter table safeconduct.leases owner to ${clerk}`, /leases is not the one/],
   [() => "alter table safeconduct.leases add extra text", /leases is not the one/],
   [() => "alter table safeconduct.leases drop constraint leases_role_name", /leases is not the one/],
+  [
+    () =>
+      "alter table safeconduct.leases drop constraint leases_role_name, add constraint leases_role_name check (true)",
+    /leases is not the one/,
+  ],
+  [
+    () =>
+      "alter table safeconduct.leases drop constraint leases_pkey, add constraint leases_pkey primary key (role_name, lease)",
+    /leases is not the one/,
+  ],
+  [
+    () =>
+      "alter table safeconduct.leases drop ended_at, add ended_at timestamptz generated always as (null::timestamptz) stored",
+    /has computed column ended_at/,
+  ],
   [({ group }) => `grant select on safeconduct.leases to ${group}`, /_read has SELECT on/],
   [() => "grant insert on safeconduct.leases to public", /public has INSERT on/],
   [({ group }) => `grant update (subject) on safeconduct.leases to ${group}`, /column right on subject/],
@@ -31,6 +46,7 @@ const changes: [change: (names: { account: string; clerk: string; group: string 
   [() => "alter function safeconduct.subject() owner to postgres", /subject\(\) is not the one/],
   [() => "alter function safeconduct.subject() security invoker", /subject\(\) is not the one/],
   [() => "alter function safeconduct.subject() immutable", /subject\(\) is not the one/],
+  [() => "alter function safeconduct.claim(text) leakproof", /claim\(text\) is not the one/],
   [() => "alter function safeconduct.subject() reset search_path", /subject\(\) is not the one/],
   [() => "alter function safeconduct.subject() set search_path = public", /subject\(\) is not the one/],
   [

@@ -23,8 +23,11 @@ export const mappingColumns: readonly [column: string, type: string, isThere: bo
   ["ended_at", "timestamp with time zone", false],
 ]
 
-/** Its constraints: a name is bound once, and only a lease's. */
-export const mappingConstraints: readonly string[] = ["leases_pkey", "leases_role_name"]
+/** Its constraints, as pg_get_constraintdef() writes them where names are looked up in pg_catalog: a name is bound once, and only a lease's. */
+export const mappingConstraints: readonly [name: string, definition: string][] = [
+  ["leases_pkey", "PRIMARY KEY (role_name)"],
+  ["leases_role_name", `CHECK ((role_name ~ '${LEASE_ROLE}'::text))`],
+]
 
 /**
  * The statements that install the mapping of leases, each of which may be run again: whose each lease is, in a table that
