@@ -60,7 +60,8 @@ export async function admit(
       // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials'
       // sweep revokes whatever stands under its name at the resource, which is nothing. What it took of limits stays taken.
       done.lease = lease ?? done.lease
-      if (taken === "taken") done.spent = asked.name
+      // What a replay takes beside stands under the name of what was answered before, and nothing of that is given back.
+      if (taken === "taken" && done.lease?.isReplay !== true) done.spent = asked.name
       for (const label of added) done.labels.add(label)
       const entry = committed.entries[0]!.id
       // Whoever handed it on is at work through it.

@@ -136,6 +136,29 @@ describe("limits", () => {
     assert.equal((await ask(chain.rooms, "one")).decision.verdict, "allow")
   })
 
+  test("a replay that takes of another limit, and is thrown away, gives back nothing of what was answered", async () => {
+    await limited([{ uses: 1 }])
+    const { answer } = chained.purposes
+    const reading = (mode: string) => ({
+      ...{ type: "safeconduct_action", actions: ["credential:read"], locations: ["kb"], limits: [{ uses: 1 }] },
+      arguments: { mode: [{ constant: mode }] },
+    })
+    const text = `@id("all") permit (principal, action, resource); @id("clean") forbid (principal, action, resource) when { context.labels.contains("untrusted") };`
+    const purposes = { ...chained.purposes, answer: { ...answer, actions: [reading("a"), reading("b")] } }
+    await chain.apply({ purposes, policies: [{ file: "a.cedar", text }] })
+    const { id } = await chain.root()
+    const ask = (rooms: Rooms, mode: string, idempotencyKey: string) =>
+      act(rooms, chain.bot, { session: id, action: { ...readKb, arguments: { mode } }, idempotencyKey })
+    assert.equal((await ask(chain.rooms, "a", "one")).handed?.lease.state, "live")
+    assert.deepEqual(await spent(id), [1])
+    const labelled = before(chain.rooms, async (commit) => {
+      if (commit === 1) await chain.rooms.audit.commit(chain.rooms.sessions.usage.label(id, ["untrusted"]))
+    })
+    assert.equal((await ask(labelled, "b", "one")).decision.verdict, "deny")
+    // Whoever was handed the credential has it still.
+    assert.deepEqual(await spent(id), [1, 1])
+  })
+
   test("a key that makes nothing the same is none: a tool takes each time, whatever key it comes with", async () => {
     await limited([{ uses: 2 }])
     const { id } = await chain.root()
