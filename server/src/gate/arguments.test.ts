@@ -236,5 +236,8 @@ describe("arguments at the gate", () => {
     await apply([ordered], agents(ordered), strict)
     // The mandate has these very rules.
     await renewLease(rooms, bot, handed!.lease.id)
+    // Nothing at all, from now on.
+    await apply([ordered], agents({ ...(wide as object), limits: [{ uses: 0 }] }), strict)
+    await assert.rejects(renewLease(rooms, bot, handed!.lease.id), (error) => refusalCode(error) === "denied-by-policy")
   })
 })

@@ -1,5 +1,5 @@
 import type { AgentPrincipal } from "#agents"
-import { covering, narrower, type Standing, verifiedEarlier, verify } from "#sessions"
+import { covering, narrower, noEvidence, type Standing, verifiedEarlier, verify } from "#sessions"
 import type { Action } from "./action.ts"
 import { type Judged, judge } from "./judge.ts"
 import { knownOf } from "./known.ts"
@@ -8,7 +8,8 @@ import type { Rooms } from "./rooms.ts"
 /**
  * May what was allowed in this session go on? Arguments are kept nowhere; those that the mandates bind were verified when it
  * began, and mandates do not change. A ceiling may have changed since: either the mandate is within it whatever the arguments,
- * or it does not include what has none. Takes of no limit.
+ * or it does not include what has none. Takes of no limit;
+ * one of nothing at all allows nothing.
  */
 export function judgeAgain(
   rooms: Rooms,
@@ -24,6 +25,8 @@ export function judgeAgain(
     const held = covering(mandate.details, action).map((detail) => {
       return { ...detail, actions: [`${action.type}:${action.operation}`], locations: [action.resource] }
     })
-    return narrower(held, details) ? verifiedEarlier(held, action) : verify(details, action)
+    return narrower(held, details)
+      ? verifiedEarlier(held, action)
+      : verify(details, action, noEvidence, ({ amount, atMost }) => amount <= atMost)
   })
 }
