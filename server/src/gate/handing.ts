@@ -27,3 +27,16 @@ export function requireHandedOn(rooms: Rooms, { offer, parent }: Beneath): void 
   refuseStoppedAbove(rooms, [...chain, { session: id, agent, instance }])
   requireAllowed(judge(rooms, { name: agent }, parent, handingOn(offer)))
 }
+
+/** The same of the session as it stands by now: what its chain has seen since then counts too. */
+export async function isHandedOnStill(rooms: Rooms, { offer, parent }: Beneath): Promise<boolean> {
+  const now = await rooms.sessions.look(parent.session.id)
+  if (now === null) return false
+  try {
+    requireHandedOn(rooms, { offer, parent: now })
+    return true
+  } catch (error) {
+    if (error instanceof Refusal) return false
+    throw error
+  }
+}

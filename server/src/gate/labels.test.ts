@@ -4,7 +4,9 @@ import type { AgentPrincipal } from "#agents"
 import type { ActionDetail } from "#sessions"
 import { admit } from "./admit.ts"
 import { chained, openTestChain, reading, type TestChain, work } from "./chain.fixture.ts"
+import { takeUp } from "./delegate.ts"
 import { before } from "./fixture.ts"
+import { renewLease } from "./lease.ts"
 import type { Rooms } from "./rooms.ts"
 
 /** Untrusted content seen, then nothing leaves; and nothing that is labelled is read twice. */
@@ -114,6 +116,40 @@ describe("labels", () => {
     const child = await chain.beneath(root, chain.shipper, { details })
     assert.equal(await verdict(chain.rooms, child.id, "ask", chain.shipper), "allow")
     assert.equal(await verdict(other, root.id, "read"), "deny")
+  })
+
+  test("nothing is taken up once its chain has seen what forbids to hand on", async () => {
+    const text = `@id("all") permit (principal, action, resource);
+      @id("no-hands") forbid (principal, action == policy::Action::"delegate", resource) when { context.labels.contains("untrusted") };`
+    await chain.apply({ policies: [{ file: "hands.cedar", text }] })
+    const root = await chain.root()
+    const delegation = await chain.offer(root, chain.shipper)
+    const late = before(chain.rooms, async (commit) => {
+      if (commit === 1) await other.audit.commit(other.sessions.usage.label(root.id, ["untrusted"]))
+    })
+    await assert.rejects(takeUp(late, chain.shipper, { delegation }), { code: "epoch-changed" })
+    assert.deepEqual(
+      (await chain.rooms.sessions.openOf({ agent: "shipper" })).filter(({ parent }) => parent === root.id),
+      [],
+    )
+  })
+
+  test("a lease that is renewed after its operation got a label labels its session", async () => {
+    await chain.apply({ policies })
+    await other.epoch.refresh()
+    const root = await chain.root()
+    const { handed } = await chain.gate.lease(root.id)
+    await chain.apply({
+      policies: [{ file: "labels.cedar", text: policies[0]!.text.replace(/@id\("once"\)[^;]*;/, "") }],
+      resources: { kb: { engine: "fake", operations: { read: { labels: ["untrusted"] }, write: {} } } },
+    })
+    await other.epoch.refresh()
+    assert.equal(await verdict(other, root.id, "ask"), "allow")
+    await renewLease(chain.rooms, chain.bot, handed!.lease.id)
+    assert.equal(await verdict(other, root.id, "ask"), "deny")
+    const epoch = await other.epoch.refresh()
+    await renewLease(chain.rooms, chain.bot, handed!.lease.id)
+    assert.equal(await other.epoch.refresh(), epoch, "what was seen before is nothing new")
   })
 
   test("a server that starts afterwards knows them", async () => {

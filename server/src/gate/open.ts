@@ -3,7 +3,7 @@ import type { Change } from "#audit"
 import { together } from "#audit"
 import { type Id, Refusal } from "#kernel"
 import type { Beneath, Delegation, Tokened } from "#sessions"
-import { requireHandedOn } from "./handing.ts"
+import { isHandedOnStill, requireHandedOn } from "./handing.ts"
 import { actor, type Rooms, refuseStopped, refuseStoppedAbove } from "./rooms.ts"
 import { isUnrecordable } from "./unrecorded.ts"
 
@@ -47,7 +47,8 @@ export async function openSession(rooms: Rooms, caller: AgentPrincipal, request:
   if (committed.epoch === seen.epoch) return committed.result
   await epoch.refresh()
   // What was taken away was mostly somebody else's. What is taken from this session later finds it, because it is committed.
-  if (basisOf(rooms, caller, request) === seen.basis) return committed.result
+  const isAllowed = beneath === undefined || (await isHandedOnStill(rooms, beneath))
+  if (isAllowed && basisOf(rooms, caller, request) === seen.basis) return committed.result
   await audit.commit(sessions.end(committed.result.session.id, "ended", "server"))
   await epoch.refresh()
   const again = beneath === undefined ? "Try again." : "Ask for it to be handed on again."
