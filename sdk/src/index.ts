@@ -18,6 +18,7 @@ export { type AssertionRequest, createProver, type ProofRequest, type Prover } f
 export { isBeyondRenewal, type OnProblem, renewIdentity } from "./renewal.ts"
 export type { DelegationRequest, LeaseRequest, Offer, Session, SessionRequest, SessionTimes } from "./session.ts"
 export type { PostgresSettings } from "./settings.ts"
+export { comparedText, type Deployment, findDeployment, newChallenge, redeemSignIn } from "./sign-in.ts"
 export { type StatementKey, type StatementRequest, signStatement } from "./statement.ts"
 export { type Answer, type Call, openTransport, type Peer, type Transport } from "./transport.ts"
 export { openWebTransport, type WebOptions } from "./web-transport.ts"
