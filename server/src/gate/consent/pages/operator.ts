@@ -29,7 +29,7 @@ export function operatorPage({ action, token, roles, compared, seconds, leadsTo 
 <h1>${title}</h1>
 <p class="lead">A command line on this machine asks to act as an operator of Safeconduct, in your name.</p>
 <section aria-labelledby="compare" class="compare">
-<h2 id="compare">It has to show you exactly this</h2>
+<h2 id="compare">Your terminal has to show exactly this</h2>
 <p class="compared">${compared}</p>
 </section>
 <section aria-labelledby="roles">
@@ -37,7 +37,7 @@ export function operatorPage({ action, token, roles, compared, seconds, leadsTo 
 <dl class="values">${roles.map((role) => html`<dt>${role}</dt><dd>${MAY[role] ?? ""}</dd>`)}</dl>
 </section>
 <div class="notes">
-<p class="warn">If you did not just type <code>safeconduct login</code> yourself, or it shows anything else, deny this: somebody wants your rights. Nobody has a reason to send you this page.</p>
+<p class="warn">If you did not just type <code>safeconduct login</code> yourself, or your terminal shows anything else, deny this: somebody wants your rights. Nobody has a reason to send you this page.</p>
 <p class="soft">For ${secondsInWords(seconds)} at the most, and until you sign out at your provider. Everything that it does is recorded in your name.</p>
 </div>
 <div class="answer">
