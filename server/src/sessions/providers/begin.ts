@@ -27,7 +27,7 @@ export async function beginSignIn(
     begunAtMs: parts.clock.nowMs(),
   }
   try {
-    const config = await clientOf(parts, provider)
+    const config = await clientOf(parts, provider, "pushed_authorization_request_endpoint")
     const metadata = await provider.metadata()
     const parameters: Record<string, string> = {
       redirect_uri: redirectUri,

@@ -1,6 +1,8 @@
 import type { KeyObject } from "node:crypto"
 import * as oidc from "openid-client"
 import type { Clock, Secret } from "#kernel"
+import { Unreachable } from "./fetch.ts"
+import type { Metadata } from "./metadata.ts"
 import type { Provider } from "./provider.ts"
 import { SKEW_SECONDS } from "./token.ts"
 
@@ -16,8 +18,18 @@ export type ClientParts = {
 /** Longer than the guard waits, so that the guard's word counts. */
 const TIMEOUT_SECONDS = 10
 
-/** The provider and us, as openid-client takes them; made for each request, so that keys and secrets are those of now. */
-export async function clientOf(parts: ClientParts, provider: Provider): Promise<oidc.Configuration> {
+/** Where we prove who we are. */
+export type Endpoint = "token_endpoint" | "introspection_endpoint" | "pushed_authorization_request_endpoint"
+
+/**
+ * The provider and us, as openid-client takes them; made for each request, so that keys and secrets are those of now, and an
+ * assertion is for the endpoint that is asked.
+ */
+export async function clientOf(
+  parts: ClientParts,
+  provider: Provider,
+  endpoint: Endpoint,
+): Promise<oidc.Configuration> {
   const { clientId, issuer } = provider.definition
   const metadata = await provider.metadata()
   const ours = {
@@ -30,7 +42,7 @@ export async function clientOf(parts: ClientParts, provider: Provider): Promise<
     metadata as oidc.ServerMetadata,
     clientId,
     ours,
-    await authentication(parts, provider),
+    await authentication(parts, provider, metadata[endpoint]),
   )
   client[oidc.customFetch] = provider.fetch
   client.timeout = TIMEOUT_SECONDS
@@ -39,13 +51,19 @@ export async function clientOf(parts: ClientParts, provider: Provider): Promise<
   return client
 }
 
-/** OpenID Connect Core §9. An assertion's `aud` is the issuer alone (draft-ietf-oauth-rfc7523bis): worth nothing anywhere else. */
-async function authentication(parts: ClientParts, provider: Provider): Promise<oidc.ClientAuth> {
+/** OpenID Connect Core §9. */
+async function authentication(parts: ClientParts, provider: Provider, endpoint?: string): Promise<oidc.ClientAuth> {
   switch (provider.definition.clientAuthentication) {
     case "private_key_jwt": {
       const { kid, privateKey } = parts.signing()
       const key = privateKey.toCryptoKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign"])
-      return oidc.PrivateKeyJwt({ key, kid })
+      const audience = audienceFor(provider, endpoint)
+      const options: oidc.ModifyAssertionOptions = {
+        [oidc.modifyAssertion](_, payload) {
+          payload["aud"] = audience
+        },
+      }
+      return oidc.PrivateKeyJwt({ key, kid }, options)
     }
     case "client_secret_post":
       return oidc.ClientSecretPost((await parts.secret(provider)).reveal())
@@ -54,4 +72,14 @@ async function authentication(parts: ClientParts, provider: Provider): Promise<o
     case "none":
       return oidc.None()
   }
+}
+
+/**
+ * One text, by which no other server is called. An endpoint's name is what metadata make it, so it has to be of the issuer's own
+ * origin: else a provider could have an assertion made that is good at another one (rfc7523bis, "audience injection").
+ */
+function audienceFor({ definition: { issuer }, profile }: Provider, endpoint: Metadata[Endpoint]): string {
+  if (profile.assertionAudience !== "endpoint" || endpoint === undefined) return issuer
+  if (new URL(endpoint).origin === new URL(issuer).origin) return endpoint
+  throw new Unreachable("an endpoint lies elsewhere than its issuer, where an assertion would name it")
 }

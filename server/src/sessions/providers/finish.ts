@@ -24,7 +24,7 @@ export async function finishSignIn(
   const { name, definition, profile } = provider
   try {
     requireSame(parts.clock, provider, pending, url)
-    const client = await clientOf(parts, provider)
+    const client = await clientOf(parts, provider, "token_endpoint")
     const tokens = await oidc.authorizationCodeGrant(client, url, {
       expectedState: pending.state,
       expectedNonce: pending.nonce,

@@ -3,6 +3,7 @@ import { type Clock, type Keyring, Secret, systemClock } from "#kernel"
 import { testKeyring } from "#testing"
 import { openTestSessions, type TestSessions } from "../fixture.ts"
 import { openProviders, type Providers, parseProviders } from "./index.ts"
+import { type ProfileName, profileOf } from "./profiles.ts"
 
 /** Issuer of the server that is the relying party. */
 export const issuer = "https://safeconduct.example"
@@ -32,13 +33,17 @@ const own = {
 /** What a provider knows of the key that signs for us. */
 export const ownJwks = { keys: [own.jwk] }
 
+/** How a provider of that profile is told who we are, where a test says nothing of it. */
+const authenticationAt = ({ profile = "generic" }: { profile?: ProfileName }) =>
+  profileOf(profile).assertionAudience === null ? { clientAuthentication: "none" } : {}
+
 /** Opens the providers with one named `shop`, on this machine. */
 export async function openTestProviders(shop: object, clock: Clock = systemClock): Promise<TestProviders> {
   const room = await openTestSessions()
   const { audit } = room
   const { database } = room.store
   const keyring = testKeyring()
-  const full = (more: object) => ({ clientId: "safeconduct", network: "loopback", ...more })
+  const full = (more: object) => ({ clientId: "safeconduct", network: "loopback", ...authenticationAt(more), ...more })
   let part = parseProviders({ shop: full(shop) })
   const another = () => openProviders({ database, audit, keyring, clock, issuer, part: () => part, signing: () => own })
   return {

@@ -90,15 +90,30 @@ test("two providers with one issuer are refused", () => {
 
 test("a profile knows its issuers and its algorithms", () => {
   const tenant = "https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0"
-  assert.equal(pathOf(one({ profile: "entra", issuer: tenant })), null)
+  const secret = { clientAuthentication: "client_secret_post" }
+  assert.equal(pathOf(one({ profile: "entra", issuer: tenant, ...secret })), null)
   for (const each of ["common", "organizations", "{tenantid}", "contoso.onmicrosoft.com"]) {
     const wrong = `https://login.microsoftonline.com/${each}/v2.0`
-    assert.equal(pathOf(one({ profile: "entra", issuer: wrong })), "providers.shop.issuer", each)
+    assert.equal(pathOf(one({ profile: "entra", issuer: wrong, ...secret })), "providers.shop.issuer", each)
   }
-  assert.equal(pathOf(one({ profile: "auth0", issuer: "https://t.auth0.com" })), "providers.shop.issuer")
-  assert.equal(pathOf(one({ profile: "auth0", issuer: "https://t.auth0.com/" })), null)
-  assert.equal(pathOf(one({ profile: "google", algorithms: ["ES256"] })), "providers.shop.algorithms")
+  assert.equal(pathOf(one({ profile: "auth0", issuer: "https://t.auth0.com", ...secret })), "providers.shop.issuer")
+  assert.equal(pathOf(one({ profile: "auth0", issuer: "https://t.auth0.com/", ...secret })), null)
+  assert.equal(pathOf(one({ profile: "google", algorithms: ["ES256"], ...secret })), "providers.shop.algorithms")
   assert.equal(pathOf(one({ algorithms: ["ES384"] })), null)
+})
+
+test("a profile whose makers take no key like ours is not configured with one, and says what to use", () => {
+  const auth0 = { profile: "auth0", issuer: "https://t.auth0.com/" }
+  for (const each of [
+    auth0,
+    { profile: "google" },
+    { profile: "ibm-verify" },
+    { ...auth0, clientAuthentication: "private_key_jwt" },
+  ]) {
+    assert.throws(() => parseProviders(one(each)), /client_secret_post/)
+    assert.equal(pathOf(one(each)), "providers.shop.clientAuthentication")
+  }
+  for (const each of ["generic", "okta", "keycloak", "ping"]) assert.equal(pathOf(one({ profile: each })), null, each)
 })
 
 test("pitfall 15: no algorithm with a shared secret, and not none", () => {

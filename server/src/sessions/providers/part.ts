@@ -67,8 +67,10 @@ const providerSchema = z
     const refuse = (field: string, message: string) => addIssue({ code: "custom", path: [field], message })
     const problem = issuerProblem(provider.issuer, provider.network === "loopback")
     if (problem !== null) refuse("issuer", problem)
-    const { issuer, algorithms: known } = profileOf(provider.profile)
+    const { issuer, algorithms: known, assertionAudience } = profileOf(provider.profile)
     if (issuer !== undefined && !issuer.form.test(provider.issuer)) refuse("issuer", issuer.what)
+    if (assertionAudience === null && provider.clientAuthentication === "private_key_jwt")
+      refuse("clientAuthentication", NO_KEY)
     if (!provider.scopes.includes("openid")) refuse("scopes", "openid is one of the scopes")
     if (provider.algorithms?.some((each) => !known.includes(each)) === true && provider.profile !== "generic") {
       refuse("algorithms", `tokens of this profile are signed with ${known.join(", ")}`)
@@ -97,6 +99,9 @@ export type ProvidersPart = { [name: string]: ProviderDefinition }
 export function parseProviders(value: unknown): ProvidersPart {
   return parseWith(providersSchema, value ?? {}, "providers")
 }
+
+const NO_KEY =
+  "providers of this profile take no key like ours (ES256, in a JWK Set): write client_secret_post, and hand the secret over"
 
 /** Hosts that are this machine, as a URL has them. */
 const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]

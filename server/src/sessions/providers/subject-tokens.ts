@@ -146,7 +146,7 @@ function judged({ issuer }: SubjectParts, provider: Provider, type: SubjectToken
 
 /** RFC 7662 §2.2. A refresh token is active, too: it has no token_type. */
 async function introspected(parts: SubjectParts, provider: Provider, { token }: PresentedToken): Promise<Payload> {
-  const client = await clientOf(parts, provider)
+  const client = await clientOf(parts, provider, "introspection_endpoint")
   const said = (await oidc.tokenIntrospection(client, token, { token_type_hint: "access_token" })) as Payload
   if (said["active"] !== true) throw new Error("the provider does not know it, or it has ended")
   if (String(said["token_type"]).toLowerCase() !== "bearer") throw new Error("it is no bearer token")

@@ -12,6 +12,7 @@ export const auth0: Vendor = {
   path: "/",
   alg: "RS256",
   configuration: {
+    clientAuthentication: "client_secret_post",
     scopes: ["openid", "profile"],
     // auth0.com/docs, "Create custom claims": names of one's own are URLs.
     claims: { customer: "https://shop.example/customer_id" },

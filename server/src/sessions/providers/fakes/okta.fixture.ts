@@ -11,6 +11,8 @@ export const okta: Vendor = {
   profile: "okta",
   path: "/oauth2/aus17ole72l3gv8RR698",
   alg: "RS256",
+  // support.okta.com, "The audience claim for client_assertion must be the endpoint invoked for the request".
+  assertionAudience: "endpoint",
   configuration: {
     scopes: ["openid", "profile"],
     claims: { customer: "customer_id" },

@@ -45,6 +45,8 @@ export type Vendor = {
   alg: Algorithm
   /** How our side is configured for it. */
   configuration: Partial<ProviderDefinition>
+  /** What `aud` of a client's assertion has to be: the issuer unless told. */
+  assertionAudience?: "endpoint"
   /** All that discovery answers. `at` is the address, for what does not lie below the issuer. */
   metadata(issuer: string, at: string): { [member: string]: unknown }
   idToken(about: About): Unsigned
@@ -195,9 +197,9 @@ function fits(asked: URLSearchParams, form: URLSearchParams): boolean {
 
 /** The client proves itself in the way it is configured for, and the vendor says that it knows that way. */
 async function isOurClient(
-  { configuration: { clientAuthentication = "private_key_jwt" } }: Vendor,
+  { configuration: { clientAuthentication = "private_key_jwt" }, assertionAudience }: Vendor,
   metadata: { [member: string]: unknown },
-  { form, headers }: Asked,
+  { form, headers, path }: Asked,
 ): Promise<boolean> {
   const known = metadata["token_endpoint_auth_methods_supported"] as string[] | undefined
   if (known?.includes(clientAuthentication) === false) return false
@@ -213,7 +215,9 @@ async function isOurClient(
     }
     case "private_key_jwt": {
       const key = createPublicKey({ key: ownJwks.keys[0] as never, format: "jwk" })
-      const options = { issuer: OUR_CLIENT, subject: OUR_CLIENT, audience: String(metadata["issuer"]) }
+      const issuer = String(metadata["issuer"])
+      const audience = assertionAudience === "endpoint" ? new URL(path, issuer).href : issuer
+      const options = { issuer: OUR_CLIENT, subject: OUR_CLIENT, audience }
       return await jwtVerify(form.get("client_assertion") ?? "", key, options).then(
         () => true,
         () => false,
