@@ -9,7 +9,7 @@ import { seeOther } from "./pages/page.ts"
 import type { AskedBy } from "./parameters.ts"
 import { sendToProvider } from "./sign-in.ts"
 import { placeOf, signedInOf, type Visit } from "./visit.ts"
-import { wantedOf } from "./wanted.ts"
+import { requirePlace, wantedOf } from "./wanted.ts"
 
 /** How long a pushed request waits for a browser (RFC 9126 §2.2). */
 const PUSHED_SECONDS = 90
@@ -54,6 +54,7 @@ export async function authorize(rooms: Rooms, visit: Visit, given: AskedBy): Pro
       const message = "This link was used already, or is too old. Go back to where you came from and ask again."
       throw new Refusal("request-uri-invalid", message)
     }
+    requirePlace(rooms, request.asked)
     return await proceed(rooms, visit, request)
   }
   const redirectUri = redirectUriOf(agent, given)

@@ -6,7 +6,7 @@ import { formToken, requireOwnForm } from "./form.ts"
 import { consentPage, offeredSeconds } from "./pages/consent.ts"
 import { pageResponse } from "./pages/page.ts"
 import { signedInOf, type Visit, whoInWords } from "./visit.ts"
-import { grantedOf, type Wanted, wantedOf } from "./wanted.ts"
+import { grantedOf, requirePlace, type Wanted, wantedOf } from "./wanted.ts"
 
 /** What the form of the consent page sends; each tick is a field of its own. */
 export type Decided = { readonly [field: string]: string | undefined }
@@ -20,6 +20,7 @@ export async function ownRequest(rooms: Rooms, visit: Visit, id: string): Promis
       "Nothing waits for your answer here. It was answered already, is too old, or is another browser's.",
     )
   }
+  requirePlace(rooms, request.asked)
   if (request.state === "begun") return request
   const known = await signedInOf(rooms, visit)
   // Signed out, here or at the provider, since then: whoever sits there now decides nothing in this name.
@@ -47,7 +48,7 @@ export async function showConsent(
   const page = consentPage(wanted.text, {
     action: path,
     token: formToken(visit.browser, path),
-    shown: digestOf(wanted.text),
+    shown: digestOf(wanted.text, wanted.details),
     problem,
     leadsTo: request.asked.redirectUri,
     who: whoInWords({ user: request.user! }),
@@ -68,6 +69,7 @@ export async function takeDecision(
   const { issuer, headers, browser } = visit
   const own = { issuer, headers, cookie: visit.cookies.browser, path: `/consent/${request.id}` }
   requireOwnForm(own, decided["form"])
+  if (request.state !== "signed-in") throw new Refusal("not-found", "Nobody was asked this yet. Open the page again.")
   if (decided["decision"] === "deny") {
     await rooms.audit.commit(rooms.sessions.consents.deny(request, browser))
     // A crash here leaves a user who is sent nowhere; the request is over all the same.
@@ -75,7 +77,7 @@ export async function takeDecision(
   }
   if (decided["decision"] !== "allow") throw new Refusal("invalid-request", "The answer is neither yes nor no.")
   const wanted = await wantedOf(rooms, request)
-  if (decided["shown"] !== digestOf(wanted.text)) {
+  if (decided["shown"] !== digestOf(wanted.text, wanted.details)) {
     return await showConsent(rooms, visit, request, "What is asked for has just changed. Look at it again.")
   }
   const details = grantedOf(

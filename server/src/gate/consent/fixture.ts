@@ -115,6 +115,7 @@ export async function openTestConsent(): Promise<TestConsent> {
         roleValues: [],
         sid: "sid-1",
         authTimeMs: null,
+        issuedAtMs: Date.now(),
         acr: null,
         amr: [],
         authorizationDetails: null,

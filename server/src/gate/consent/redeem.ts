@@ -1,9 +1,11 @@
 import type { AgentPrincipal } from "#agents"
-import { base64url, equal, newId, Refusal, refusalCode, sha256 } from "#kernel"
+import type { Change } from "#audit"
+import { base64url, equal, type Id, newId, Refusal, refusalCode, sha256 } from "#kernel"
 import type { AuthorizationRequest, Delegation } from "#sessions"
 import { endSession } from "../end.ts"
 import { type Opened, openSession } from "../open.ts"
 import type { Rooms } from "../rooms.ts"
+import { requireApplication } from "./wanted.ts"
 
 /** What the token endpoint's form has of a code (RFC 6749 §4.1.3, RFC 7636 §4.5). */
 export type CodeForm = {
@@ -29,6 +31,7 @@ export async function redeemCode(rooms: Rooms, caller: AgentPrincipal, form: Cod
   const { request, isAlive } = found
   requireHolder(request, caller, form, verifier)
   if (!isAlive) throw unknown()
+  requireApplication(rooms.sessions, request.asked)
   const session = newId("session")
   try {
     return await openSession(rooms, caller, {
@@ -36,9 +39,10 @@ export async function redeemCode(rooms: Rooms, caller: AgentPrincipal, form: Cod
       purpose: request.asked.purpose,
       delegation: delegationOf(request),
       hardEndSeconds: request.granted!.hardEndSeconds,
-      spending: rooms.sessions.consents.redeeming(code, session),
+      spending: spendingOf(rooms, request, code, session),
     })
-  } catch (error) {
+  } catch (thrown) {
+    const error = refusalCode(thrown) === "subject-token-invalid" ? loggedOut(thrown) : thrown
     // Of two at once the later one is a replay too.
     const again = refusalCode(error) === "grant-invalid" ? await rooms.sessions.consents.findByCode(code) : null
     const isReplay = again?.request.state === "redeemed" && again.request.session !== session
@@ -66,6 +70,27 @@ function requireHolder(
   throw unknown()
 }
 
+/**
+ * Uses the code up; a login that ended after its user had come back, and before they were entered, is over too. The login first,
+ * as whoever ends it does, so that the two do not wait for each other.
+ */
+function spendingOf(
+  { sessions, clock }: Rooms,
+  { user, providerSession: sid }: AuthorizationRequest,
+  code: string,
+  session: Id<"session">,
+): Change<unknown> {
+  const { iss, sub } = user!
+  const login = sessions.logins.holding({ iss, sub, sid, issuedAtMs: clock.nowMs() })
+  return {
+    async work(tx) {
+      await login.work!(tx)
+      await sessions.consents.redeeming(code, session).work!(tx)
+    },
+    entries: () => [],
+  }
+}
+
 function delegationOf({ asked, user, providerSession, granted }: AuthorizationRequest): Delegation {
   const { consent, textDigest, details } = granted!
   return {
@@ -83,6 +108,11 @@ async function refuseReplay(rooms: Rooms, caller: AgentPrincipal, request: Autho
   await rooms.audit.commit(rooms.sessions.consents.replayed(request, caller.spiffeId))
   await endSession(rooms, request.session!, "withdrawn", "server")
   throw new Refusal("grant-invalid", "The code was used before. What was opened with it is ended; send the user again.")
+}
+
+/** RFC 6749 §5.2: here it is the code that is not good any more. */
+function loggedOut(cause: unknown): Refusal {
+  return new Refusal("grant-invalid", "The user has signed out at their provider. Send them again.", { cause })
 }
 
 /** Whoever tries codes is not told which of them were ever good. */

@@ -1,5 +1,5 @@
 import { together } from "#audit"
-import { type Json, Refusal } from "#kernel"
+import { type Json, Refusal, refusalCode } from "#kernel"
 import type { AuthorizationRequest, SignedIn } from "#sessions"
 import { arriveOperator } from "../operators/arrive.ts"
 import type { Rooms } from "../rooms.ts"
@@ -8,7 +8,7 @@ import { setCookie } from "./cookies.ts"
 import { choosePage } from "./pages/choose.ts"
 import { pageResponse, seeOther } from "./pages/page.ts"
 import { placeOf, type Visit } from "./visit.ts"
-import { mostOf } from "./wanted.ts"
+import { mostOf, requirePlace } from "./wanted.ts"
 
 /** Where a provider sends users back to: one place for each, so that no answer passes for another provider's (RFC 9700 §4.4). */
 export function callbackOf(issuer: URL, provider: string): string {
@@ -57,6 +57,12 @@ export async function beginAt(
   return seeOther(url, visit.setCookies)
 }
 
+/** A login that is over already is, to its user, a sign-in that failed. */
+function failed(cause: unknown): never {
+  if (refusalCode(cause) !== "subject-token-invalid") throw cause
+  throw new Refusal("sign-in-failed", "You have signed out at your provider meanwhile. Begin again.", { cause })
+}
+
 /** What came of it: who is signed in now, and the request that they signed in for. */
 export type Returned =
   | { request: AuthorizationRequest | null; seen: SignedIn; setCookies: readonly string[] }
@@ -72,7 +78,7 @@ export async function comeBack(
   provider: string,
   given: { readonly [name: string]: string },
 ): Promise<Returned> {
-  const { providers, browsers, consents, issuer } = rooms.sessions
+  const { providers, browsers, consents, logins, issuer } = rooms.sessions
   const taken = await browsers.takeSignIn({ state: given["state"] ?? "", browser: visit.browser, provider })
   if (taken === null) {
     const message = "This sign-in was not begun in this browser, was finished already, or took too long. Begin again."
@@ -85,6 +91,7 @@ export async function comeBack(
   }
   const of = taken.request === null ? null : { id: taken.request, browser: visit.browser }
   const waiting = of === null ? null : await consents.find(of)
+  if (waiting !== null) requirePlace(rooms, waiting.asked)
   let seen: SignedIn
   try {
     seen = await providers.finishSignIn(taken.pending, url)
@@ -92,12 +99,14 @@ export async function comeBack(
     if (waiting === null) throw error
     return { answer: backWithRefusal(issuer, waiting.asked, error, visit.setCookies) }
   }
-  const { provider: name, iss, sub, claims, sid, authTimeMs } = seen
+  const { provider: name, iss, sub, claims, sid, authTimeMs, issuedAtMs } = seen
   const arrival = { user: { provider: name, iss, sub, claims }, providerSession: sid, signedInAtMs: authTimeMs }
   // Whoever was signed in here is not any more: one browser, one person.
   const arriving = together(browsers.signIn(arrival), browsers.signOut(visit.cookies.signedIn))
-  const { result } = await rooms.audit.commit(arriving)
-  const [{ user, cookie }] = result
+  // The provider may have told us that this login is over before it was here at all.
+  const holding = logins.holding({ iss, sub, sid, issuedAtMs })
+  const { result } = await rooms.audit.commit(together(holding, arriving)).catch(failed)
+  const [, [{ user, cookie }]] = result
   // A crash here leaves a sign-in whose cookie nobody holds; it is forgotten.
   const setCookies = [...visit.setCookies, setCookie(visit.issuer, "signedIn", cookie)]
   if (of === null) return { request: null, seen, setCookies }

@@ -1,3 +1,4 @@
+import { Refusal } from "#kernel"
 import type { Consents, SignedInBrowser } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { type Cookies, readCookies, setCookie } from "./cookies.ts"
@@ -13,13 +14,25 @@ export type Visit = {
   setCookies: readonly string[]
 }
 
-/** Who visits; a browser that was never here gets its cookie with the answer. */
+/** Who visits; a browser that was never here gets its cookie with the answer. Throws `invalid-request`. */
 export function visitOf({ sessions }: Pick<Rooms, "sessions">, headers: Headers): Visit {
+  refuseUnseen(headers)
   const issuer = new URL(sessions.issuer)
   const cookies = readCookies(headers, issuer)
   const isKnown = cookies.browser !== null && /^[A-Za-z0-9_-]{43}$/.test(cookies.browser)
   const browser = isKnown ? cookies.browser! : sessions.browsers.newBrowser()
   return { issuer, headers, cookies, browser, setCookies: isKnown ? [] : [setCookie(issuer, "browser", browser)] }
+}
+
+/**
+ * A page of ours may use up a link, or give a code without a question, so it is for somebody who looks: not drawn into another
+ * page, which one of the same site could do with our cookies, and not fetched ahead (Fetch Metadata §2.1, Fetch §2.2.7).
+ */
+function refuseUnseen(headers: Headers): void {
+  const destination = headers.get("sec-fetch-dest") ?? "document"
+  const isAhead = ["sec-purpose", "purpose", "x-moz"].some((name) => headers.get(name)?.startsWith("prefetch"))
+  if (destination === "document" && !isAhead) return
+  throw new Refusal("invalid-request", "This page opens by itself only. Open the link in a window of its own.")
 }
 
 /** Who is signed in with the visiting browser, now; null for nobody. */

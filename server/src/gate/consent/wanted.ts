@@ -10,8 +10,10 @@ import {
   type Described,
   intersect,
   inWords,
+  isRegistered,
   narrower,
   type Purpose,
+  type Sessions,
 } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 
@@ -57,13 +59,17 @@ export async function wantedOf(rooms: Rooms, request: AuthorizationRequest): Pro
   )
   const of = { user: user!.id, agentId: asked.agent.id, purpose: purpose.name, application: asked.application }
   const earlier = await rooms.sessions.consents.remembered(of)
+  const { name } = asked.agent
+  const endedAt = await rooms.sessions.logins.withdrawnAt({ user: of.user, agent: name, purpose: of.purpose })
   const parts = { rooms, request, agent, purpose, pieces, earlier }
   return {
     details,
     pieces,
     hardEndSeconds: purpose.session.hardEndSeconds,
     text: textOf(parts),
-    covered: earlier === null ? null : coveredBy(earlier, asked, details),
+    // Who ended what the agent did for them is asked again: a link alone begins nothing anew.
+    covered:
+      earlier === null || (endedAt !== null && earlier.givenAt <= endedAt) ? null : coveredBy(earlier, asked, details),
   }
 }
 
@@ -84,11 +90,13 @@ export function grantedOf({ details, pieces }: Wanted, taken: ReadonlySet<string
 }
 
 /**
- * What an earlier yes covers. Whoever asks for no details gets again what was granted, unless more could be granted now than
+ * What an earlier yes covers: never words or values. That an application signed them says what one of its users asked for, not
+ * that this browser's user is who asked: a link with them can be sent to somebody else (pitfall 3). Whoever asks for no details gets again what was granted, unless more could be granted now than
  * could then.
  */
 function coveredBy(consent: Consent, asked: Asked, details: ActionDetail[]): Wanted["covered"] {
-  if (hasUnsigned(asked) || asked.prompt === "consent") return null
+  const isSaid = asked.requestText !== null || Object.keys(asked.parameters).length > 0
+  if (isSaid || asked.prompt === "consent") return null
   if (narrower(details, consent.details)) return { consent, details }
   if (asked.details !== null || !narrower(details, consent.asked)) return null
   const again = intersect(details, consent.details)
@@ -99,11 +107,26 @@ function parties({ agents, sessions }: Rooms, asked: Asked): { agent: Agent; pur
   const agent = agents.agent(asked.agent.name)
   if (agent?.id !== asked.agent.id) throw new Refusal("agent-retired", `The agent ${asked.agent.name} is retired.`)
   if (agent.state !== "active") throw new Refusal("agent-suspended", `The agent ${agent.name} is suspended.`)
+  requireApplication(sessions, asked)
   const purpose = sessions.purpose(asked.purpose)
   if (purpose === null)
     throw new Refusal("purpose-unknown", "There is no such purpose in the policy in force any more.")
   if (agent.purposes.includes(purpose.name)) return { agent, purpose }
   throw new Refusal("purpose-not-allowed", `Agent ${agent.name} may not serve purpose ${purpose.name} any more.`)
+}
+
+/** Judged again whenever something is made of what it said. Throws `statement-invalid`. */
+export function requireApplication({ application: find }: Pick<Sessions, "application">, asked: Asked): void {
+  if (asked.application === null || find(asked.application)?.agents.includes(asked.agent.name)) return
+  const message = `The application ${asked.application} may not invoke agent ${asked.agent.name} any more.`
+  throw new Refusal("statement-invalid", message)
+}
+
+/** A place that was registered when the request was made, and is not any more, is led to no more. Throws `invalid-request`. */
+export function requirePlace({ agents }: Pick<Rooms, "agents">, { agent, redirectUri }: Asked): void {
+  const registered = agents.agent(agent.name)?.redirectUris ?? []
+  if (redirectUri === null || isRegistered(redirectUri, registered)) return
+  throw new Refusal("invalid-request", "Where this leads back to is not registered any more. Go back and begin again.")
 }
 
 type TextParts = {

@@ -1,4 +1,5 @@
 import { base64url, canonical, type Json, sha256 } from "#kernel"
+import type { ActionDetail } from "../action-details.ts"
 
 /**
  * What a consent page says, as data: the page is drawn from nothing else, so that it can be drawn again as it was. Words are
@@ -29,9 +30,12 @@ export type ConsentText = {
   earlier: string | null
 }
 
-/** Names what is shown, so that what comes back is about this and nothing else. It never leaves the user's own page. */
-export function digestOf(text: ConsentText): string {
-  return base64url(sha256(canonical(text as unknown as Json)))
+/**
+ * Names what is shown and what it stands for, because two things may have the same words: what comes back is about this and
+ * nothing else. It never leaves the user's own page.
+ */
+export function digestOf(text: ConsentText, details: readonly ActionDetail[]): string {
+  return base64url(sha256(canonical({ text, details } as unknown as Json)))
 }
 
 /** The text as it is kept, and its digest. The salt keeps whoever reads the digest from guessing what the user wrote. */

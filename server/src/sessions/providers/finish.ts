@@ -41,7 +41,8 @@ export async function finishSignIn(
     // Missing is not met: a provider may pass over what it was asked for (OpenID Connect Core §3.1.2.1).
     if (pending.acrValues.length > 0 && !pending.acrValues.includes(acr ?? "")) throw new Error("acr is not met")
     const all = await withUserinfo(client, provider, { said, accessToken: tokens.access_token })
-    const { auth_time: authTime, amr } = said
+    const { auth_time: authTime, amr, iat: issuedAt } = said
+    if (typeof issuedAt !== "number") throw new Error("the ID token does not say when it was issued")
     const values = roleValues(definition, all)
     const granted = tokens.authorization_details as Json | undefined
     return {
@@ -53,6 +54,7 @@ export async function finishSignIn(
       roleValues: values,
       sid: optionalText(said["sid"], "sid"),
       authTimeMs: typeof authTime === "number" ? authTime * 1000 : null,
+      issuedAtMs: issuedAt * 1000 + 999,
       acr,
       amr: Array.isArray(amr) ? amr.filter((each) => typeof each === "string") : [],
       authorizationDetails: Array.isArray(granted) ? granted : null,

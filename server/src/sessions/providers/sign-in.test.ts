@@ -26,7 +26,7 @@ test("somebody signs in at oidc-provider, by a pushed request and our key, and t
   assert.equal(back.searchParams.get("iss"), real.issuer)
   // What is kept meanwhile is plain JSON.
   const found = await ours.providers.finishSignIn(JSON.parse(JSON.stringify(pending)), back)
-  const { idTokenDigest, sid, authTimeMs, ...who } = found
+  const { idTokenDigest, sid, authTimeMs, issuedAtMs, ...who } = found
   assert.deepEqual(who, {
     provider: "shop",
     iss: real.issuer,
@@ -39,6 +39,7 @@ test("somebody signs in at oidc-provider, by a pushed request and our key, and t
     authorizationDetails: null,
   })
   assert.match(idTokenDigest, /^[\w-]{43}$/)
+  assert.ok(Math.abs(issuedAtMs - Date.now()) < 60_000)
   // Only asked for where it is registered or max_age is.
   assert.deepEqual([typeof sid, authTimeMs], ["object", null])
 })

@@ -45,6 +45,8 @@ export type SignedIn = {
   /** The session at the provider, for back-channel logout. */
   sid: string | null
   authTimeMs: number | null
+  /** End of the second in which the ID token was issued: what was ended before that was another login. */
+  issuedAtMs: number
   acr: string | null
   amr: string[]
   /** What the provider's own consent granted (RFC 9396 §7); null where it says nothing. */

@@ -64,7 +64,7 @@ for (const vendor of vendors) {
 
     test("tells who signed in, by the subject that stays, with mapped claims and roles", async () => {
       opened.started.alter = (token) => token
-      const { idTokenDigest, authTimeMs, sid, amr, roleValues, ...who } = await signIn()
+      const { idTokenDigest, authTimeMs, issuedAtMs, sid, amr, roleValues, ...who } = await signIn()
       const { sub, claims, roles, hasSid, acr } = vendor.expected
       assert.deepEqual(who, {
         provider: "shop",
@@ -78,6 +78,7 @@ for (const vendor of vendors) {
       assert.equal(roleValues.length, roles.length)
       assert.equal(sid, hasSid ? "session-at-the-provider" : null)
       assert.match(idTokenDigest, /^[\w-]{43}$/)
+      assert.equal(issuedAtMs % 1000, 999)
     })
 
     for (const [what, alter] of Object.entries(wrong)) {
