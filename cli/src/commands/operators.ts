@@ -19,7 +19,7 @@ export function addOperators(program: Command): void {
       const rows = await atServer(command, "Listing operators", (server) =>
         list(server, "/v1/agents/operators", "operators"),
       )
-      printInstances(rows, ["name", "roles", "state", "instances"], command)
+      printInstances(rows, ["name", "roles", "state", "signedInUntil", "instances"], command)
     },
   )
 

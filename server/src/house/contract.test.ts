@@ -46,7 +46,9 @@ test("only reading, enrolment and standard routes are open to nobody in particul
     "POST /me/sessions/{id}/end",
     "POST /me/sign-out",
     "POST /sign-in/{provider}/logout",
+    "POST /sign-in/{provider}/operator/{id}",
     "POST /v1/agents/enrolments",
+    "POST /v1/agents/operators/sign-ins",
   ])
 })
 

@@ -193,7 +193,7 @@ test("another browser neither comes back, nor sees, nor answers (pitfall 3)", as
   await assert.rejects(browser.get(pathname.replace("/shop/", "/bank/")), refused("not-found"))
 })
 
-test("a page of another site, or with another browser's form, says yes to nothing", async () => {
+test("a page of another site, or with another browser's form, says yes to nothing (pitfall 29)", async () => {
   const browser = at.browser()
   const { path, text } = await toPage(browser, commandLine().path)
   const form: { [field: string]: string } = { ...fieldsOf(text), decision: "allow" }
@@ -218,7 +218,7 @@ test("coming for a command line signs nobody in with the browser, and signs nobo
   assert.deepEqual([...browser.cookies.keys()], ["__Host-safeconduct-browser"])
 })
 
-test("a code is for who has the verifier (pitfall 20)", async () => {
+test("a code is for who has the verifier (pitfall 12)", async () => {
   const held = await coded()
   for (const codeVerifier of [base64url(randomBytes(32)), commandLine().verifier]) {
     await assert.rejects(redeem(held, { codeVerifier }), refused("grant-invalid"))
