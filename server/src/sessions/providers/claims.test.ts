@@ -24,7 +24,22 @@ test("a mapped claim is a list of texts under our name, and others are left", ()
 })
 
 test("a claim that is missing, or not plainly texts, is left out whole", () => {
-  const odd = [undefined, null, {}, [{}], ["a", { b: 1 }], ["a", null], [["a"]], "x".repeat(501), Array(257).fill("a")]
+  // A number that a parser rounds may be another customer's, and PostgreSQL has no text with a NUL in it.
+  const rounded = [1e20, 2 ** 53, Number.POSITIVE_INFINITY, [1, 2 ** 60]]
+  const unwritable = ["a\u0000", "\ud800", ["a", "\udc00"]]
+  const odd = [
+    ...rounded,
+    ...unwritable,
+    undefined,
+    null,
+    {},
+    [{}],
+    ["a", { b: 1 }],
+    ["a", null],
+    [["a"]],
+    "x".repeat(501),
+    Array(257).fill("a"),
+  ]
   for (const customer_id of odd) {
     const said = (customer_id === undefined ? {} : { customer_id }) as Payload
     assert.deepEqual(mapClaims(definition({ claims: { customer: "customer_id" } }), said), {}, JSON.stringify(said))

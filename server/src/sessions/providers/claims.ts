@@ -53,9 +53,19 @@ export function valuesOf(said: Payload, claim: string): string[] | null {
   const value = find(said, claim)
   const list = Array.isArray(value) ? value : value === undefined || value === null ? [] : [value]
   if (list.length === 0 && !Array.isArray(value)) return null
-  const texts = list.map((each) => (typeof each === "number" || typeof each === "boolean" ? String(each) : each))
-  const isPlain = texts.every((each) => typeof each === "string" && each.length <= MAX_LENGTH)
+  const texts = list.map((each) => (isExact(each) ? String(each) : each))
+  const isPlain = texts.every((each) => typeof each === "string" && each.length <= MAX_LENGTH && isWritable(each))
   return isPlain && texts.length <= MAX_VALUES ? (texts as string[]) : null
+}
+
+/** A number beyond those that a parser keeps apart could be another one's as well. */
+function isExact(value: Json): value is number | boolean {
+  return typeof value === "boolean" || (typeof value === "number" && Math.abs(value) <= Number.MAX_SAFE_INTEGER)
+}
+
+/** PostgreSQL, where claims come to rest, has no text with a NUL in it, and none that is not Unicode. */
+function isWritable(text: string): boolean {
+  return !text.includes("\0") && text.isWellFormed()
 }
 
 /** A claim of that name; else, where the name has dots, what lies at that path, as in `realm_access.roles`. */

@@ -319,6 +319,25 @@ test("an opaque token is shown to the one provider that can read it, and what it
   await assert.rejects(verify(ours, "opaque-token", ID), invalid)
 })
 
+test("a token that says what cannot be kept is refused as every other that is wrong", async () => {
+  await using fake = await startFakeProvider()
+  await using ours = await openTestProviders({ issuer: fake.issuer })
+  const right = { aud: "shop-web", sid: "s-1", jti: "j-1" }
+  for (const wrong of [
+    { sub: "alice\u0000" },
+    { sub: "al\u0007ice" },
+    { sid: "s\u0000" },
+    { jti: "j\u0000" },
+    { aud: ["shop-web\u0000"] },
+    { exp: 1e15 },
+    { exp: 1e300 },
+    { iat: -1e300 },
+  ]) {
+    const token = await fake.sign(idClaims(fake, { ...right, ...wrong }))
+    await assert.rejects(verify(ours, token, ID), invalid, JSON.stringify(wrong))
+  }
+})
+
 test("an opaque token is shown to nobody where two could read it, or none", async () => {
   await using fake = await startFakeProvider()
   await using other = await startFakeProvider()

@@ -41,11 +41,15 @@ export function typeOf({ header }: Jws): string | undefined {
   return typ.toLowerCase().replace(/^application\//, "")
 }
 
-/** Refuses what has expired, is not valid yet, or was made in the future. `exp` and `iat` must be there. */
+/** The last second of the year 9999: what comes after it no database need know. */
+const LAST_SECOND = 253_402_300_799
+
+/** Refuses what has expired, is not valid yet, or was made in the future. `exp` and `iat` must be there, and be times. */
 export function requireTimes(payload: Payload, nowMs: number): { expiresAtMs: number; issuedAtMs: number } {
   const now = nowMs / 1000
   const { exp, iat, nbf } = payload
   if (typeof exp !== "number" || typeof iat !== "number") throw new Error("exp or iat is missing")
+  if (!(iat >= 0 && exp <= LAST_SECOND)) throw new Error("exp or iat is no time")
   if (exp + SKEW_SECONDS <= now) throw new Error("it has expired")
   if (iat - SKEW_SECONDS > now) throw new Error("it was made in the future")
   if (nbf !== undefined && (typeof nbf !== "number" || nbf - SKEW_SECONDS > now)) throw new Error("it is not valid yet")
@@ -59,9 +63,11 @@ export function audienceOf({ aud }: Payload): string[] {
   return list.map((each) => textOf(each, "aud"))
 }
 
-/** A text that is there. */
+/** A text that is there, and can be kept and shown as it is. */
 export function textOf(value: Json | undefined, name: string): string {
   if (typeof value !== "string" || value === "" || value.length > 500) throw new Error(`${name} is no text`)
+  // RFC 6749 appendix A has none of them in any value; PostgreSQL keeps no NUL.
+  if (/\p{Cc}|\p{Cs}/u.test(value)) throw new Error(`${name} has characters that nobody can write`)
   return value
 }
 
