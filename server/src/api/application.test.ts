@@ -486,17 +486,20 @@ test("what people read is refused to them in a page, whatever went wrong, and to
     await ask("/page"),
     await ask("/page?a=1&a=2"),
     await ask("/page?<script>=1"),
+    await ask("/page?a=1&Your account is locked; call us=1"),
     await ask("/page", { method: "POST", headers: json, body: "{}" }),
     await ask("/page", { method: "POST", headers: form, body: "b=1" }),
     await ask("/broken"),
   ]
   assert.deepEqual(
     refused.map(({ status }) => status),
-    [400, 400, 400, 415, 400, 500],
+    [400, 400, 400, 400, 415, 400, 500],
   )
   for (const { type, policy, text } of refused) {
     assert.equal(type, "text/html; charset=utf-8")
     assert.match(policy!, /^default-src 'none'/)
     assert.ok(!text.includes("<script") && !text.includes("/secret/path"))
+    // Whoever makes a link does not speak to its reader in our name.
+    assert.ok(!text.includes("locked") && !text.includes("script&gt;"))
   }
 })

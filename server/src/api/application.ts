@@ -88,6 +88,7 @@ async function handled(
   context: Context<Bindings>,
 ): Promise<Response | { value: unknown }> {
   const request = context.req.raw
+  let isRead = false
   try {
     takeTurn(parts, route, context)
     const readOnce = once(() => readBody(route, request))
@@ -101,6 +102,7 @@ async function handled(
     const claims = judged === null ? null : await presented.claims(judged)
     if (claims !== null) refuseOtherUse(claims, route, { params, query, body })
     const caller = judged === null || claims === null ? judged : heldTo(claims, judged)
+    isRead = true
     const result = await route.handle({
       caller,
       params,
@@ -111,10 +113,23 @@ async function handled(
     })
     return result instanceof Response ? result : { value: result }
   } catch (error) {
-    if (route.isPage === true) return problemPage(refusalFor(error, parts.log))
+    if (route.isPage === true) return problemPage(isRead ? refusalFor(error, parts.log) : unreadFor(error, parts.log))
     if (route.bodyType === "form") return oauthErrorResponse(error, parts.log, request.headers)
     return problemResponse(error, parts.log, isOpen(parts, route) ? undefined : parts.identification?.scheme)
   }
+}
+
+/**
+ * What a link or a form has that none of ours would have is not repeated to people: whoever made the link would speak to them in
+ * our name.
+ */
+function unreadFor(error: unknown, log: Log): Refusal {
+  const refusal = refusalFor(error, log)
+  if (refusal.code !== "invalid-request") return refusal
+  return new Refusal(
+    "invalid-request",
+    "This link or form is none of ours. Go back to where you came from, and begin again.",
+  )
 }
 
 function once<T>(work: () => Promise<T>): () => Promise<T> {

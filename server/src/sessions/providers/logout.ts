@@ -84,7 +84,8 @@ export async function logoutUrl(provider: Provider, request: LogoutRequest): Pro
   }
 }
 
-/** For a name that no provider has. */
+/** For a name that no provider has. It may stand in a link, and is told on a page: only what can be a name is repeated. */
 export function unknownProvider(name: string): Refusal {
-  return new Refusal("provider-unknown", `There is no provider "${name.slice(0, 63)}".`)
+  const which = /^[a-z][a-z0-9-]{0,62}$/.test(name) ? `"${name}"` : "of that name"
+  return new Refusal("provider-unknown", `There is no provider ${which}.`)
 }
