@@ -220,3 +220,14 @@ test("a long text is parsed", () => {
   const text = JSON.stringify({ text: `${'\\"'.repeat(500_000)}${"a".repeat(1_000_000)}` })
   assert.deepEqual(parseJson(text), JSON.parse(text))
 })
+
+test("what is refused for being no JSON is quoted nowhere, so that no log has it", () => {
+  for (const text of [`{"secret":"hunter2"x`, "hunter2", `{"request":"hunter2" "a"}`]) {
+    assert.throws(() => parseJson(text), malformed)
+    assert.throws(
+      () => parseJson(text),
+      (error: Error) => !`${error} ${error.cause}`.includes("hunter2"),
+      text,
+    )
+  }
+})
