@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { createBatch, type Database, Refusal, type Transaction } from "#kernel"
+import { createBatch, type Database, Refusal, type Statement, type Transaction } from "#kernel"
 import { testDatabase } from "#testing"
 
 test("a unit's rows and items are committed together, with its result, its receipts and the epoch", async () => {
@@ -14,6 +14,39 @@ test("a unit's rows and items are committed together, with its result, its recei
   })
   assert.deepEqual(committed, { result: { name: "a" }, receipts: ["1:a1", "2:a2"], epoch: 7 })
   assert.deepEqual(await ledger.rows(), { units: ["a"], items: ["a1", "a2"] })
+})
+
+test("what units share is asked once for all of them, before their work, and asked anew of those that are left", async () => {
+  await using ledger = await openLedger()
+  const asked: string[][] = []
+  const statement: Statement<string, string> = async (tx, questions) => {
+    asked.push([...questions])
+    const rows = await tx.query<{ answer: string }>(
+      "select upper(word) as answer from unnest($1::text[]) with ordinality as w (word, nth) order by nth",
+      [questions],
+    )
+    return rows.map(({ answer }) => answer)
+  }
+  const sharing = (question: string) => ({
+    shared: { statement, question },
+    async work(tx: Transaction, answer?: unknown) {
+      if (question === "c") throw new Refusal("overloaded", "never")
+      await tx.query("insert into toy (unit) values ($1)", [answer])
+      return answer
+    },
+    items: () => [question],
+  })
+  const first = ledger.batch.commit(unit("first"))
+  const commits = ["a", "b", "c", "d"].map((question) => ledger.batch.commit(sharing(question)))
+  const alone = ledger.batch.commit(unit("alone"))
+  const settled = await Promise.allSettled(commits)
+  await Promise.all([first, alone])
+  assert.deepEqual(
+    settled.map((each) => (each.status === "fulfilled" ? each.value.result : "refused")),
+    ["A", "B", "refused", "D"],
+  )
+  assert.deepEqual(asked[0], ["a", "b", "c", "d"])
+  assert.deepEqual((await ledger.rows()).units, ["A", "B", "D", "alone", "first"])
 })
 
 test("a crowd shares one transaction, and everyone gets their own results in the order they came", async () => {

@@ -2,12 +2,24 @@ import type { Database, Transaction } from "./database.ts"
 import { Refusal } from "./refusal.ts"
 import { countBatch } from "./telemetry.ts"
 
+/** One statement for many units. Answers in the order of the questions. */
+export type Statement<Question, Answer> = (
+  tx: Transaction,
+  questions: readonly Question[],
+) => Promise<readonly Answer[]>
+
+/** What a unit asks of a statement that it shares. */
+export type Shared = { statement: Statement<never, unknown>; question: unknown }
+
 /**
  * One durable unit: what a caller changes, and what is recorded of it, in one transaction. Both functions may run again
  * (with fewer beside it, when the batch that held it failed), so `work` does nothing but SQL.
  */
 export type Unit<Item, Result> = {
-  work?: (tx: Transaction) => Promise<Result>
+  /** Asked once for all units of a transaction that share the statement, in their order, before any unit's own work. */
+  shared?: Shared
+  /** `answer` is to the unit's own question of `shared`. */
+  work?: (tx: Transaction, answer?: unknown) => Promise<Result>
   items: (result: Result) => Item[]
 }
 
@@ -128,11 +140,30 @@ async function attemptTogether<Item, Receipt>(
 ): Promise<Committed<Receipt, unknown>[]> {
   return await database.transaction(async (tx) => {
     await lock?.(tx)
+    const answers = await askShared(tx, waiting)
     const results: unknown[] = []
-    for (const { unit } of waiting) results.push(await unit.work?.(tx))
+    for (const { unit } of waiting) results.push(await unit.work?.(tx, answers.get(unit)))
     const lists = waiting.map(({ unit }, at) => unit.items(results[at]))
     return shared(lists, results, await append(tx, lists.flat()))
   })
+}
+
+/** The answer to each unit that asked. */
+async function askShared<Item, Receipt>(
+  tx: Transaction,
+  waiting: Waiting<Item, Receipt>[],
+): Promise<Map<Unit<Item, unknown>, unknown>> {
+  const answers = new Map<Unit<Item, unknown>, unknown>()
+  const asking = Map.groupBy(
+    waiting.map(({ unit }) => unit).filter((unit) => unit.shared !== undefined),
+    (unit) => unit.shared!.statement,
+  )
+  for (const [statement, units] of asking) {
+    const questions = units.map(({ shared }) => shared!.question)
+    const answered = await (statement as Statement<unknown, unknown>)(tx, questions)
+    for (const [at, unit] of units.entries()) answers.set(unit, answered[at])
+  }
+  return answers
 }
 
 /** To each unit its own. */
