@@ -290,3 +290,17 @@ test("whatever stands in the URL that a browser comes back with, it is no sign-i
     }),
   )
 })
+
+test("pitfall 24: a sign-in that was begun before an acr was demanded has to have it all the same", async () => {
+  await using fake = await startFakeProvider()
+  await using ours = await openTestProviders({ issuer: fake.issuer })
+  const { pending } = await ours.providers.beginSignIn(request)
+  ours.configure({ shop: { issuer: fake.issuer, acrValues: ["high"] } })
+  const finish = async (acr: string) => {
+    const id_token = await fake.sign(idClaims(fake, { nonce: pending.nonce, acr }))
+    fake.answers.set("/token", () => ({ body: { access_token: "opaque", token_type: "Bearer", id_token } }))
+    return await ours.providers.finishSignIn(pending, back(pending.state, fake.issuer))
+  }
+  await assert.rejects(finish("low"), failed)
+  assert.equal((await finish("high")).acr, "high")
+})

@@ -38,8 +38,7 @@ export async function finishSignIn(
     requireIdToken(provider, jws)
     const said = await signedBy(provider, jws)
     const acr = optionalText(said["acr"], "acr")
-    // Missing is not met: a provider may pass over what it was asked for (OpenID Connect Core §3.1.2.1).
-    if (pending.acrValues.length > 0 && !pending.acrValues.includes(acr ?? "")) throw new Error("acr is not met")
+    requireAcr(definition, pending, acr)
     const all = await withUserinfo(client, provider, { said, accessToken: tokens.access_token })
     const { auth_time: authTime, amr, iat: issuedAt } = said
     if (typeof issuedAt !== "number") throw new Error("the ID token does not say when it was issued")
@@ -73,6 +72,16 @@ function requireSame(clock: Clock, { definition }: Provider, pending: PendingSig
   place.hash = ""
   if (place.href !== pending.redirectUri) throw new Error("the answer came to another place")
   if (Math.abs(clock.nowMs() - pending.begunAtMs) > PATIENCE_MS) throw new Error("the sign-in was begun too long ago")
+}
+
+/**
+ * Missing is not met: a provider may pass over what it was asked for (OpenID Connect Core §3.1.2.1). What is demanded by now is
+ * demanded of a sign-in that was begun before, too.
+ */
+function requireAcr({ acrValues, roles }: Provider["definition"], pending: PendingSignIn, acr: string | null): void {
+  const isOneOf = (values: readonly string[]) => values.length === 0 || (acr !== null && values.includes(acr))
+  const now = acrValues.length === 0 ? [] : [...acrValues, ...(roles?.acrValues ?? [])]
+  if (!isOneOf(now) || !isOneOf(pending.acrValues)) throw new Error("acr is not met")
 }
 
 /** What the ID token says, and where a mapped claim is not in it, what UserInfo adds (OpenID Connect Core §5.3). */
