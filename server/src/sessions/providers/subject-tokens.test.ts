@@ -349,6 +349,11 @@ test("an opaque token is shown to nobody where two could read it, or none", asyn
   ours.configure({ shop: { issuer: fake.issuer, ...reads }, other: { issuer: other.issuer, ...reads } })
   await assert.rejects(verify(ours, "opaque-token", ACCESS), invalid)
   assert.deepEqual([fake.count("/introspect"), other.count("/introspect")], [0, 0])
+  // One that reads none may have issued it as well.
+  ours.configure({ shop: { issuer: fake.issuer, accessTokens: "none" }, other: { issuer: other.issuer, ...reads } })
+  await assert.rejects(verify(ours, "opaque-token", ACCESS), invalid)
+  assert.equal(other.count("/introspect"), 0)
+  ours.configure({ shop: { issuer: fake.issuer, ...reads }, other: { issuer: other.issuer, ...reads } })
   const answer = { active: true, token_type: "bearer", sub: "bob", aud: "a", exp: seconds() + 60 }
   other.answers.set("/introspect", () => ({ body: answer }))
   const shown = { token: "opaque-token", type: ACCESS, provider: "other" }

@@ -105,14 +105,17 @@ function issuerOf({ providers }: SubjectParts, { provider: wanted }: PresentedTo
   return provider
 }
 
-/** Whom an opaque token may be shown to: nobody but the one who can have issued it. */
+/**
+ * Whom an opaque token may be shown to: nobody but the one who can have issued it. Who that is must be said where there is more
+ * than one provider: also those whose tokens are not read issue some.
+ */
 function introspecting({ providers }: SubjectParts, { type, provider: wanted }: PresentedToken): Provider {
-  const able = providers.filter((each) => accessTokensOf(each) === "introspection")
-  const named = wanted === undefined ? able : able.filter(({ name }) => name === wanted)
-  if (subjectTokenTypes[type] !== "access-token" || named.length !== 1) {
+  const [provider, ...others] = wanted === undefined ? providers : providers.filter(({ name }) => name === wanted)
+  const isAble = provider !== undefined && others.length === 0 && accessTokensOf(provider) === "introspection"
+  if (subjectTokenTypes[type] !== "access-token" || !isAble) {
     throw new Error("it is no JWT, and no one provider can be asked")
   }
-  return named[0]!
+  return provider
 }
 
 function accessTokensOf({ definition, profile }: Provider): "jwt" | "introspection" | "none" {
