@@ -1,4 +1,4 @@
-import type { Id, Json, Transaction } from "#kernel"
+import type { Id, Json, Shared, Transaction } from "#kernel"
 
 /** What happened, before it is an entry of the log. */
 export type Draft = {
@@ -43,7 +43,10 @@ export type Recorded = { id: Id<"entry">; index: number; at: string }
  * Rooms return changes; whoever commits them decides when.
  */
 export type Change<Result> = {
-  work?: (tx: Transaction) => Promise<Result>
+  /** Asked in one statement with all that is committed beside it. Whoever makes another change of this one may leave it out. */
+  shared?: Shared
+  /** `answer` is to the question of `shared`; without it, the work asks by itself. */
+  work?: (tx: Transaction, answer?: unknown) => Promise<Result>
   entries: (result: Result) => Draft[]
 }
 

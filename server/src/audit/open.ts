@@ -133,12 +133,13 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
   })
   const checkpoints = keepCheckpoints({ database, signer, log, onForked, pauseMs: parts.checkpointMs ?? 100 })
 
-  const commit: Audit["commit"] = async <Result>({ work, entries }: Change<Result>) => {
+  const commit: Audit["commit"] = async <Result>({ shared, work, entries }: Change<Result>) => {
     refuseWhenForked()
     // What depends on nothing is written now, so that an entry too large is refused before it joins a batch.
     const written = work === undefined ? entries(undefined as Result).map(write) : null
     let items = written
     const unit = {
+      ...(shared && { shared }),
       ...(work && { work }),
       items: (result: Result) => (items = written ?? entries(result).map(write)),
     }

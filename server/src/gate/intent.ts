@@ -73,8 +73,9 @@ function changeOf(
   if (take === null && label === null && effect === null && intend === null) return null
   let made: unknown
   return {
-    async work(tx) {
-      const taken = (await take?.work?.(tx)) ?? null
+    ...(take?.shared && { shared: take.shared }),
+    async work(tx, answer) {
+      const taken = (await take?.work?.(tx, answer)) ?? null
       if (taken === "used-up") return { lease: null, taken, added: [] }
       const added = (await label?.work?.(tx)) ?? []
       made = await effect?.work?.(tx)

@@ -44,11 +44,19 @@ export { parsePart, type SessionsDocument, type SessionsPart } from "./in-force/
 export { detailsFor, type Inspected } from "./introspection.ts"
 export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
-export { type Evidence, type LookupFor, type Lookups, noEvidence } from "./mandates/evidence.ts"
+export { type Evidence, noEvidence } from "./mandates/evidence.ts"
 export { type Charge, chargesOfNothing } from "./mandates/limits.ts"
-export type { Taking } from "./mandates/store.ts"
-export type { Taken, Usage } from "./mandates/usage.ts"
-export { allows, covering, needsOf, type SinkFound, type Verified, verifiedEarlier, verify } from "./mandates/verify.ts"
+export type { Taken, Taking } from "./mandates/store.ts"
+export type { Usage } from "./mandates/usage.ts"
+export {
+  allows,
+  covering,
+  needsOf,
+  type SinkFound,
+  type Verified,
+  verifiedEarlier,
+  verify,
+} from "./mandates/verify.ts"
 export { type Described, type DescribedResource, inWords, limitInWords } from "./mandates/words.ts"
 export { openSessions, type SessionsParts } from "./open-sessions.ts"
 export type { OperatorSeen, OperatorSignIns } from "./operator-sign-ins/open.ts"

@@ -50,33 +50,16 @@ export async function readSpent(
   )
 }
 
-/** Locks the counts until the transaction ends, in one order for all. Those that there are not yet begin at nothing. */
-export async function lockCounts(tx: Transaction, takings: readonly Taking[]): Promise<void> {
-  const [sessions, budgets, measures] = columnsOf(takings)
-  await tx.query(
-    `insert into sessions.counts as c (session, budget, measure)
-     select distinct w.session, w.budget, w.measure from unnest($1::text[], $2::text[], $3::text[]) as w (session, budget, measure)
-     order by 1, 2, 3 on conflict (session, budget, measure) do update set spent = c.spent`,
-    [sessions, budgets, measures],
-  )
-}
+/** `held`: this request took it before, and takes nothing more · `used-up`: one of the limits has no room, and nothing was taken. */
+export type Taken = "taken" | "held" | "used-up"
 
-/** Counts what the request takes; what it took before is not counted again. True when anything was. */
-export async function spend(tx: Transaction, request: string, takings: readonly Taking[]): Promise<boolean> {
-  const [row] = await tx.query<{ count: number }>(
-    `with taken as (
-       insert into sessions.spendings (request, session, budget, measure, amount)
-       select distinct on (w.session, w.budget, w.measure) $1, w.session, w.budget, w.measure, w.amount
-       from unnest($2::text[], $3::text[], $4::text[], $5::numeric[]) as w (session, budget, measure, amount)
-       on conflict do nothing returning session, budget, measure, amount
-     ), counted as (
-       update sessions.counts c set spent = c.spent + taken.amount from taken
-       where (c.session, c.budget, c.measure) = (taken.session, taken.budget, taken.measure)
-     )
-     select count(*)::int as count from taken`,
-    [request, ...columnsOf(takings)],
-  )
-  return row!.count > 0
+/** What a request takes, all of it or nothing. */
+export type Take = { request: string; takings: readonly Taking[] }
+
+/** Takes for one request after another, and locks what they count until the transaction ends. Outcomes in their order. */
+export async function takeAll(tx: Transaction, asked: readonly Take[]): Promise<Taken[]> {
+  const [row] = await tx.query<{ outcomes: Taken[] }>("select sessions.take($1) as outcomes", [JSON.stringify(asked)])
+  return row!.outcomes
 }
 
 /** Counts what the request took as not taken. Once: a second time there is nothing left of it. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
+import { together } from "#audit"
 import type { Id } from "#kernel"
 import { openTestSessions, type TestSessions } from "../fixture.ts"
 import type { Taking } from "./store.ts"
@@ -71,6 +72,20 @@ describe("usage", () => {
     await room.audit.commit(usage.giveBack("key"))
     assert.deepEqual(await spent(id), [])
     assert.equal(await take("another", one), "taken")
+  })
+
+  test("asked in one statement with others, each is counted after those that came before it", async () => {
+    const [{ id }, other] = [await room.open(), await room.open()]
+    const first = take("first", [uses(other.id, 9)])
+    const crowd = ["a", "a", "b", "c", "b"].map((request) => take(request, [uses(id, 2), uses(other.id, 9)]))
+    const whole = room.audit.commit(together(usage.take("d", [uses(other.id, 9)]), usage.take("a", [uses(id, 2)])))
+    assert.equal(await first, "taken")
+    assert.deepEqual(await Promise.all(crowd), ["taken", "held", "taken", "used-up", "held"])
+    assert.deepEqual((await whole).result, ["taken", "held"])
+    assert.deepEqual(
+      [await spent(id), await spent(other.id)].flat().map((row) => row.spent),
+      ["2", "4"],
+    )
   })
 
   test("sums are exact: three tenths are three times a tenth", async () => {

@@ -3,18 +3,15 @@ import { bumpEpoch, type Database, type Id } from "#kernel"
 import {
   insertLabels,
   insertMade,
-  lockCounts,
   readLabelTimes,
   readMade,
   readRoom,
   readSpent,
   returnSpent,
-  spend,
+  type Taken,
   type Taking,
+  takeAll,
 } from "./store.ts"
-
-/** `held`: this request took it before, and takes nothing more · `used-up`: one of the limits has no room, and nothing was taken. */
-export type Taken = "taken" | "held" | "used-up"
 
 /**
  * What sessions took of their limits, have seen, and had made in them. Counted in the database, so that all servers count
@@ -49,12 +46,8 @@ export function openUsage(database: Database): Usage {
     spent: (session) => readSpent(database, session),
     labels: (root) => readLabelTimes(database, root),
     take: (request, takings) => ({
-      async work(tx) {
-        await lockCounts(tx, takings)
-        const rooms = await readRoom(tx, request, takings)
-        if (rooms.some(({ fits }) => !fits)) return "used-up"
-        return (await spend(tx, request, takings)) ? "taken" : "held"
-      },
+      shared: { statement: takeAll, question: { request, takings } },
+      work: async (tx, answer) => (answer as Taken | undefined) ?? (await takeAll(tx, [{ request, takings }]))[0]!,
       entries: () => [],
     }),
     giveBack: (request) => ({ work: (tx) => returnSpent(tx, request), entries: () => [] }),
