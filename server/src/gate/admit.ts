@@ -31,7 +31,13 @@ const MAX_TRIES = 5
 type Answer = { epoch: number; standing: Standing; judged: Judged }
 
 /** What a request has brought about so far, over all its tries. */
-type Done = { lease: Intended | null; spent: string | null; labels: Set<string> }
+type Done = {
+  lease: Intended | null
+  spent: string | null
+  labels: Set<string>
+  /** A limit had no room: from then on it is asked how much there is before anything is decided. */
+  isShort: boolean
+}
 
 /**
  * Asks the questions in order. Nothing acts, and no key exists, before the entry is durable. A denial is an answer, not
@@ -46,7 +52,7 @@ export async function admit(
   const { session, idempotencyKey } = request
   const action = nameAction(request.action)
   const asked: Asked = { action, name: requestName(action, session, idempotencyKey), idempotencyKey, effect }
-  const done: Done = { lease: null, spent: null, labels: new Set() }
+  const done: Done = { lease: null, spent: null, labels: new Set(), isShort: false }
   try {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
       const answer = await ask(rooms, caller, session, asked, done)
@@ -55,8 +61,11 @@ export async function admit(
       const committed: { result: Committed | undefined; entries: Recorded[]; epoch: number } =
         await rooms.audit.commit(change)
       const { lease, taken, added } = committed.result ?? { lease: null, taken: null, added: [] }
-      // Another request took what was left of a limit: the same question, of what is left now.
-      if (taken === "used-up") continue
+      // Nothing was committed: the same question, of what is left now.
+      if (taken === "used-up") {
+        done.isShort = true
+        continue
+      }
       // A crash here leaves an intent without outcome: audit's sweep records that, and a lease `intended`: credentials'
       // sweep revokes whatever stands under its name at the resource, which is nothing. What it took of limits stays taken.
       done.lease = lease ?? done.lease
@@ -86,12 +95,12 @@ async function ask(
   caller: AgentPrincipal,
   session: string,
   { action, name }: Asked,
-  { labels }: Done,
+  { labels, isShort }: Done,
 ): Promise<Answer> {
   const epoch = rooms.epoch.current
   refuseStopped(rooms, caller)
   const standing = await rooms.sessions.standing(session, caller)
-  const known = await learn(rooms, caller, standing, action, name)
+  const known = await learn(rooms, caller, standing, action, isShort ? name : null)
   // What this very action would show was not seen before it.
   const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)) }
   return { epoch, standing, judged: judge(rooms, caller, standing, action, unseen) }

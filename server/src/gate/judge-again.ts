@@ -2,7 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import { covering, narrower, noEvidence, type Standing, verifiedEarlier, verify } from "#sessions"
 import type { Action } from "./action.ts"
 import { type Judged, judge } from "./judge.ts"
-import { knownOf } from "./known.ts"
+import { fitsAlone, knownOf } from "./known.ts"
 import type { Rooms } from "./rooms.ts"
 
 /**
@@ -25,8 +25,6 @@ export function judgeAgain(
     const held = covering(mandate.details, action).map((detail) => {
       return { ...detail, actions: [`${action.type}:${action.operation}`], locations: [action.resource] }
     })
-    return narrower(held, details)
-      ? verifiedEarlier(held, action)
-      : verify(details, action, noEvidence, ({ amount, atMost }) => amount <= atMost)
+    return narrower(held, details) ? verifiedEarlier(held, action) : verify(details, action, noEvidence, fitsAlone)
   })
 }

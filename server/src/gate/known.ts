@@ -2,6 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import type { Id, Json } from "#kernel"
 import { type Evidence, needsOf, noEvidence, type Standing, type Taking } from "#sessions"
 import type { Action, NamedAction } from "./action.ts"
+import { lookUpAll } from "./look-up.ts"
 import type { Rooms } from "./rooms.ts"
 
 /** One list of details that an action has to be within, and the session that counts what it takes of them. */
@@ -46,14 +47,15 @@ export function knownOf({ mandate, labels }: Standing): Known {
 
 /**
  * Finds out what an action has to be held against. Reads nothing unless a rule or a limit of it calls for that. `request` is
- * the name that limits are taken under: what it took before is left to it.
+ * the name that limits are taken under: what it took before is left to it. With null nobody asks how much is left of limits,
+ * and each is held to fit alone: whoever takes of them finds out, in the transaction that it is taken in.
  */
 export async function learn(
   rooms: Rooms,
-  caller: Pick<AgentPrincipal, "name">,
+  caller: AgentPrincipal,
   standing: Standing,
   action: Action,
-  request: string,
+  request: string | null,
 ): Promise<Known> {
   const known = knownOf(standing)
   const needs = boundsOf(rooms, caller, standing).map(({ session, details }) => ({
@@ -61,31 +63,35 @@ export async function learn(
     ...needsOf(details, action),
   }))
   const takings = needs.flatMap(({ session, charges }) => charges.map((charge) => ({ ...charge, session })))
+  const fits = request === null || takings.length === 0 ? fitsAlone : await fitsNow(rooms, request, takings)
   const kinds = [...new Set(needs.flatMap((each) => each.kinds))]
   const lookups = [...new Set(needs.flatMap((each) => each.lookups))]
-  if (takings.length + kinds.length + lookups.length === 0) return known
-  const left = takings.length === 0 ? [] : await rooms.sessions.usage.room(request, takings)
-  const fitting = new Set(takings.filter((_, at) => left[at]!.fits).map(keyOf))
+  if (kinds.length + lookups.length === 0) return { ...known, fits }
   const chain = [...standing.session.chain.map(({ session }) => session), standing.session.id]
   const made = kinds.length === 0 ? {} : await rooms.sessions.usage.made(chain, kinds)
-  const found = await lookUp(rooms, standing, lookups)
+  const found = await lookUpAll(rooms, caller, standing, lookups)
   return {
     ...known,
     evidence: { ...known.evidence, made, lookups: found },
-    // What was not asked for is not known to fit, and nothing is taken of it.
-    fits: (taking) => fitting.has(keyOf(taking)),
+    fits,
   }
+}
+
+/** True when a limit of which nothing was taken has room for it. */
+export function fitsAlone({ amount, atMost }: Pick<Taking, "amount" | "atMost">): boolean {
+  return amount <= atMost
+}
+
+async function fitsNow({ sessions }: Rooms, request: string, takings: readonly Taking[]): Promise<Known["fits"]> {
+  const left = await sessions.usage.room(request, takings)
+  const fitting = new Set(takings.filter((_, at) => left[at]!.fits).map(keyOf))
+  // What was not asked for is not known to fit, and nothing is taken of it.
+  return (taking) => fitting.has(keyOf(taking))
 }
 
 /** The name that a request's limits are taken under. Only a credential's key is: the same key is the same credential. */
 export function requestName(action: NamedAction, session: string, idempotencyKey: string | null): string {
   return action.type === "credential" && idempotencyKey !== null ? `${session} ${idempotencyKey}` : action.id
-}
-
-async function lookUp(rooms: Rooms, { session, mandate }: Standing, names: string[]): Promise<Evidence["lookups"]> {
-  const about = { purpose: session.purpose, user: mandate.user, parameters: mandate.parameters }
-  const found = names.map(async (name) => [name, (await rooms.lookups?.find(name, about)) ?? null] as const)
-  return Object.fromEntries(await Promise.all(found))
 }
 
 function keyOf({ session, budget, measure, perSeconds, atMost, amount }: Taking): string {

@@ -238,6 +238,33 @@ describe("limits", () => {
     assert.equal((await chain.gate.lease(child.id, "x", chain.shipper)).decision.verdict, "deny")
   })
 
+  test("nobody asks how much is left before it was too little, and then another detail may have some", async () => {
+    const { answer } = chained.purposes
+    const part = (uses: number) => ({
+      type: "safeconduct_action",
+      actions: ["tool:ask"],
+      locations: ["kb"],
+      limits: [{ uses }],
+    })
+    await chain.apply({ purposes: { ...chained.purposes, answer: { ...answer, actions: [part(1), part(2)] } } })
+    const { id } = await chain.root()
+    let asked = 0
+    const { sessions } = chain.rooms
+    const room: Rooms["sessions"]["usage"]["room"] = (request, takings) => {
+      asked += 1
+      return sessions.usage.room(request, takings)
+    }
+    const counting = { ...chain.rooms, sessions: { ...sessions, usage: { ...sessions.usage, room } } }
+    const seen: [string, number][] = []
+    for (let nth = 0; nth < 4; nth++) seen.push([(await asking(counting, id)).decision.verdict, asked])
+    assert.deepEqual(seen, [
+      ["allow", 0],
+      ["allow", 1],
+      ["allow", 2],
+      ["deny", 3],
+    ])
+  })
+
   test("an action without limits, or with what was seen before, commits nothing but its entry", async () => {
     await chain.apply()
     const { id } = await chain.root()
