@@ -220,6 +220,7 @@ function problemWith(answer: RawAnswer, { method, route, what }: OddRequest): st
     return isReading ? null : `${status} ${body.slice(0, 200)}`
   }
   const type = headers.get("content-type") ?? "no type"
+  if (route.isPage === true && type === "text/html; charset=utf-8") return problemWithPage(status, headers, body)
   try {
     const told = JSON.parse(body) as { code: string; status: number; error: string; error_description: string }
     if (type.startsWith("application/problem+json")) {
@@ -234,6 +235,18 @@ function problemWith(answer: RawAnswer, { method, route, what }: OddRequest): st
     // It is told below what it was.
   }
   return `${status} ${type} ${body.slice(0, 200)} (${what})`
+}
+
+/** Of what people read: a page that runs nothing, with the code that its status is of and nothing else of ours. */
+function problemWithPage(status: number, headers: Headers, body: string): string | null {
+  const code = /<code>([a-z-]+)<\/code>/.exec(body)?.[1] ?? "none"
+  const known = refusals[code as keyof typeof refusals]
+  const runsNothing = headers.get("content-security-policy")?.startsWith("default-src 'none'") === true
+  const isRefusal = body.includes("<h1>This did not work</h1>") && code !== "internal" && known?.status === status
+  // This server has no provider.
+  const isOurs = isRefusal || (status === 404 && body.includes("<h1>Nobody can sign in here</h1>"))
+  const isPlain = !/<script|\bat \/|node:|[/.](?:ts|js):\d|select |sessions\./i.test(body)
+  return isOurs && runsNothing && isPlain ? null : `${status} ${code} ${body.slice(body.indexOf("<main>"), 600)}`
 }
 
 /** Numbers from 0 to 1 that are the same for each seed (mulberry32). */

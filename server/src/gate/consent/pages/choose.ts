@@ -7,7 +7,7 @@ export function choosePage(places: readonly { name: string; host: string; url: s
     const main = html`<h1>Nobody can sign in here</h1>
 <p class="lead">No identity provider is configured.</p>
 <p class="soft">Tell whoever runs this: <code>providers</code> in <code>safeconduct.yaml</code>.</p>`
-    return { title: "Nobody can sign in here", main, status: 503 }
+    return { title: "Nobody can sign in here", main, status: 404 }
   }
   const links = places.map(
     ({ name, host, url }) => html`<a class="button" href="${url}">${name}<span class="soft">&nbsp;· ${host}</span></a>`,
