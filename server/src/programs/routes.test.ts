@@ -24,6 +24,7 @@ GET /                                              404 404 404 404 404 404
 GET /.well-known/authzen-configuration             200 200 200 200 200 200
 GET /.well-known/jwks.json                         200 200 200 200 200 200
 GET /.well-known/oauth-authorization-server        200 200 200 200 200 200
+GET /consent/{id}                                  404 404 404 404 404 404
 GET /livez                                         404 404 404 404 404 404
 GET /log/checkpoint                                200 200 200 200 200 200
 GET /log/tile/entries/{N...}                       401 403 404 404 404 403
@@ -31,8 +32,14 @@ GET /log/tile/{L}/{N...}                           404 404 404 404 404 404
 GET /log/{log}/checkpoint                          404 404 404 404 404 404
 GET /log/{log}/tile/entries/{N...}                 401 403 404 404 404 403
 GET /log/{log}/tile/{L}/{N...}                     404 404 404 404 404 404
+GET /me                                            404 404 404 404 404 404
 GET /metrics                                       404 404 404 404 404 404
+GET /oauth2/authorize                              404 404 404 404 404 404
 GET /readyz                                        404 404 404 404 404 404
+GET /sign-in/{provider}                            404 404 404 404 404 404
+GET /sign-in/{provider}/callback                   404 404 404 404 404 404
+GET /sign-in/{provider}/operator                   404 404 404 404 404 404
+GET /sign-in/{provider}/operator/{id}              404 404 404 404 404 404
 GET /v1/agents                                     401 403 200 200 200 200
 GET /v1/agents/bundle                              200 200 200 200 200 200
 GET /v1/agents/operators                           401 403 200 200 200 200
@@ -47,20 +54,31 @@ GET /v1/credentials/resources                      401 403 200 200 200 403
 GET /v1/keys                                       401 403 200 200 200 403
 GET /v1/policy                                     401 403 200 200 200 403
 GET /v1/sessions                                   401 200 200 200 200 200
+GET /v1/sessions/providers                         401 403 200 200 200 200
 GET /v1/sessions/{id}                              401 404 404 404 404 404
 GET /v1/sessions/{id}/explanation                  401 404 404 404 404 404
+GET /v1/sessions/{id}/tree                         401 404 404 404 404 404
 POST /access/v1/evaluation                         401 403 400 400 400 403
 POST /access/v1/evaluations                        401 403 400 400 400 403
 POST /access/v1/search/action                      401 403 400 400 400 403
 POST /access/v1/search/resource                    401 403 400 400 400 403
 POST /access/v1/search/subject                     401 403 400 400 400 403
+POST /consent/{id}                                 404 404 404 404 404 404
+POST /me/consents/{id}/revocation                  404 404 404 404 404 404
+POST /me/everything                                404 404 404 404 404 404
+POST /me/sessions/{id}/end                         404 404 404 404 404 404
+POST /me/sign-out                                  404 404 404 404 404 404
 POST /oauth2/introspect                            400 400 400 400 400 400
+POST /oauth2/par                                   401 400 400 400 400 400
 POST /oauth2/revoke                                401 400 400 400 400 400
 POST /oauth2/token                                 401 400 400 400 400 400
+POST /sign-in/{provider}/logout                    404 404 404 404 404 404
+POST /sign-in/{provider}/operator/{id}             404 404 404 404 404 404
 POST /v1/actions                                   401 400 403 403 403 403
 POST /v1/actions/{id}/outcome                      401 400 403 403 403 403
 POST /v1/agents/enrolments                         400 400 400 400 400 400
 POST /v1/agents/operators                          401 403 400 403 403 403
+POST /v1/agents/operators/sign-ins                 400 400 400 400 400 400
 POST /v1/agents/operators/{name}/join-tokens       401 403 404 403 403 403
 POST /v1/agents/operators/{name}/retirement        401 403 400 403 403 403
 POST /v1/agents/renewals                           401 400 400 400 400 400
@@ -72,9 +90,11 @@ POST /v1/keys/log/retirement                       401 403 409 403 403 403
 POST /v1/keys/{use}/rotation                       401 403 404 403 403 403
 POST /v1/policy/diff                               401 403 400 400 400 403
 POST /v1/sessions                                  401 400 403 403 403 403
+POST /v1/sessions/{id}/delegations                 401 400 403 403 403 403
 POST /v1/sessions/{id}/renewal                     401 404 403 403 403 403
 PUT /v1/credentials/resources/{name}/root          401 403 400 403 403 403
 PUT /v1/policy                                     401 403 400 403 403 403
+PUT /v1/sessions/providers/{name}/secret           401 403 400 403 403 403
 `
 
 /** Paths of the web listener: what is public, and what agents call, there with DPoP proofs. */
@@ -83,11 +103,24 @@ const onWeb = [
   "/.well-known/authzen-configuration",
   "/.well-known/jwks.json",
   "/.well-known/oauth-authorization-server",
+  "/consent/{id}",
   "/log/checkpoint",
   "/log/tile/{L}/{N...}",
+  "/me",
+  "/me/consents/{id}/revocation",
+  "/me/everything",
+  "/me/sessions/{id}/end",
+  "/me/sign-out",
+  "/oauth2/authorize",
   "/oauth2/introspect",
+  "/oauth2/par",
   "/oauth2/revoke",
   "/oauth2/token",
+  "/sign-in/{provider}",
+  "/sign-in/{provider}/callback",
+  "/sign-in/{provider}/logout",
+  "/sign-in/{provider}/operator",
+  "/sign-in/{provider}/operator/{id}",
   "/v1/actions",
   "/v1/actions/{id}/outcome",
   "/v1/agents/bundle",
@@ -97,9 +130,12 @@ const onWeb = [
   "/v1/credentials/leases/{id}",
   "/v1/credentials/leases/{id}/renewal",
   "/v1/sessions",
+  "/v1/sessions/providers",
   "/v1/sessions/{id}",
+  "/v1/sessions/{id}/delegations",
   "/v1/sessions/{id}/explanation",
   "/v1/sessions/{id}/renewal",
+  "/v1/sessions/{id}/tree",
 ]
 
 /** Bodies that no route takes, whatever its schema. */
