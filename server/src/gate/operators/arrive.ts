@@ -24,11 +24,11 @@ export async function arriveOperator(rooms: Rooms, visit: Visit, { id, pending, 
   } catch (error) {
     return backWithRefusal(issuer, waiting.asked, error, visit.setCookies)
   }
-  const { provider, iss, sub, claims, sid, roleValues } = seen
+  const { provider, iss, sub, claims, sid, roleValues, issuedAtMs } = seen
   const definition = providers.find(provider)
   const grounds = { provider, issuer: iss, claim: definition?.roles?.claim ?? "", values: roleValues }
   const roles = definition === null ? [] : rolesFor({ [provider]: definition }, grounds)
-  const arrival = { user: { provider, iss, sub, claims }, providerSession: sid, grounds, roles }
+  const arrival = { user: { provider, iss, sub, claims }, providerSession: sid, issuedAtMs, grounds, roles }
   const { result } = await rooms.audit.commit(operatorSignIns.enter(of, arrival))
   // A crash here leaves somebody who was not asked yet; they begin again.
   if (roles.length > 0) return seeOther(placeOf(visit.issuer, `/sign-in/${provider}/operator/${id}`), visit.setCookies)

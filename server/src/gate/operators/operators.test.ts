@@ -349,3 +349,22 @@ test("whoever waits at the page while they sign out at the provider says yes to 
   await logout({ sub: "leaves", sid: "leaves" })
   await assert.rejects(browser.post(page.path, { ...fieldsOf(page.text), decision: "allow" }), refused("not-found"))
 })
+
+test("a login at the provider that is over before its browser is back brings nobody to the page", async () => {
+  at.next.person = { sub: "early", sid: "early", roleValues: ["sec-admins"] }
+  const browser = at.browser()
+  const begun = await browser.get(commandLine().path)
+  await logout({ sub: "early", sid: "early" })
+  const state = new URL(begun.location!).searchParams.get("state")
+  await assert.rejects(browser.get(`/sign-in/shop/callback?state=${state}&code=c`), refused("sign-in-failed"))
+})
+
+test("neither framed nor fetched ahead is a page of a sign-in shown, or begun (pitfall 29)", async () => {
+  const browser = at.browser()
+  const line = commandLine()
+  const { path } = await toPage(browser, line.path)
+  for (const headers of [{ "sec-fetch-dest": "iframe" }, { "sec-purpose": "prefetch" }]) {
+    await assert.rejects(browser.get(path, headers), refused("invalid-request"))
+    await assert.rejects(browser.get(line.path, headers), refused("invalid-request"))
+  }
+})

@@ -1,6 +1,6 @@
 import type { Proven } from "#agents"
 import type { Change, Draft } from "#audit"
-import { type Database, type Json, newId, Refusal, type Transaction } from "#kernel"
+import { type Database, type Json, newId, Refusal, refusalCode, type Transaction } from "#kernel"
 import { hashOfSecret, mintSecret, requiredHash } from "../consent/secret.ts"
 import { readPart } from "../in-force/store.ts"
 import type { Logins } from "../logins/logins.ts"
@@ -45,6 +45,16 @@ export interface OperatorSignIns {
 
 /** Opens them. */
 export function openOperatorSignIns({ database, logins }: { database: Database; logins: Logins }): OperatorSignIns {
+  /** Keeps the login at the provider from being ended until the transaction has: it may be over before its browser is back. */
+  const requireLogin = async (tx: Transaction, seen: OperatorSeen, code: "sign-in-failed" | "grant-invalid") => {
+    const { user, providerSession: sid, issuedAtMs } = seen
+    try {
+      await logins.holding({ iss: user.iss, sub: user.sub, sid, issuedAtMs }).work!(tx)
+    } catch (cause) {
+      if (refusalCode(cause) !== "subject-token-invalid") throw cause
+      throw new Refusal(code, "You have signed out at your provider meanwhile. Sign in again.", { cause })
+    }
+  }
   return {
     begin: (asked, browser) =>
       store.insertRequest(database, { id: newId("request"), asked, browser: requiredHash(browser) }),
@@ -57,6 +67,7 @@ export function openOperatorSignIns({ database, logins }: { database: Database; 
       const of = { id, browser: requiredHash(cookie) }
       return {
         async work(tx) {
+          await requireLogin(tx, { ...rest, user: seen }, "sign-in-failed")
           const user = await known.work!(tx)
           const entered = await store.enter(tx, of, { ...rest, user })
           if (entered === null || !hasArrived(entered)) {
@@ -94,10 +105,9 @@ export function openOperatorSignIns({ database, logins }: { database: Database; 
       async work(tx) {
         const redeemed = await store.redeem(tx, requiredHash(code), keyThumbprint)
         if (redeemed === null || !hasArrived(redeemed.request)) throw spent()
-        const { arrival, signedInAtMs } = redeemed.request
-        const { user, providerSession, grounds } = arrival
-        const login = { iss: user.iss, sub: user.sub, sid: providerSession, issuedAtMs: signedInAtMs }
-        await logins.holding(login).work!(tx)
+        const { arrival } = redeemed.request
+        const { providerSession, grounds } = arrival
+        await requireLogin(tx, arrival, "grant-invalid")
         const now = rolesFor(await providersIn(tx), grounds)
         const roles = arrival.roles.filter((role) => now.includes(role))
         if (roles.length === 0) throw new Refusal("grant-invalid", "The configuration gives you no role any more.")

@@ -7,6 +7,8 @@ import type { User } from "../user.ts"
 export type OperatorArrival = {
   user: User
   providerSession: string | null
+  /** When the provider issued its ID token, by its clock. */
+  issuedAtMs: number
   grounds: Grounds
   roles: Role[]
 }
