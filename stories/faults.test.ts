@@ -11,6 +11,7 @@ import { type Ground, openGround } from "./fixtures/ground.ts"
 import { violationsOfLog } from "./fixtures/invariants.ts"
 import { operatorOperations } from "./fixtures/operator-operations.ts"
 import type { Server, Standby } from "./fixtures/servers.ts"
+import { signInOperations } from "./fixtures/sign-in-operations.ts"
 import { type Operation, openStage } from "./fixtures/stage.ts"
 import { lookAt, readLog, violationsAtResource, violationsOfLedger } from "./fixtures/standing.ts"
 import { until } from "./fixtures/until.ts"
@@ -37,6 +38,7 @@ describe("a server killed at each durable step", { timeout: 600_000 }, () => {
       ...chainOperations(stage, await ground.enrolled("shipper")),
       ...exchangeOperations(stage, provider),
       ...consentOperations(stage),
+      ...signInOperations(stage, { name: "shop", issuer: provider.issuer }),
       ...operatorOperations(stage, await ground.enrolled("suspect")),
     ]
     operations = new Map(all.map((operation) => [operation.name, operation]))
@@ -182,7 +184,9 @@ function withNotes(document: Ground["document"]): Ground["document"] {
     agents: Object.fromEntries(
       Object.entries(document.agents).map(([name, agent]) => {
         const purposes = name === "shipper" ? ["ship"] : agent.purposes
-        return [name, { ...agent, purposes, ceiling: may }]
+        // Where a user comes back to with the code that the agent redeems.
+        const redirectUris = name === "bot" ? ["https://shop.example/callback"] : []
+        return [name, { ...agent, purposes, redirectUris, ceiling: may }]
       }),
     ),
     policies: [
