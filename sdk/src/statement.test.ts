@@ -18,7 +18,8 @@ for (const [alg, pair] of [
 ] as const) {
   test(`a statement by ${alg} verifies, is for one server alone, and new each time`, async () => {
     const request = "Where is my order 4711? \u2014 Ünïcödé"
-    const stated = { ...about, request, parameters: { order: "4711" } }
+    const user = { iss: "https://id.shop.example", sub: "alice" }
+    const stated = { ...about, user, request, parameters: { order: "4711" } }
     const key = { privateKey: pair.privateKey, kid: "shop-1" }
     const text = signStatement(key, stated)
     const expected = {
@@ -32,6 +33,7 @@ for (const [alg, pair] of [
     const { safeconduct_purpose, safeconduct_request, safeconduct_parameters, aud, iat, exp, jti } = payload
     assert.deepEqual([safeconduct_purpose, safeconduct_request], ["order-help", request])
     assert.deepEqual([safeconduct_parameters, aud, exp! - iat!], [{ order: "4711" }, about.issuer, 120])
+    assert.deepEqual(payload["safeconduct_user"], user)
     const again = signStatement({ ...key, privateKey: pair.privateKey.export({ format: "jwk" }) }, stated)
     assert.notEqual((await jwtVerify(again, pair.publicKey)).payload.jti, jti)
     assert.equal("safeconduct_request" in (await jwtVerify(signStatement(key, about), pair.publicKey)).payload, false)

@@ -17,6 +17,8 @@ export type StatementRequest = {
   /** Name of the agent that is to do it. */
   agent: string
   purpose: string
+  /** Who they are signed in as, by their ID token: then the statement is worth nothing beside another user's token. */
+  user?: { iss: string; sub: string }
   /** The user's own words, 2,000 characters at the most; what an agent understood of them is not theirs. */
   request?: string
   /** Values of parameters that the purpose declares, such as the order that the user was looking at. */
@@ -31,11 +33,12 @@ const LIFE_SECONDS = 120
  */
 export function signStatement({ privateKey, kid }: StatementKey, statement: StatementRequest): string {
   const key = privateKey instanceof KeyObject ? privateKey : createPrivateKey({ key: privateKey, format: "jwk" })
-  const { issuer, application, agent, purpose, request, parameters } = statement
+  const { issuer, application, agent, purpose, user, request, parameters } = statement
   const iat = Math.floor(Date.now() / 1000)
   const header = { typ: "safeconduct-statement+jwt", alg: algorithmOf(key), kid }
   const claims = {
     ...{ iss: application, aud: issuer, sub: agent, safeconduct_purpose: purpose },
+    ...(user !== undefined && { safeconduct_user: { iss: user.iss, sub: user.sub } }),
     ...(request !== undefined && { safeconduct_request: request }),
     ...(parameters !== undefined && { safeconduct_parameters: parameters }),
     ...{ jti: randomUUID(), iat, exp: iat + LIFE_SECONDS },

@@ -81,6 +81,7 @@ export {
   type SubjectToken,
   type SubjectTokenType,
   subjectTokenTypes,
+  viewProviders,
 } from "./providers/index.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
@@ -97,6 +98,7 @@ export { refuseOtherSession, type Standing } from "./standings.ts"
 export {
   declaredParameters,
   MAX_REQUEST_LENGTH,
+  requireOwnStatement,
   requireParameters,
   type Statement,
   type StatementFor,

@@ -13,6 +13,8 @@ import type { Purpose } from "./purposes.ts"
  */
 export type Statement = {
   application: Application
+  /** Whose request it is, as their provider names them; null where the application does not say. */
+  user: { iss: string; sub: string } | null
   requestText: RequestText | null
   parameters: Parameters
   jti: string
@@ -47,6 +49,7 @@ const claimsSchema = z.strictObject({
   exp: z.number(),
   nbf: z.number().optional(),
   safeconduct_purpose: z.string(),
+  safeconduct_user: z.strictObject({ iss: z.string().max(500), sub: z.string().max(255) }).optional(),
   // Control characters have no place in what somebody said, and PostgreSQL stores no U+0000.
   safeconduct_request: z
     .string()
@@ -78,9 +81,10 @@ export function readStatement(parts: StatementParts, text: string, { agent, purp
     if (claims.nbf !== undefined && claims.nbf > nowSeconds) throw new Error("it is not valid yet")
     // A statement is an invocation: it is worth nothing from an application that may not make one.
     if (!application.agents.includes(agent)) throw new Error("the application may not invoke this agent")
-    const { safeconduct_request: request } = claims
+    const { safeconduct_request: request, safeconduct_user: user = null } = claims
     return {
       application,
+      user,
       requestText: request === undefined ? null : { kind: "application", text: request },
       parameters: declaredParameters(purpose, claims.safeconduct_parameters ?? {}),
       jti: claims.jti,
@@ -94,6 +98,15 @@ export function readStatement(parts: StatementParts, text: string, { agent, purp
       cause,
     })
   }
+}
+
+/**
+ * Refuses a statement that is another user's: an agent that many users' tokens and statements go through could put the words of
+ * one beside the token of another. Throws `statement-invalid`.
+ */
+export function requireOwnStatement(of: Statement["user"] | undefined, user: { iss: string; sub: string }): void {
+  if (of == null || (of.iss === user.iss && of.sub === user.sub)) return
+  throw new Refusal("statement-invalid", "The statement is of another user than the one who is acted for.")
 }
 
 /** The values, each of a parameter that the purpose declares and of its type. Throws `statement-invalid`. */

@@ -62,6 +62,7 @@ export async function readAsking(rooms: Rooms, { agent, ...bound }: Asker, given
       challenge: given["code_challenge"]!,
       purpose: purpose.name,
       application: statement?.application.name ?? null,
+      statedUser: statement?.user ?? null,
       details,
       requestText,
       parameters,

@@ -48,6 +48,18 @@ test("a request that somebody else made at the application is not let through by
   }
 })
 
+test("a request that says whose it is is shown to nobody else (pitfall 3)", async () => {
+  const sub = somebody()
+  const said = (of: string) => statement({ safeconduct_user: { iss: "https://id.shop.example", sub: of } })
+  const own = await at.toConsent(at.browser(), await at.push({ safeconduct_statement: await said(sub) }))
+  assert.match(own.text, /Let bot act for you/)
+  const alice = at.browser()
+  const begun = await alice.get(await at.push({ safeconduct_statement: await said("mallory") }))
+  const state = new URL(begun.location!).searchParams.get("state")
+  const back = await alice.get(`/sign-in/shop/callback?state=${state}&code=c`)
+  assert.equal(new URL(back.location!).searchParams.get("error"), "invalid_request")
+})
+
 test("a page that is drawn into another, or fetched ahead, begins nothing and gives nothing (pitfall 29)", async () => {
   somebody()
   const alice = at.browser()

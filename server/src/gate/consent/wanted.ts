@@ -13,6 +13,7 @@ import {
   isRegistered,
   narrower,
   type Purpose,
+  requireOwnStatement,
   type Sessions,
 } from "#sessions"
 import type { Rooms } from "../rooms.ts"
@@ -48,6 +49,7 @@ export function mostOf(rooms: Rooms, { asked }: Pick<AuthorizationRequest, "aske
 export async function wantedOf(rooms: Rooms, request: AuthorizationRequest): Promise<Wanted> {
   const { asked, user } = request
   const { agent, purpose } = parties(rooms, asked)
+  requireOwnStatement(asked.statedUser, user!)
   const details = mostOf(rooms, request)
   const pieces = details.flatMap((detail, at) =>
     detail.actions.map((action, nth) => ({

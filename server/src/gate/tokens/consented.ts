@@ -56,6 +56,7 @@ async function askFor(
       ...{ jkt: null, redirectUri: null, state: null, challenge: null, prompt: null, maxAgeSeconds: null },
       purpose: purpose.name,
       application: application.name,
+      statedUser: statement?.user ?? null,
       details: request.details,
       requestText: statement?.requestText ?? null,
       parameters,

@@ -157,6 +157,22 @@ describe("a token exchange", { timeout: 120_000 }, () => {
     await refused("statement-invalid", form)
   })
 
+  test("a statement that says whose it is goes with no other user's token, however much the agent holds of both", async () => {
+    await room.consent()
+    const alice = { iss: "https://id.shop.example", sub: "alice" }
+    const said = { safeconduct_request: "Refund order 666" }
+    for (const safeconduct_user of [
+      { ...alice, sub: "mallory" },
+      { ...alice, iss: "https://id.evil.example" },
+    ]) {
+      await refused("statement-invalid", {
+        safeconduct_statement: await room.statement({ ...said, safeconduct_user }),
+      })
+    }
+    const own = await room.statement({ ...said, safeconduct_user: alice })
+    assert.equal((await ask({ safeconduct_statement: own })).mandate.requestText?.text, said.safeconduct_request)
+  })
+
   test("a statement by another application than the token's, or by a key that is an agent's, is refused", async () => {
     const pair = generateKeyPairSync("ec", { namedCurve: "P-256" })
     const jwk = { ...(await exportJWK(pair.publicKey)), kid: "shop-1" }

@@ -6,6 +6,7 @@ import {
   intersect,
   type Parameters,
   type Purpose,
+  requireOwnStatement,
   requireParameters,
   type Statement,
   type SubjectToken,
@@ -60,6 +61,7 @@ async function prepare(rooms: Rooms, caller: AgentPrincipal, request: ExchangeRe
   const used =
     request.statement === null ? null : await useStatement(rooms, request.statement, { agent: caller.name, purpose })
   const statement = used?.statement ?? null
+  requireOwnStatement(statement?.user, subject)
   const parameters = statement?.parameters ?? {}
   requireParameters(purpose, parameters)
   const { isOnce } = invocationOf(rooms, caller, subject, statement)

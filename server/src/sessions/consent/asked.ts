@@ -20,6 +20,8 @@ export type Asked = {
   purpose: string
   /** Whose statement came with it; null where the agent asks by itself. */
   application: string | null
+  /** Whose request it is, where the application's statement says so: no other user is asked. */
+  statedUser?: { iss: string; sub: string } | null
   /** Asks for no more than these; null for whatever purpose and ceiling allow. */
   details: ActionDetail[] | null
   /** `consent`: the agent's words, which only the user's own yes to this very page makes the user's. */
