@@ -238,7 +238,7 @@ function problemWith(answer: RawAnswer, { method, route, what }: OddRequest): st
 }
 
 /** Of what people read: a page that runs nothing, with the code that its status is of and nothing else of ours. */
-function problemWithPage(status: number, headers: Headers, body: string): string | null {
+function problemWithPage(status: number, headers: ReadonlyMap<string, string>, body: string): string | null {
   const code = /<code>([a-z-]+)<\/code>/.exec(body)?.[1] ?? "none"
   const known = refusals[code as keyof typeof refusals]
   const runsNothing = headers.get("content-security-policy")?.startsWith("default-src 'none'") === true
