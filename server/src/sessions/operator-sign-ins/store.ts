@@ -11,7 +11,7 @@ const PATIENCE_SECONDS = 600
 /** Seconds that a code is good for. */
 const CODE_SECONDS = 60
 /** Requests that wait at once: each costs a stranger one request. */
-const MAX_WAITING = 1_000
+const MAX_WAITING = 10_000
 const ALIVE = "expires_at > clock_timestamp()"
 
 /** Keeps what a browser brought. Throws `overloaded` when too many wait. */
