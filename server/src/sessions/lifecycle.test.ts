@@ -1,9 +1,10 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import type { Change } from "#audit"
-import { refusalCode } from "#kernel"
+import { refusalCode, type Transaction } from "#kernel"
 import { agent, details, nobody, openTestSessions, readKb, type TestSessions } from "./fixture.ts"
 import { allows, type Session } from "./index.ts"
+import { transactionTime } from "./store.ts"
 
 const refusesWith = (code: string) => (error: unknown) => refusalCode(error) === code
 const commit = async <R>(room: TestSessions, change: Change<R>) => (await room.audit.commit(change)).result
@@ -20,6 +21,13 @@ test("a session lives as long as its purpose says, or shorter when asked, never 
   assert.deepEqual([seconds(greedy, "expiresAt"), seconds(greedy, "hardEndAt")], [900, 28_800])
   const brief = await room.open(agent(), { hardEndSeconds: 2 })
   assert.deepEqual([seconds(brief, "expiresAt"), seconds(brief, "hardEndAt")], [2, 2])
+})
+
+test("sessions that open in one transaction ask for its time once, and those of the next one anew", async () => {
+  let asked = 0
+  const transaction = (): Transaction => ({ query: async () => [{ ms: ++asked }] as never })
+  const [one, other] = [transaction(), transaction()]
+  assert.deepEqual(await Promise.all([one, one, other, one].map(transactionTime)), [1, 1, 2, 1])
 })
 
 test("opening records for whom, what for and with what authority", async () => {

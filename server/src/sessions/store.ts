@@ -40,10 +40,14 @@ export type NewSession = Omit<
   hardEndSeconds: number
 }
 
-/** The time at which this transaction began, in milliseconds: what now() is in its other statements. */
-export async function transactionTime(tx: Transaction): Promise<number> {
-  const [row] = await tx.query<{ ms: number }>(`select ${milliseconds("now()")} as ms`)
-  return row!.ms
+const times = new WeakMap<Transaction, Promise<number>>()
+
+/** When this transaction began, in milliseconds: what now() is in its other statements. Asked once for all that open in it. */
+export function transactionTime(tx: Transaction): Promise<number> {
+  const time =
+    times.get(tx) ?? tx.query<{ ms: number }>(`select ${milliseconds("now()")} as ms`).then(([row]) => row!.ms)
+  times.set(tx, time)
+  return time
 }
 
 /** Writes a new open session; its times count from this transaction's beginning, and end with its parent's. */
