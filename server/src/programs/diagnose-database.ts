@@ -1,14 +1,18 @@
 import { readKeysInForce, readLogNumber } from "#audit"
+import { engines, resourceProblems } from "#credentials"
 import {
   type Database,
+  type Keyring,
   openDatabase,
   openKeyring,
   pendingMigrations,
   readKeys,
   requireSchemas,
   silentLog,
+  systemClock,
 } from "#kernel"
-import { readVersion } from "#policy"
+import { readVersion, type Version } from "#policy"
+import { viewProviders } from "#sessions"
 import { type Configuration, shown } from "./configuration.ts"
 import { type Diagnosis, look } from "./diagnosis.ts"
 import { readKeyEncryptionKeys } from "./files.ts"
@@ -52,6 +56,16 @@ const rest: readonly Look[] = [
     lookAtLog,
   ],
   ["policy", 'Put a good one in force: "safeconduct apply".', lookAtPolicy],
+  [
+    "resources",
+    'Do what it says: "safeconduct credentials postgres prepare" mends what was changed there, and says first what it would do.',
+    lookAtResources,
+  ],
+  [
+    "providers",
+    'Correct safeconduct.yaml and "safeconduct apply", or mend the way there; a secret is handed over by "safeconduct sessions providers configure".',
+    lookAtProviders,
+  ],
 ]
 
 async function reach(database: Database, { databaseUrl }: Configuration): Promise<string> {
@@ -92,9 +106,13 @@ async function lookAtClock(database: Database): Promise<string> {
   return "as the database's"
 }
 
-async function lookAtKeys(database: Database, { keyEncryptionKeyFile }: Configuration): Promise<string> {
+function keyringOf({ keyEncryptionKeyFile }: Configuration): Keyring {
   const [key, ...others] = readKeyEncryptionKeys(keyEncryptionKeyFile)
-  const keys = await readKeys(database, openKeyring(key, others), "ca-root")
+  return openKeyring(key, others)
+}
+
+async function lookAtKeys(database: Database, configuration: Configuration): Promise<string> {
+  const keys = await readKeys(database, keyringOf(configuration), "ca-root")
   return keys.length === 0 ? "none yet; the first server makes them" : "opened"
 }
 
@@ -112,4 +130,30 @@ async function lookAtLog(database: Database, configuration: Configuration): Prom
 async function lookAtPolicy(database: Database): Promise<string> {
   const version = await readVersion(database, silentLog)
   return version === null ? "none in force yet" : version.digest
+}
+
+/** Of one that does not load, `policy` has told. */
+async function documentInForce(database: Database): Promise<Partial<Version["document"]>> {
+  return await readVersion(database, silentLog).then(
+    (version) => version?.document ?? {},
+    () => ({}),
+  )
+}
+
+/** Over the accounts that we hold there, as a server would before it gives something. */
+async function lookAtResources(database: Database, configuration: Configuration): Promise<string> {
+  const { resources } = await documentInForce(database)
+  const parts = { database, keyring: keyringOf(configuration), kinds: engines }
+  const { names, problems } = await resourceProblems(parts, resources)
+  if (problems.length > 0) throw new Error(problems.join("; "))
+  return names.join(", ") || "none in force"
+}
+
+async function lookAtProviders(database: Database, configuration: Configuration): Promise<string> {
+  const { providers } = await documentInForce(database)
+  const parts = { database, keyring: keyringOf(configuration), clock: systemClock }
+  const views = await viewProviders(parts, providers)
+  const problems = views.flatMap(({ name, problem }) => (problem === null ? [] : [`${name}: ${problem}`]))
+  if (problems.length > 0) throw new Error(problems.join("; "))
+  return views.map(({ name }) => name).join(", ") || "none in force"
 }

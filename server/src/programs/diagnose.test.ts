@@ -5,7 +5,7 @@ import { createServer } from "node:net"
 import { join } from "node:path"
 import { after, before, describe, test } from "node:test"
 import { createLogKey } from "#audit"
-import { newId, openJournal, silentLog, systemClock } from "#kernel"
+import { base64url, canonical, digest, newId, openJournal, silentLog, systemClock } from "#kernel"
 import type { SettingName } from "./configuration.ts"
 import { diagnose } from "./diagnose.ts"
 import { anyPorts, type TestDeployment, testDeployment } from "./fixture.ts"
@@ -122,6 +122,37 @@ describe("the doctor", { timeout: 120_000 }, () => {
     await asOwner("insert into policy.in_force (digest, applied_by) values ('x', 'nobody')")
     try {
       await sees("policy", /nothing is allowed/, /safeconduct apply/)
+    } finally {
+      await asOwner("delete from policy.in_force")
+    }
+  })
+
+  test("sees a resource without an account, and a provider that does not answer", async () => {
+    const resources = {
+      kb: {
+        engine: "postgres",
+        host: "127.0.0.1",
+        port: 1,
+        database: "kb",
+        tls: "disable",
+        operations: { read: { groupRole: "kb_read" } },
+      },
+    }
+    const shop = { issuer: "http://127.0.0.1:1", network: "loopback", clientId: "safeconduct" }
+    const document = { purposes: {}, agents: {}, policies: [], resources, providers: { shop } }
+    const name = base64url(digest(document))
+    const text = canonical(document)
+    await asOwner("insert into policy.versions (digest, document, applied_by) values ($1, $2, 'nobody')", [name, text])
+    await asOwner("insert into policy.in_force (digest, applied_by) values ($1, 'nobody')", [name])
+    try {
+      const ill = await look()
+      assert.deepEqual(
+        ill.map(({ what, found }) => [what, found]),
+        [
+          ["resources", "kb: no account is set"],
+          ["providers", "shop: its metadata cannot be used: no answer"],
+        ],
+      )
     } finally {
       await asOwner("delete from policy.in_force")
     }

@@ -23,4 +23,4 @@ export {
   type SubjectTokenType,
   subjectTokenTypes,
 } from "./subject-tokens.ts"
-export type { ProviderView } from "./view.ts"
+export { type ProviderView, viewProviders } from "./view.ts"

@@ -1,6 +1,8 @@
-import { refusalCode } from "#kernel"
+import { type Clock, type Database, type Keyring, refusalCode } from "#kernel"
 import type { ClientParts } from "./client.ts"
-import type { Provider } from "./provider.ts"
+import { parseProviders } from "./part.ts"
+import { openProvider, type Provider } from "./provider.ts"
+import { secretOf } from "./secrets.ts"
 
 /** A provider as operators see it: how it is configured, and what it answers. */
 export type ProviderView = {
@@ -25,8 +27,20 @@ export type ProviderView = {
   } | null
 }
 
+/** The providers of a document, each asked as a server would. Throws `policy-invalid` for what is no `providers` part. */
+export async function viewProviders(
+  parts: { database: Database; keyring: Keyring; clock: Clock },
+  value: unknown,
+): Promise<ProviderView[]> {
+  const secret: ClientParts["secret"] = (provider) => secretOf(parts, provider)
+  const providers = Object.entries(parseProviders(value))
+  return await Promise.all(
+    providers.map(([name, definition]) => viewOf({ secret }, openProvider(name, definition, parts))),
+  )
+}
+
 /** Asks a provider for its metadata, and looks whether we have what it knows us by. */
-export async function viewOf(parts: ClientParts, provider: Provider): Promise<ProviderView> {
+export async function viewOf(parts: Pick<ClientParts, "secret">, provider: Provider): Promise<ProviderView> {
   const { name, definition, profile } = provider
   const { issuer, clientId, clientAuthentication, network } = definition
   const hasSecret = clientAuthentication.startsWith("client_secret") ? await isThere(parts, provider) : null
@@ -51,7 +65,7 @@ export async function viewOf(parts: ClientParts, provider: Provider): Promise<Pr
   }
 }
 
-async function isThere(parts: ClientParts, provider: Provider): Promise<boolean> {
+async function isThere(parts: Pick<ClientParts, "secret">, provider: Provider): Promise<boolean> {
   try {
     await parts.secret(provider)
     return true
