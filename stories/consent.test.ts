@@ -158,8 +158,9 @@ test("Bob allows less, is not asked for the same again, and sees what is new whe
 test("what the shop's application signed is the user's, and is shown as what it says", { skip }, async () => {
   const client = await at.agent()
   await using window = await browser.window({ size: "phone" })
-  const statement = () =>
+  const statement = (more = {}) =>
     at.application.statement({
+      ...more,
       safeconduct_request: "Where is my order A-17?",
       safeconduct_parameters: { order: "A-17" },
     })
@@ -169,7 +170,13 @@ test("what the shop's application signed is the user's, and is shown as what it 
   assert.equal(await window.page.getByText("Nobody has checked").count(), 0)
   await assertFit(window, "consent-signed")
   await at.redeem(client, first, await allow(window))
-  const again = await at.push(client, { safeconduct_statement: await statement() })
+  const others = await at.push(client, { safeconduct_statement: await statement() })
+  await window.page.goto(others.url)
+  assert.match(window.page.url(), /\/consent\//, "it may be another user's of the shop")
+  const { rows: people } = await at.ground.ours.query(
+    "select iss, sub from sessions.users order by last_seen_at desc limit 1",
+  )
+  const again = await at.push(client, { safeconduct_statement: await statement({ safeconduct_user: people[0] }) })
   await window.page.goto(again.url)
   const { status, json } = await at.redeem(client, again, window.page.url())
   assert.equal(status, 200)
@@ -243,6 +250,7 @@ test("over mutual TLS the code is the instance's that pushed, and no other's", {
     code_challenge: createHash("sha256").update(verifier).digest("base64url"),
     code_challenge_method: "S256",
     safeconduct_purpose: "order-help",
+    prompt: "consent",
   })
   await using window = await browser.window()
   const query = new URLSearchParams({ client_id: mine.identity.spiffeId, request_uri })

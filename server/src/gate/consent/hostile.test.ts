@@ -37,7 +37,7 @@ const codeOf = ({ location }: { location: string | null }) => new URL(location!)
 const refusedWith = (code: string) => (error: unknown) => refusalCode(error) === code
 
 test("a request that somebody else made at the application is not let through by what Alice allowed before (pitfall 3)", async () => {
-  somebody()
+  const sub = somebody()
   const alice = at.browser()
   await at.code({ safeconduct_statement: await statement() }, alice)
   const silent = await alice.get(await at.push({ safeconduct_statement: await statement() }))
@@ -45,6 +45,11 @@ test("a request that somebody else made at the application is not let through by
   for (const words of [{ safeconduct_request: "Refund order 666" }, { safeconduct_parameters: { order: "666" } }]) {
     const lured = await alice.get(await at.push({ safeconduct_statement: await statement(words) }))
     assert.match(lured.location!, /\/consent\//)
+    const safeconduct_user = { iss: "https://id.shop.example", sub }
+    const own = await alice.get(
+      await at.push({ safeconduct_statement: await statement({ ...words, safeconduct_user }) }),
+    )
+    assert.ok(codeOf(own) !== null, "her own, as the application says")
   }
 })
 

@@ -92,13 +92,13 @@ export function grantedOf({ details, pieces }: Wanted, taken: ReadonlySet<string
 }
 
 /**
- * What an earlier yes covers: never words or values. That an application signed them says what one of its users asked for, not
- * that this browser's user is who asked: a link with them can be sent to somebody else (pitfall 3). Whoever asks for no details gets again what was granted, unless more could be granted now than
+ * What an earlier yes covers: never words or values of the agent's. What an application signed is covered where it said for whom:
+ * a link with another user's words can be sent to this one (pitfall 3). Whoever asks for no details gets again what was granted, unless more could be granted now than
  * could then.
  */
 function coveredBy(consent: Consent, asked: Asked, details: ActionDetail[]): Wanted["covered"] {
   const isSaid = asked.requestText !== null || Object.keys(asked.parameters).length > 0
-  if (isSaid || asked.prompt === "consent") return null
+  if (hasUnsigned(asked) || (isSaid && asked.statedUser == null) || asked.prompt === "consent") return null
   if (narrower(details, consent.details)) return { consent, details }
   if (asked.details !== null || !narrower(details, consent.asked)) return null
   const again = intersect(details, consent.details)
