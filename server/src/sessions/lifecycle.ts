@@ -76,8 +76,9 @@ export function open(parts: Parts, opening: Opening): Change<Session> {
           data: {
             mandate: base64url(sha256(session.mandate)),
             requestText: requestText?.kind ?? "none",
-            // What an agent asked for may hold somebody's words; what a configuration and a user allow does not.
-            ...(beneath === undefined ? { authorizationDetails: details as Json } : { offer: beneath.offer.id }),
+            // What an agent asked for may hold somebody's words, and is part of what a user allowed; a configuration has none.
+            ...(opening.delegation === undefined && beneath === undefined && { authorizationDetails: details as Json }),
+            ...(beneath !== undefined && { offer: beneath.offer.id }),
             ...(session.delegation === null ? {} : { delegation: session.delegation }),
             expiresAt: session.expiresAt.toISOString(),
             hardEndAt: session.hardEndAt.toISOString(),
@@ -88,6 +89,7 @@ export function open(parts: Parts, opening: Opening): Change<Session> {
               ? {
                   ...(requestText === null ? {} : { request: requestText.text }),
                   ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+                  ...(opening.delegation === undefined ? {} : { authorizationDetails: details as Json }),
                 }
               : { authorizationDetails: details as Json },
         }),

@@ -188,3 +188,25 @@ test("a login that is over at the provider before the browser is back signs nobo
   assert.equal(refusalCode(back), "sign-in-failed")
   assert.equal(alice.cookies.has("__Host-safeconduct-signed-in"), false)
 })
+
+test("no entry names anybody, or has a word, a value or a secret of theirs", async () => {
+  const sub = somebody()
+  const alice = at.browser()
+  const asking = { type: "safeconduct_action", actions: ["tool:ask"], locations: ["kb"] }
+  const details = JSON.stringify([{ ...asking, arguments: { topic: [{ constant: "Liddell" }] } }])
+  const said = {
+    safeconduct_request: "Rabbit hole",
+    safeconduct_parameters: '{"order":"order-of-hers"}',
+    state: "her-state",
+  }
+  const page = await at.toConsent(alice, await at.push({ ...said, authorization_details: details }))
+  const code = (await at.allow(alice, page)).searchParams.get("code")!
+  const opened = await redeem(code)
+  assert.equal(JSON.stringify(opened.mandate.details).includes("Liddell"), true)
+  await assert.rejects(redeem(code), refusedWith("grant-invalid"))
+  const leaves = JSON.stringify(await at.gate.entries())
+  assert.ok(leaves.includes(opened.session.id))
+  const cookies = [...alice.cookies.values()]
+  const words = ["Liddell", "Rabbit", "order-of-hers", "her-state", sub, code, at.verifier, opened.token.accessToken]
+  for (const each of [...words, ...cookies]) assert.ok(!leaves.includes(each), each)
+})

@@ -126,12 +126,16 @@ export function openConsents({ database }: { database: Database }): Consents {
           return { code: code.text, consent: id }
         },
         entries: () => [
-          consentDraft("sessions.consent-given", request, {
-            consent: id,
-            textDigest: recorded.textDigest,
-            authorizationDetails: details as Json,
-            hardEndSeconds,
-          }),
+          consentDraft(
+            "sessions.consent-given",
+            request,
+            {
+              consent: id,
+              textDigest: recorded.textDigest,
+              hardEndSeconds,
+            },
+            details,
+          ),
         ],
       }
     },
@@ -205,8 +209,16 @@ export function openConsents({ database }: { database: Database }): Consents {
   }
 }
 
-/** Whom and what a decision is about. What the user wants stands there as a commitment to it. */
-function consentDraft(event: string, { asked, user }: AuthorizationRequest, more: { [name: string]: Json }): Draft {
+/**
+ * Whom and what a decision is about. What the user wants stands there as a commitment to it; so does what they granted, because
+ * an agent asked for it, and may have put somebody's words in.
+ */
+function consentDraft(
+  event: string,
+  { asked, user }: AuthorizationRequest,
+  more: { [name: string]: Json },
+  granted: Granted["details"] | null = null,
+): Draft {
   const { agent, purpose, application, requestText, parameters } = asked
   return {
     event,
@@ -218,6 +230,7 @@ function consentDraft(event: string, { asked, user }: AuthorizationRequest, more
     personal: {
       ...(requestText === null ? {} : { request: requestText.text }),
       ...(Object.keys(parameters).length === 0 ? {} : { parameters }),
+      ...(granted === null ? {} : { authorizationDetails: granted as Json }),
     },
   }
 }
