@@ -9,6 +9,8 @@ import { type RootRow, readRoots } from "./store.ts"
 export type Desk = {
   /** Issues and looks. Throws `resource-unavailable` while the breaker is open, `overloaded`. */
   give<T>(work: (engine: Engine) => Promise<T>): Promise<T>
+  /** Asks something with an account that was made for it; how that goes says nothing of how issuing does. Throws as give(). */
+  ask<T>(work: (engine: Engine) => Promise<T>): Promise<T>
   /** Takes away and reads back: waits its turn and, telling `onWait`, for the breaker; is never refused. */
   take<T>(work: (engine: Engine) => Promise<T>, onWait?: () => void): Promise<T>
 }
@@ -30,6 +32,7 @@ export interface Desks extends AsyncDisposable {
 type Parts = { database: Database; keyring: Keyring; kinds: readonly EngineKind[]; log: Log; closing: AbortSignal }
 
 const GIVE = { width: 4, maxWaiting: 1_024, maxWaitMs: 5_000 }
+const ASK = { width: 4, maxWaiting: 64, maxWaitMs: 2_000 }
 // A revocation that is refused would be one that is forgotten. What waits is one for each open lease, which are limited.
 const TAKE = { width: 4, maxWaiting: Number.POSITIVE_INFINITY, maxWaitMs: Number.POSITIVE_INFINITY }
 
@@ -165,17 +168,20 @@ function deskOf(resource: string, engine: Engine, { forget, note, closing }: Des
   }
   // Breakers of their own: a resource that has no connection left to give may still have the one that takes away.
   const giving = { lane: createLane(GIVE), breaker: createBreaker() }
+  const asking = { lane: createLane(ASK), breaker: createBreaker() }
   const taking = { lane: createLane(TAKE), breaker: createBreaker() }
-  return {
-    async give(work) {
-      const { lane, breaker } = giving
+  const inTurn = async <T>({ lane, breaker }: typeof giving, work: () => Promise<T>): Promise<T> => {
+    if (breaker.waitMs() > 0) throw unavailable(resource)
+    return await lane.run(() => {
+      // It may have opened while this waited: nobody waits through it again and again.
       if (breaker.waitMs() > 0) throw unavailable(resource)
-      return await lane.run(() => {
-        // It may have opened while this waited: nobody waits through it again and again.
-        if (breaker.waitMs() > 0) throw unavailable(resource)
-        return attempt(breaker, work)
-      })
-    },
+      return work()
+    })
+  }
+  return {
+    give: (work) => inTurn(giving, () => attempt(giving.breaker, work)),
+    // Not our own login: what is wrong with it is no reason to open the resource again.
+    ask: (work) => inTurn(asking, () => asking.breaker.watch(() => work(engine))),
     async take(work, onWait = () => undefined) {
       const { lane, breaker } = taking
       for (;;) {

@@ -29,6 +29,15 @@ export type Credential = { engine: string; [name: string]: string | number }
 /** What was made, and what its holder connects with. */
 export type Made = { oid: string; credential: Secret<Credential> }
 
+/** What is asked with an account of ours. The query is out of the configuration; `values` are bound to it, in order. */
+export type Question = { query: string; values: readonly string[]; withinMs: number }
+
+/** A value that was looked up. */
+export type LookUp = string | number | boolean
+
+/** More values than this are no answer. */
+export const MOST_FOUND = 100
+
 /** How an account was taken away. Times in milliseconds since the Unix epoch. */
 export type Evidence = {
   oid: string | null
@@ -70,6 +79,11 @@ export interface Engine extends AsyncDisposable {
   list(deployment: string): Promise<Listing>
   /** When each account with an open connection last did something; an account without one is absent. */
   activity(accounts: readonly Account[]): Promise<Map<string, Date>>
+  /**
+   * Asks one question as the account, changing nothing, and leaves no connection. Throws when there is no certain answer: too
+   * much of it, or values that arguments are not compared with. No text of an error holds a value.
+   */
+  lookUp(credential: Made["credential"], asked: Question): Promise<LookUp[]>
   /** Mends and forgets what the resource keeps of accounts that are gone. */
   tidy(): Promise<void>
   /** Logs in and looks whether the resource is prepared for the part's operations. */

@@ -20,6 +20,8 @@ export type Intention = {
   /** The same key again is the same lease; null: the action's own id. */
   idempotencyKey: string | null
   leaseSeconds: number
+  /** The purpose's look-up that we make it for; absent for a credential that is handed out. */
+  lookup?: string
   /** When the session ends for good; no renewal passes it. */
   hardEndAt: Date
 }
@@ -65,6 +67,7 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         operation: action.operation,
         part,
         roleName: roleName(room.deployment, id),
+        lookup: intention.lookup ?? null,
         idempotencyKey: key,
         leaseSeconds: intention.leaseSeconds,
         hardEndAt: intention.hardEndAt,
@@ -81,11 +84,12 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
     entries: (lease) => {
       if (lease.isReplay) return []
       const draft = draftOf(lease, "credentials.lease-intended", {
-        by: intention.caller.spiffeId,
+        // What is looked up, the agent did not ask for, and does not get.
+        by: lease.lookup === null ? intention.caller.spiffeId : "server",
         data: { expiresAt: lease.expiresAt.toISOString() },
       })
       // Without a deadline of audit's: the ledger is the watch over it, and the sweep writes how it ended.
-      return [{ ...draft, action }]
+      return [lease.lookup === null ? { ...draft, action } : draft]
     },
   }
 }

@@ -44,6 +44,16 @@ export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded,
 }
 
 async function make(room: Room, lease: Lease): Promise<Issued> {
+  const made = await makeAccount(room, lease)
+  // A crash here leaves an account that nobody was given: the sweep finds its intent unconfirmed and takes it away.
+  const live = await confirm(room, lease, made)
+  // A crash here leaves a live lease that ends at its time; its holder asks again with the same key.
+  room.memory.remember(live)
+  return { lease: live, credential: made.credential }
+}
+
+/** Makes the account of an intent that is durable, and remembers it. Throws `lease-ended` when it is being taken away. */
+export async function makeAccount(room: Room, lease: Lease): Promise<Made> {
   if (room.revocations.has(lease.id)) throw ended()
   const desk = await room.desks.at({ name: lease.resource, part: lease.part })
   const made = await desk.give((engine) =>
@@ -56,18 +66,15 @@ async function make(room: Room, lease: Lease): Promise<Issued> {
       binding: bindingOf(lease),
     }),
   )
-  // A crash here leaves an account that nobody was given: the sweep finds its intent unconfirmed and takes it away.
   room.memory.amend(lease.id, made.oid)
-  const live = await confirm(room, lease, made)
-  // A crash here leaves a live lease that ends at its time; its holder asks again with the same key.
-  room.memory.remember(live)
-  return { lease: live, credential: made.credential }
+  return made
 }
 
 /** Everybody at the resource may read it. */
-function commentOf({ id, session, agent, purpose, user, application, chain }: Lease): string {
+function commentOf({ id, session, agent, purpose, user, application, chain, lookup }: Lease): string {
   const facts = [`safeconduct ${id} ${session} agent=${agent} purpose=${purpose}`]
   if (user !== null) facts.push(`user=${user}`)
+  if (lookup !== null) facts.push(`look-up=${lookup}`)
   if (application !== null) facts.push(`application=${application}`)
   if (chain.length > 0) facts.push(`chain=${chain.map((link) => link.session).join(",")}`)
   return facts.join(" ")

@@ -38,6 +38,8 @@ export type Lease = {
   /** The resource's own reference of the account, which no other account ever had; null until it is made. */
   roleOid: string | null
   sealed: string | null
+  /** The purpose's look-up that the account was made for, whose credential nobody is handed; null for an agent's lease. */
+  lookup: string | null
   idempotencyKey: string
   intendedAt: Date
   liveAt: Date | null
@@ -85,6 +87,7 @@ export type NewLease = Pick<
   | "operation"
   | "part"
   | "roleName"
+  | "lookup"
 > & { idempotencyKey: string; leaseSeconds: number; hardEndAt: Date }
 
 /** The account's name at the resource: `sc_<deployment>_<lease id without its prefix>`, 38 characters. */
@@ -125,6 +128,7 @@ export function draftOf(lease: Lease, event: string, more: { by?: string; data?:
       resource: lease.resource,
       operation: lease.operation,
       role: lease.roleName,
+      ...(lease.lookup === null ? {} : { lookup: lease.lookup }),
       ...more.data,
     },
   }

@@ -1,11 +1,12 @@
 import type { Audit, Change, Recorded } from "#audit"
 import { type Clock, type Database, deploymentId, type Epoch, type Keyring, type Log, type Owing } from "#kernel"
 import { createDesks } from "./desks.ts"
-import type { EngineKind, Root } from "./engine.ts"
+import type { EngineKind, LookUp, Root } from "./engine.ts"
 import { readResources } from "./in-force/store.ts"
 import { type Intended, type Intention, intend } from "./intend.ts"
 import { type Issued, issue } from "./issue.ts"
 import type { Lease, LeaseFilter, Whose } from "./lease.ts"
+import { type LookedUp, lookUp } from "./look-up.ts"
 import { createMemory } from "./memory.ts"
 import type { ResourcesPart } from "./part.ts"
 import { reconcile } from "./reconcile.ts"
@@ -24,6 +25,8 @@ export interface Credentials extends AsyncDisposable {
   intend(intention: Intention): Change<Intended>
   /** Makes what was intended, once the intent is durable; `intent` is its entry. */
   issue(lease: Intended, intent?: Pick<Recorded, "id">): Promise<Issued>
+  /** Looks values up as the session would see them; nobody is handed what it is done with. See look-up.ts. */
+  lookUp(asked: LookedUp): Promise<readonly LookUp[]>
   /** Lets a live lease end later, never past its hard end. Throws `lease-ended`, `resource-unavailable`. */
   renew(leaseId: string, until: Date, by?: string): Promise<Lease>
   /** Takes a lease away. Resolves when it is cut or the first try failed; goes on to `revoked` by itself. Throws `lease-unknown`. */
@@ -136,6 +139,7 @@ export async function openCredentials(parts: CredentialsParts): Promise<Credenti
   return {
     intend: (intention) => intend(room, intention),
     issue: (lease, intent) => issue(room, lease, intent),
+    lookUp: (asked) => lookUp(room, asked),
     renew: (leaseId, until, by) => renew(room, leaseId, until, by),
     revoke: (leaseId, why, by) => revoke(room, leaseId, why, by),
     revokeSession: (session, why, by) => revokeAll(room, { session }, why, by),

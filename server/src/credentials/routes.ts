@@ -29,6 +29,10 @@ const leaseAnswer = z.object({
   resource: z.string(),
   operation: z.string(),
   state: z.enum(states),
+  lookup: z
+    .string()
+    .nullable()
+    .meta({ description: "The look-up that Safeconduct made it for; null: it was handed out" }),
   role: z.string().meta({ description: "Name of the account at the resource" }),
   intendedAt: time,
   liveAt: time.nullable(),
@@ -143,6 +147,7 @@ export function leaseView(lease: Lease): z.infer<typeof leaseAnswer> {
     resource: lease.resource,
     operation: lease.operation,
     state: lease.state,
+    lookup: lease.lookup,
     role: lease.roleName,
     intendedAt: lease.intendedAt.toISOString(),
     liveAt: at(lease.liveAt),

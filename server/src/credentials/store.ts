@@ -10,7 +10,7 @@ const CLAIMED = `state = case when state = 'stuck' then 'stuck' else 'revoking' 
 /** An intent that was not confirmed by then never will be. */
 const INTENT_DEADLINE = "interval '60 seconds'"
 const COLUMNS = `l.id, l.session, l.agent, l.instance, l.svid, l.purpose, l.user_id as "user",
-  l.application, l.chain, l.person, l.parameters, l.resource, l.operation, l.part, l.state,
+  l.application, l.chain, l.person, l.parameters, l.resource, l.operation, l.part, l.state, l.lookup,
   l.role_name as "roleName", l.role_oid as "roleOid", l.sealed, l.idempotency_key as "idempotencyKey",
   l.intended_at as "intendedAt", l.live_at as "liveAt", l.expires_at as "expiresAt", l.hard_end_at as "hardEndAt",
   l.last_active_at as "lastActiveAt", l.ending, l.dropped_at as "droppedAt", l.revoked_at as "revokedAt",
@@ -45,9 +45,9 @@ export async function insertIntent(
          from credentials.leases where resource = $7 and state in ${OPEN}),
      made as (
        insert into credentials.leases as l (id, session, agent, instance, svid, purpose, resource, operation, part,
-              state, role_name, idempotency_key, expires_at, hard_end_at, user_id, application, chain, person, parameters)
+              state, role_name, idempotency_key, expires_at, hard_end_at, user_id, application, chain, person, parameters, lookup)
        select $1, $2, $3, $4, $5, $6, $7, $8, $9, 'intended', $10, $11,
-              least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz, $16, $17, $18, $19, $20
+              least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz, $16, $17, $18, $19, $20, $21
          from open where not exists (select from before) and "isConfigured" and leases < $14 and own < $15
           and $13::timestamptz > now()
        returning ${COLUMNS})
@@ -74,6 +74,7 @@ export async function insertIntent(
       JSON.stringify(lease.chain),
       lease.person === null ? null : JSON.stringify(lease.person),
       JSON.stringify(lease.parameters),
+      lease.lookup,
     ],
   )
   const { leases, own, isConfigured, isReplay, ...found } = row!

@@ -11,6 +11,7 @@ export function timed(kind: EngineKind): EngineKind {
       return {
         ...engine,
         issue: (order) => traced("engine.issue", facts, () => engine.issue(order)),
+        lookUp: (credential, asked) => traced("engine.look-up", facts, () => engine.lookUp(credential, asked)),
         renew: (account, expiresAt) => traced("engine.renew", facts, () => engine.renew(account, expiresAt)),
         revoke: (account, onCut) =>
           traced("engine.revoke", facts, async () => {

@@ -89,6 +89,7 @@ test("a secret is revealed in engines, where it is sealed, and where it leaves f
     "server/src/agents/routes.ts",
     "server/src/credentials/engines/postgres/connect.ts",
     "server/src/credentials/engines/postgres/issue.ts",
+    "server/src/credentials/engines/postgres/look-up.ts",
     "server/src/credentials/engines/postgres/scram.ts",
     "server/src/credentials/issue.ts",
     "server/src/credentials/roots.ts",

@@ -18,6 +18,7 @@ export type Step =
   | "audit.commit"
   | "credentials.issue"
   | "engine.issue"
+  | "engine.look-up"
   | "engine.renew"
   | "engine.revoke"
 

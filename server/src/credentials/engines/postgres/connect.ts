@@ -145,7 +145,8 @@ export function connect(part: PostgresPart, given: Root, log: Log): Connections 
   }
 }
 
-function tlsOptions(part: PostgresPart): ConnectionOptions | false {
+/** How a connection to the resource is protected. */
+export function tlsOptions(part: PostgresPart): ConnectionOptions | false {
   if (part.tls === "disable") return false
   return {
     // The driver upgrades a socket it opened itself; without the host an IP address would be compared with "localhost".

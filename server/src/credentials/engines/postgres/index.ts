@@ -3,6 +3,7 @@ import { check } from "./check.ts"
 import { connect } from "./connect.ts"
 import { issue } from "./issue.ts"
 import { activity, list, readBack, tidy } from "./look.ts"
+import { lookUp } from "./look-up.ts"
 import { type PostgresPart, parsePostgres, postgresSchema } from "./part.ts"
 import { renew } from "./renew.ts"
 import { revoke } from "./revoke.ts"
@@ -22,6 +23,7 @@ export const postgres: EngineKind = {
       readBack: (accounts) => readBack(connections, accounts),
       list: (deployment) => list(connections, deployment),
       activity: (accounts) => activity(connections, accounts),
+      lookUp: (credential, asked) => lookUp(connections.part, credential, asked),
       tidy: () => tidy(connections),
       check: (now) => check(connections, now as PostgresPart),
       rotateRoot: (next) => rotateRoot(connections, next),

@@ -14,6 +14,7 @@ export type Shop = AsyncDisposable & {
   lab: LabDatabase
   dba: LabClient
   engine: Engine
+  part: PostgresPart
   spec: PrepareSpec
   /** The roles' names here: those of the document are the whole cluster's. */
   roles: { owner: string; web: string; desk: string; parcels: string }
@@ -64,6 +65,7 @@ export async function openShop(version: 15 | 18): Promise<Shop> {
     lab,
     dba,
     engine,
+    part,
     spec,
     roles,
     query: query!,
