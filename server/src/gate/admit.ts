@@ -101,6 +101,8 @@ async function ask(
   refuseStopped(rooms, caller)
   const standing = await rooms.sessions.standing(session, caller)
   const known = await learn(rooms, caller, standing, action, isShort ? name : null)
+  // A look-up takes its time, and a session that is over by then gets nothing.
+  if (Object.keys(known.evidence.lookups).length > 0) await rooms.sessions.standing(session, caller)
   // What this very action would show was not seen before it.
   const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)) }
   return { epoch, standing, judged: judge(rooms, caller, standing, action, unseen) }

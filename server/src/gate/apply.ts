@@ -5,7 +5,7 @@ import type { ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
 import { type ActionDetail, parseDetails, rolesFor, type SessionsPart } from "#sessions"
-import { missingOf, type Named } from "./check-rules.ts"
+import { missingOf, missingOfLookups, type Named } from "./check-rules.ts"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
@@ -146,6 +146,8 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
   for (const [name, { actions, ...purpose }] of Object.entries(purposes)) {
     const [parameters, lookups] = [purpose.parameters, purpose.lookups].map((each) => new Set(Object.keys(each)))
     checkDetails(actions, `purposes.${name}.actions`, { claims, parameters: parameters!, lookups: lookups! })
+    const missing = missingOfLookups(purpose, resources, claims)
+    need(missing === null, `purposes.${name}.lookups.${missing?.path}`, `${missing?.problem}`)
   }
   for (const [name, application] of Object.entries(applications)) {
     for (const agent of application.agents) {

@@ -26,7 +26,8 @@ const gate = await openTestGate()
 const { rooms, bot } = gate
 const provider = { issuer: "https://id.shop.example", clientId: "safeconduct", claims: { iban: "iban", customer: "c" } }
 const parameters = { order: { description: "The order", type: "string" } }
-const lookups = { landlord: { description: "your landlord's account" } }
+const landlord = { description: "your landlord's account", resource: "kb", operation: "read", query: "landlords" }
+const lookups = { landlord }
 const apply = async (
   actions: Json[],
   more: object = {},
@@ -144,36 +145,6 @@ describe("arguments at the gate", () => {
     assert.equal((await refunding(one.id, { ticket: "T-1" })).decision.verdict, "allow")
     assert.equal((await refunding(one.id, { ticket: "T-2" })).decision.verdict, "deny")
     assert.equal((await refunding(other.id, { ticket: "T-1" })).decision.verdict, "ask")
-  })
-
-  test("what a system of record says verifies; while it cannot be asked, nothing does", async () => {
-    await apply([refund({ payee: [{ lookedUp: "landlord" }] })])
-    const delegation = await delegationOf(null)
-    const { id } = await open(delegation)
-    let accounts: readonly string[] | null = ["GB29NWBK60161331926819"]
-    const asked: unknown[] = []
-    const lookups = {
-      async find(name: string, about: unknown) {
-        asked.push([name, about])
-        return accounts
-      },
-    }
-    const paying = (payee: string) =>
-      admit({ ...rooms, lookups }, bot, {
-        session: id,
-        action: { type: "tool", operation: "refund", resource: "kb", arguments: { payee } },
-        idempotencyKey: null,
-      })
-    assert.equal((await paying("GB29NWBK60161331926819")).decision.verdict, "allow")
-    assert.equal((await paying("DE89370400440532013000")).decision.verdict, "deny")
-    assert.deepEqual(asked[0], [
-      "landlord",
-      { purpose: "answer", user: delegation.user, parameters: { order: "A-17" } },
-    ])
-    accounts = []
-    assert.equal((await paying("GB29NWBK60161331926819")).decision.verdict, "deny")
-    accounts = null
-    assert.equal((await paying("GB29NWBK60161331926819")).decision.verdict, "ask")
   })
 
   test("a sink without a rule is asked about, and a policy may deny it", async () => {

@@ -1,4 +1,5 @@
-import type { ActionDetail } from "#sessions"
+import type { ResourcesPart } from "#credentials"
+import type { ActionDetail, Purpose } from "#sessions"
 
 /** What rules of arguments may name; null where it is not known, as in an agent's ceiling, which is for many purposes. */
 export type Named = {
@@ -23,6 +24,34 @@ export function missingOf(detail: ActionDetail, named: Named): { path: string; p
       }
       if ("lookedUp" in rule && named.lookups?.has(rule.lookedUp) === false) {
         return { path, problem: `the purpose has no look-up "${rule.lookedUp}".` }
+      }
+    }
+  }
+  return null
+}
+
+/**
+ * The same of a purpose's look-ups. A look-up needs an operation of a resource and nothing in a ceiling or a mandate: those say
+ * what the agent may do, and it is handed nothing of this. What allows it is the configuration alone.
+ */
+export function missingOfLookups(
+  { lookups, parameters }: Pick<Purpose, "lookups" | "parameters">,
+  resources: ResourcesPart,
+  claims: ReadonlySet<string>,
+): { path: string; problem: string } | null {
+  for (const [name, { resource, operation, parameters: bound }] of Object.entries(lookups)) {
+    const part = Object.hasOwn(resources, resource) ? resources[resource]! : null
+    if (part === null) return { path: `${name}.resource`, problem: `there is no resource "${resource}".` }
+    if (!Object.hasOwn(part.operations, operation)) {
+      return { path: `${name}.operation`, problem: `there is no operation "${operation}" of ${resource}.` }
+    }
+    for (const [at, each] of bound.entries()) {
+      const path = `${name}.parameters.${at}`
+      if ("claim" in each && !claims.has(each.claim)) {
+        return { path, problem: `no provider maps a claim to "${each.claim}".` }
+      }
+      if ("parameter" in each && !Object.hasOwn(parameters, each.parameter)) {
+        return { path, problem: `the purpose has no parameter "${each.parameter}".` }
       }
     }
   }

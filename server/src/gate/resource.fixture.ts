@@ -1,5 +1,5 @@
 import { z } from "zod"
-import type { Engine, EngineKind, ResourcePart } from "#credentials"
+import type { Engine, EngineKind, LookUp, Question, ResourcePart } from "#credentials"
 import { ResourceError } from "#credentials"
 import { randomText, Secret } from "#kernel"
 
@@ -10,6 +10,8 @@ export type FakeResource = {
   accounts: Map<string, string>
   /** Awaited before an account is made; throws what the resource would. */
   beforeIssue: () => Promise<void>
+  /** Answers what is looked up with an account; throws as if it could not be reached until told. */
+  onLookUp: (account: string, asked: Question) => Promise<LookUp[]>
 }
 
 /** A resource that refuses, as one that is shut down does. */
@@ -24,6 +26,9 @@ export function fakeResource(): FakeResource {
     kind: { name: "fake", schema: z.looseObject({}), parse, open },
     accounts,
     beforeIssue: async () => undefined,
+    async onLookUp() {
+      throw unreachable()
+    },
   }
 
   function parse(part: unknown): ResourcePart {
@@ -47,6 +52,9 @@ export function fakeResource(): FakeResource {
       readBack: async (asked) =>
         asked.map(({ name, oid }) => ({ name, oid, hasAccount: accounts.has(name), connections: 0 })),
       list: async () => ({ accounts: [...accounts].map(([name, oid]) => ({ name, oid })), others: 0 }),
+      async lookUp(credential, asked) {
+        return await resource.onLookUp(String(credential.reveal()["user"]), asked)
+      },
       activity: async () => new Map(),
       tidy: async () => undefined,
       check: async () => [],

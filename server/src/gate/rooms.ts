@@ -3,7 +3,7 @@ import type { Audit, Draft } from "#audit"
 import type { Credentials } from "#credentials"
 import { type Clock, type Epoch, type Log, Refusal, refuseSkewed } from "#kernel"
 import type { Policy } from "#policy"
-import type { Hop, Lookups, Sessions } from "#sessions"
+import type { Hop, Sessions } from "#sessions"
 import type { Owed } from "./owed.ts"
 
 /** The rooms that the gate leads a conversation between. */
@@ -14,8 +14,6 @@ export type Rooms = {
   policy: Policy
   credentials: Credentials
   owed: Owed
-  /** Systems of record that values can be looked up in; without any, what has to be looked up is unverifiable. */
-  lookups?: Lookups
   epoch: Epoch
   clock: Clock
   log: Log

@@ -23,9 +23,21 @@ const parameterSchema = z.strictObject({
   isRequired: z.boolean().default(true),
 })
 
+const named = z.string().min(1).max(200)
+
 const lookupSchema = z.strictObject({
   /** Shown to people: `your landlord's account`. */
   description: z.string().trim().min(1).max(200),
+  /** The system of record, and the operation there whose rights the query has: the agent needs, and gets, nothing of it. */
+  resource: named,
+  operation: named,
+  /** In the resource's own language. Nothing that an agent says reaches it. */
+  query: z.string().trim().min(1).max(4_000),
+  /** Bound to `$1`, `$2`, … of the query: a parameter of this purpose, or a claim of which the user has one value. */
+  parameters: z
+    .array(z.union([z.strictObject({ parameter: named }), z.strictObject({ claim: named })]))
+    .max(16)
+    .default([]),
 })
 
 const purposeSchema = z.strictObject({
@@ -35,10 +47,7 @@ const purposeSchema = z.strictObject({
   actions: z.array(actionDetails).min(1).max(64),
   /** What a session is about, beyond its purpose: said by the user or an application, never by the agent. */
   parameters: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_]{0,62}$/), parameterSchema).default({}),
-  /**
-   * Values that are looked up in a system of record when an action is decided, for rules of the kind `lookedUp`. While no
-   * system is there that can be asked, what has to be looked up is unverifiable.
-   */
+  /** Values that are looked up in a system of record when an action is decided, for rules of the kind `lookedUp`. */
   lookups: z.record(z.string().regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/), lookupSchema).default({}),
   /** `required`: only with a user, who delegated; `none`: an agent may open it with its own key alone. */
   consent: z.enum(["required", "none"]).default("none"),

@@ -16,12 +16,3 @@ export type Evidence = {
 
 /** For a session without user, request and history. */
 export const noEvidence: Evidence = { requestText: null, user: null, parameters: {}, made: {}, lookups: {} }
-
-/** Whom and what a look-up is for: what a query in a system of record is given, and nothing that the agent said. */
-export type LookupFor = { purpose: string; user: User | null; parameters: Parameters }
-
-/** Looks values up in systems of record, by the names that a purpose declares. */
-export interface Lookups {
-  /** The values that may stand there; null when they cannot be had now, and then nothing can be verified by them. */
-  find(name: string, about: LookupFor): Promise<readonly Scalar[] | null>
-}
