@@ -210,3 +210,19 @@ test("no entry names anybody, or has a word, a value or a secret of theirs", asy
   const words = ["Liddell", "Rabbit", "order-of-hers", "her-state", sub, code, at.verifier, opened.token.accessToken]
   for (const each of [...words, ...cookies]) assert.ok(!leaves.includes(each), each)
 })
+
+test("strangers who begin to sign in without end keep nobody out whom an agent has sent, and an agent's link fills nothing", async () => {
+  const { owner } = at.gate.store
+  await owner.query(
+    `insert into sessions.sign_ins (state, browser, provider, pending, expires_at)
+     select decode(lpad(to_hex(n), 64, '0'), 'hex'), decode(repeat('00', 32), 'hex'), 'flood', '', clock_timestamp() + interval '1 minute'
+     from generate_series(1, 10000) n`,
+  )
+  await assert.rejects(at.browser().get("/me"), refusedWith("overloaded"))
+  const [alice, link] = [at.browser(), await at.push()]
+  const begin = async () => (await alice.get(link)).location!
+  assert.match(await begin(), /^https:\/\/id\.shop\.example\//)
+  const again = await Promise.all(Array.from({ length: 40 }, begin))
+  assert.ok(again.some((location) => location.includes("error=temporarily_unavailable")))
+  await owner.query("delete from sessions.sign_ins where provider = 'flood'")
+})

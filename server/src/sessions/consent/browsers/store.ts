@@ -72,14 +72,19 @@ export type SignInRow = {
 
 /** Browsers that are away at once: each costs a stranger one request. */
 const MAX_AWAY = 10_000
+/** Times that one pushed request is signed in for at once: whoever floods us keeps nobody out whom an agent has sent. */
+const MAX_FOR_REQUEST = 16
 
 /** Keeps it for as long as providers are given. Throws `overloaded` when too many are away. */
 export async function insertSignIn(database: Queryable, row: SignInRow): Promise<void> {
   const rows = await database.query(
     `insert into sessions.sign_ins (state, browser, provider, pending, request, operator, expires_at)
      select $1, $2, $3, $4, $5, $7, clock_timestamp() + interval '15 minutes'
-     where (select count(*) from (select from sessions.sign_ins limit $6) s) < $6 returning provider`,
-    [row.state, row.browser, row.provider, row.pending, row.request, MAX_AWAY, row.operator],
+     where (select count(*) from (select from sessions.sign_ins limit $6) s) < $6
+       or exists (select from sessions.authorization_requests where id = $5 and request_uri is not null)
+         and (select count(*) from sessions.sign_ins where request = $5) < $8
+     returning provider`,
+    [row.state, row.browser, row.provider, row.pending, row.request, MAX_AWAY, row.operator, MAX_FOR_REQUEST],
   )
   if (rows.length === 0) throw new Refusal("overloaded", "Too many users are signing in. Try again later.")
 }
