@@ -31,7 +31,7 @@ export type { Asked, AuthorizationRequest, Consent, Granted } from "./consent/as
 export type { Arrival, Browsers } from "./consent/browsers/open.ts"
 export type { SignedInBrowser } from "./consent/browsers/store.ts"
 export type { Consents, Decision, InBrowser } from "./consent/open.ts"
-export { plainText } from "./consent/plain-text.ts"
+export { inSight, plainText } from "./consent/plain-text.ts"
 export { isRegistered } from "./consent/redirect-uri.ts"
 export { type ConsentText, digestOf } from "./consent/text.ts"
 export type { DelegatedBy, Delegation, Parameters, RequestText } from "./delegation.ts"

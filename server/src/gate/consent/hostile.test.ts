@@ -65,6 +65,14 @@ test("a request that says whose it is is shown to nobody else (pitfall 3)", asyn
   assert.equal(new URL(back.location!).searchParams.get("error"), "invalid_request")
 })
 
+test("what an application signed is read as it was said, whatever turns or hides in it (pitfall 7)", async () => {
+  somebody()
+  const said = { safeconduct_request: "Pay \u202e71-A\u200b now", safeconduct_parameters: { order: "A\u2066-17" } }
+  const { text } = await at.toConsent(at.browser(), await at.push({ safeconduct_statement: await statement(said) }))
+  assert.ok(text.includes("Pay [U+202E]71-A[U+200B] now") && text.includes("A[U+2066]-17"))
+  assert.doesNotMatch(text, /[\u200b\u202a-\u202e\u2066-\u2069]/)
+})
+
 test("a page that is drawn into another, or fetched ahead, begins nothing and gives nothing (pitfall 29)", async () => {
   somebody()
   const alice = at.browser()

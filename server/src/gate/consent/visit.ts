@@ -1,5 +1,5 @@
 import { Refusal } from "#kernel"
-import type { Consents, SignedInBrowser } from "#sessions"
+import { type Consents, inSight, type SignedInBrowser } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { type Cookies, readCookies, setCookie } from "./cookies.ts"
 
@@ -47,7 +47,7 @@ export function placeOf(issuer: URL | string, path: string): string {
 
 /** What people read about who they are signed in as; a long subject is a name for machines. */
 export function whoInWords({ user }: Pick<SignedInBrowser, "user">): string {
-  const name = user.sub.length <= 32 ? ` as ${user.sub}` : ""
+  const name = user.sub.length <= 32 ? ` as ${inSight(user.sub)}` : ""
   return `Signed in at ${user.provider}${name}`
 }
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
 import { refusalCode } from "#kernel"
-import { plainText } from "./plain-text.ts"
+import { inSight, plainText } from "./plain-text.ts"
 
 const isTaken = (text: string) => {
   try {
@@ -59,4 +59,11 @@ test("whatever is taken holds no character that changes what others look like (p
     assert.ok(!isTaken(text) || !/[\u202a-\u202e\u2066-\u2069\u200b\u200e\u200f\u0000-\u0009\u000b-\u001f]/.test(bare))
   })
   fc.assert(property, { numRuns: 2_000 })
+})
+
+test("what is not seen is written out where words are taken as they are, and all else stays", () => {
+  assert.equal(inSight("a\u202eb\u{e0041}c\u2028"), "a[U+202E]b[U+E0041]c[U+2028]")
+  for (const text of ["Wo ist A-17?\r\n\tDanke", "می\u200cخواهم", "👩‍🚀 ❤️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "שלום"])
+    assert.equal(inSight(text), text)
+  fc.assert(fc.property(fc.string({ unit: "binary" }), (text) => inSight(inSight(text)) === inSight(text)))
 })

@@ -15,6 +15,21 @@ const UNSEEN =
 /** Where unseen characters are at home: inside an emoji, and the non-joiner between Arabic letters, as Persian is written. */
 const AT_HOME = /\p{RGI_Emoji}|(?<=\p{Script=Arabic})\u200c(?=\p{Script=Arabic})/gv
 
+/** One of these, or (`unseen`) a character that is not seen or moves what is. */
+const HOME_OR_UNSEEN =
+  /\p{RGI_Emoji}|(?<=\p{Script=Arabic})\u200c(?=\p{Script=Arabic})|(?<unseen>[\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Variation_Selector}\u115f\u1160\u3164\uffa0])/gv
+
+/**
+ * The text with what is not seen in it written out, as `[U+202E]`: for words that somebody else vouches for, which are taken as
+ * they are, so that whoever reads them reads what was said.
+ */
+export function inSight(text: string): string {
+  return text.replaceAll(HOME_OR_UNSEEN, (found, ...more) => {
+    const { unseen } = more.at(-1) as { unseen?: string }
+    return unseen === undefined ? found : `[U+${unseen.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`
+  })
+}
+
 /** The text, if it can be shown as it is. Throws `invalid-request`, naming the parameter. */
 export function plainText(text: string, parameter: string): string {
   const isShown = text.trim() !== "" && text.length <= MAX_LENGTH && !UNSEEN.test(text.replaceAll(AT_HOME, "-"))

@@ -1,4 +1,4 @@
-import type { ConsentText } from "#sessions"
+import { type ConsentText, inSight } from "#sessions"
 import { type Html, html } from "./html.ts"
 import type { Page } from "./page.ts"
 import { dayInWords, secondsInWords } from "./time.ts"
@@ -64,11 +64,11 @@ function requestOf({ agent, application, request, parameters }: ConsentText): Ht
   const isAgents = [request?.from, ...parameters.map(({ from }) => from)].includes("agent")
   const teller = isAgents ? agent.name : (application?.name ?? agent.name)
   const values = parameters.map(
-    ({ description, value }) => html`<dt>${description}</dt><dd dir="auto">${String(value)}</dd>`,
+    ({ description, value }) => html`<dt>${description}</dt><dd dir="auto">${inSight(String(value))}</dd>`,
   )
   return html`<section aria-labelledby="request">
 <h2 id="request">What you asked for, as ${teller} says</h2>
-${request !== null && html`<blockquote dir="auto">${request.text}</blockquote>`}
+${request !== null && html`<blockquote dir="auto">${inSight(request.text)}</blockquote>`}
 ${parameters.length > 0 && html`<dl class="values">${values}</dl>`}
 ${isAgents && html`<p class="warn">Nobody has checked these words. Allow this only if they say what you want.</p>`}
 </section>`
