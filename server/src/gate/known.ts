@@ -1,6 +1,6 @@
 import type { AgentPrincipal } from "#agents"
 import type { Id, Json } from "#kernel"
-import { type Evidence, needsOf, noEvidence, type Standing, type Taking } from "#sessions"
+import { type Evidence, needsOf, noEvidence, type Standing, type Taking, verify } from "#sessions"
 import type { Action, NamedAction } from "./action.ts"
 import { lookUpAll } from "./look-up.ts"
 import type { Rooms } from "./rooms.ts"
@@ -58,7 +58,8 @@ export async function learn(
   request: string | null,
 ): Promise<Known> {
   const known = knownOf(standing)
-  const needs = boundsOf(rooms, caller, standing).map(({ session, details }) => ({
+  const bounds = boundsOf(rooms, caller, standing)
+  const needs = bounds.map(({ session, details }) => ({
     session,
     ...needsOf(details, action),
   }))
@@ -69,12 +70,12 @@ export async function learn(
   if (kinds.length + lookups.length === 0) return { ...known, fits }
   const chain = [...standing.session.chain.map(({ session }) => session), standing.session.id]
   const made = kinds.length === 0 ? {} : await rooms.sessions.usage.made(chain, kinds)
-  const found = await lookUpAll(rooms, caller, standing, lookups)
-  return {
-    ...known,
-    evidence: { ...known.evidence, made, lookups: found },
-    fits,
-  }
+  const evidence = { ...known.evidence, made }
+  // What fails without a look-up fails with it, and so it is with what is verified: only what is neither costs one.
+  const findings = bounds.map(({ details }) => verify(details, action, evidence).finding)
+  const isOpen = findings.includes("unverifiable") && !findings.includes("failed")
+  const found = isOpen ? await lookUpAll(rooms, caller, standing, lookups) : {}
+  return { ...known, evidence: { ...evidence, lookups: found }, fits }
 }
 
 /** True when a limit of which nothing was taken has room for it. */

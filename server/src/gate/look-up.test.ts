@@ -137,6 +137,25 @@ describe("what is looked up", () => {
     assert.equal(await verdictOf(id), "ask")
   })
 
+  test("is not looked up where that decides nothing", async () => {
+    const more = { amount: [{ atMost: 50 }], payee: [{ anyOf: [{ constant: "me" }, { lookedUp: "landlord" }] }] }
+    await gate.apply({
+      ...whole,
+      purposes: { answer: { ...purpose, actions: [{ ...transfer, arguments: more }], lookups: { landlord } } },
+    })
+    const { id } = await open(await delegationOf())
+    const asked = answering(ALICES)
+    const verdict = async (payee: string, amount: number) => {
+      const { action, ...request } = paying(id, payee)
+      const given = { ...action, arguments: { payee, amount } }
+      return [(await admit(rooms, bot, { ...request, action: given })).decision.verdict, asked.length]
+    }
+    assert.deepEqual(await verdict("me", 50), ["allow", 0])
+    assert.deepEqual(await verdict(ALICES, 51), ["deny", 0])
+    assert.deepEqual(await verdict(ALICES, 50), ["allow", 1])
+    assert.deepEqual(await verdict(OTHER, 50), ["deny", 2])
+  })
+
   test("is looked up again when rights changed while it was decided, and nothing is given where it is another by then", async () => {
     await applied()
     const { id } = await open(await delegationOf())
