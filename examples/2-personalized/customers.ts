@@ -19,7 +19,7 @@ export type Places = {
   /** The web site, and where it takes what customers granted. */
   site: string
   callback: string
-  state(request: string, order: string): string
+  state(request: string, order: string, customer: string): string
 }
 
 /** Customers whom nobody has seen yet; each has one browser. */
@@ -35,7 +35,7 @@ export function openCustomers({ provider, issuer, site, callback, state }: Place
   }
   return {
     async sessionFor(customer, agent, { request, order }) {
-      const statement = state(request, order)
+      const statement = state(request, order, customer)
       const asked = await agent.ask({ purpose: "order-help", redirectUri: callback, statement })
       return await asked.redeem((await visit(customer, asked.url)).url)
     },

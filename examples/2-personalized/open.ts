@@ -38,7 +38,7 @@ export type Shop = AsyncDisposable &
     /** The two agents that the web site talks to, in sessions of their own. */
     agents: { support: Safeconduct; shipping: Safeconduct }
     /** A statement that the web site signs. */
-    state(request: string, order: string): string
+    state(request: string, order: string, customer?: string): string
     /** A new instance of a registered agent, with a key of its own. */
     enrolled(agent: string): Promise<Safeconduct>
   }
@@ -100,12 +100,14 @@ export async function openShop({ folder, log, version = 18, step = (_, work) => 
     const identity = join(folder, `${agent}-${randomBytes(4).toString("hex")}`)
     return await connect({ url, joinToken: token, folder: identity, onProblem: () => undefined })
   }
-  const state: Shop["state"] = (request, order) =>
+  const state: Shop["state"] = (request, order, customer) =>
     signStatement(key, {
       issuer: server.webUrl,
       application: "shop-web",
       agent: "support-bot",
       purpose: "order-help",
+      // Beside anybody else's token it is worth nothing.
+      ...(customer !== undefined && { user: { iss: provider.issuer, sub: customer } }),
       request,
       parameters: { order },
     })

@@ -20,8 +20,8 @@ export type WebSite = {
   /** The shop's database, as shop_web. */
   database: string
   bot: SupportBot
-  /** Signs what a customer asked for, about one order. */
-  state(question: string, order: string): string
+  /** Signs what a customer, by their subject at the provider, asked for about one order. */
+  state(question: string, order: string, customer: string): string
 }
 
 type Visit = { customer?: Customer; signIn?: SignIn; asked?: { request: Request; consent: Authorization } }
@@ -89,12 +89,12 @@ async function answer(site: WebSite, shop: pg.Pool, visit: Visit, request: Incom
 async function ask(
   site: WebSite,
   visit: Visit,
-  { idToken }: Customer,
+  { idToken, sub }: Customer,
   question: string,
   order: string,
 ): Promise<Answer> {
   // A statement is used once: the second try, if it comes to that, has its own.
-  const stated = (): Request => ({ question, order, statement: site.state(question, order) })
+  const stated = (): Request => ({ question, order, statement: site.state(question, order, sub) })
   const said = await site.bot.answer(stated(), idToken)
   if (said !== null) return { main: `<p>${escaped(said)}</p>` }
   const request = stated()
