@@ -7,6 +7,7 @@ import { callersOf, progress, type Round, show, showSpread, spreadOf } from "../
 
 const CLIENTS = 64
 const EXCHANGERS = 32
+const INSTANCES = 16
 /** The chain's agents, the first that a user delegates to first. */
 const HOPS = ["bot", "hop-1", "hop-2", "hop-3"] as const
 const KB = "kb"
@@ -25,19 +26,21 @@ export const delegation: Figure = {
   title: "Decisions for a user, and down a chain",
   what: `POST /v1/actions for a tool under 100 policies by ${CLIENTS} clients over mutual TLS, as in the figure of decisions. The floor is the first row: an
 agent for nobody, in the same run. Then for a user whom Cedar is asked about too; with two arguments that are verified, one against the user's claim; with those, and a limit on uses
-and one on a sum that every decision counts in the database; and the plain tool in a session that was handed on once, twice and three times. Below it sessions a second, ${EXCHANGERS} at once by one
-SDK in the measuring process: opened for nobody (floor), and by exchange of a new ID token each, with their provider's word that the agent may act (ES256).`,
+and one on a sum that every decision counts in the database; and the plain tool in a session that was handed on once, twice and three times. Below it sessions a second, ${EXCHANGERS} at once by ${INSTANCES}
+instances in the measuring process: opened for nobody (floor), and by exchange of a new ID token each, with their provider's word that the agent may act (ES256).`,
   async measure(pace) {
     await using ground = await openBenchGround({ agents: [...HOPS] })
     using issuer = await openIssuer("shop-client")
     await ground.apply(documentOf(ground, issuer))
     const agents = await Promise.all(HOPS.map((name) => ground.enrolled(name)))
     const [bot] = agents as [Safeconduct, ...Safeconduct[]]
-    const forUser = async (nth: number) =>
-      await bot.exchange({ purpose: "help", subjectToken: await issuer.idToken(`user-${nth % 8}`, "bot-there") })
+    // Token requests are bounded by key: as an agent of many users has, so many instances.
+    const instances = await Promise.all(times(INSTANCES, () => ground.enrolled(HOPS[0])))
+    const exchange = async (agent: Safeconduct, nth: number) =>
+      await agent.exchange({ purpose: "help", subjectToken: await issuer.idToken(`user-${nth % 8}`, "bot-there") })
     progress("delegation: opening sessions")
     const own = await Promise.all(times(CLIENTS, () => bot.open({ purpose: "answer" })))
-    const users = await Promise.all(times(CLIENTS, forUser))
+    const users = await Promise.all(times(CLIENTS, (nth) => exchange(bot, nth)))
     const chained: { [hops: number]: string[] } = {}
     let last = users
     for (const [hops, agent] of agents.entries()) {
@@ -74,8 +77,9 @@ SDK in the measuring process: opened for nobody (floor), and by exchange of a ne
     const exchanged: Round[] = []
     for (let round = 0; round < pace.rounds; round++) {
       progress(`delegation: opening and exchanging, round ${round + 1}`)
-      opened.push(await callersOf(EXCHANGERS, pace.seconds, () => bot.open({ purpose: "answer" })))
-      exchanged.push(await callersOf(EXCHANGERS, pace.seconds, () => forUser(count++)))
+      const next = () => instances[count++ % INSTANCES]!
+      opened.push(await callersOf(EXCHANGERS, pace.seconds, () => next().open({ purpose: "answer" })))
+      exchanged.push(await callersOf(EXCHANGERS, pace.seconds, () => exchange(next(), count)))
     }
     const base = perSecond(rows[0]!.rounds)
     const openings = [
