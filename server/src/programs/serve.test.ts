@@ -213,7 +213,8 @@ describe("serve", { timeout: 60_000 }, () => {
       // A page that needs somebody or something says so, and is there.
       const isPage = /^\/(me|oauth2)\b/.test(path)
       const { status } = await fetch(server.webUrl + path, { redirect: "manual" })
-      if (!path.includes("{")) assert.ok(isPage ? status !== 500 && status !== 404 : status === 200, `${path}: ${status}`)
+      if (!path.includes("{"))
+        assert.ok(isPage ? status !== 500 && status !== 404 : status === 200, `${path}: ${status}`)
     }
     await server.stop()
   })
