@@ -6,6 +6,9 @@ import { after, before, describe, test } from "node:test"
 import { flips, forgeries, verifyExport, verifyForged } from "./forgeries.ts"
 import { growLog, type RealLog } from "./real-log.ts"
 
+/** Of a server that was given no trust domain. */
+const ORIGIN = "safeconduct.local/log/1"
+
 let folder: string
 let log: RealLog
 
@@ -31,7 +34,9 @@ describe("audit verify, over a real server's log that was exported", { concurren
     test(`finds ${forgery.what} (${at + 1})`, async () => {
       const { code, problems, detail } = await verifyForged(log, forgery)
       assert.equal(code, 8, detail)
-      assert.ok(problems.length > 0)
+      // A byte of the log's name makes it another log, which the key is not for: nothing of it is looked at.
+      const isOfName = /^checkpoint, byte (\d+),/.exec(detail ?? "")?.[1]
+      assert.ok(problems.length > 0 || Number(isOfName ?? Infinity) <= ORIGIN.length, detail)
       if (forgery.finds !== undefined) assert.ok(problems.includes(forgery.finds), problems.join(", "))
     })
   }

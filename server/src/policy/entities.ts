@@ -1,5 +1,5 @@
 import { checkParseEntities, type EntityJson } from "@cedar-policy/cedar-wasm/nodejs"
-import { type Json, parseJson, Refusal } from "#kernel"
+import { type Json, parseJson, type Refusal } from "#kernel"
 import { mistake, sentenceOf } from "./mistakes.ts"
 import type { PolicyFile } from "./policy-set.ts"
 import { isReserved, knownAttributes, type Vocabulary } from "./vocabulary.ts"
@@ -91,11 +91,20 @@ function listOf(file: PolicyFile): Json[] {
     const list = parseJson(file.text)
     if (Array.isArray(list)) return list
   } catch (error) {
-    const cause = error instanceof Refusal ? (error.cause as Error | undefined) : undefined
-    if (cause === undefined) throw mistake((error as Error).message, file, 0)
+    // What is JSON and is refused all the same has a reason of its own.
+    if (isJson(file.text)) throw mistake((error as Error).message, file, 0)
     throw mistake("It is not JSON from here on.", file, endOfGood(file.text))
   }
   throw mistake("Entities are a JSON list.", file, 0)
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Where text stops being JSON: the longest beginning that could still go on. The parser itself does not always say. */

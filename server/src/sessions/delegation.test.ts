@@ -23,7 +23,7 @@ test("a session for a user stands for them: in its row, its mandate, its entry a
   assert.deepEqual([leaf.user, leaf.application, leaf.purpose], [delegation.user.id, "shop-web", "answer-questions"])
   assert.deepEqual(leaf.data!["delegation"], delegation.by)
   // What people say, and who they are at their provider, is personal.
-  assert.deepEqual(Object.keys(leaf.commitments!).sort(), ["parameters", "request"])
+  assert.deepEqual(Object.keys(leaf.commitments!).sort(), ["authorizationDetails", "parameters", "request"])
   assert.doesNotMatch(JSON.stringify(leaf), /alice|order 17|id\.shop/)
   const { result } = await room.audit.commit(
     room.sessions.withToken({ work: async () => session, entries: () => [] }, agent()),
