@@ -106,9 +106,9 @@ describe("the tutorial on acting for Alice", { timeout: 180_000 }, () => {
     await alice.browser.press(await alice.browser.visit(`${urls.webUrl}/me`), "End")
     assert.match(await alice.last(), /the database says: .*terminat/i)
 
-    // It has an identity now; she is not asked again.
+    // It has an identity now; because she ended what it did, she is asked again.
     const again = await runBot("node bot.ts", "alice", alice.browser)
-    assert.equal(again.wasAsked, false)
+    assert.equal(again.wasAsked, true)
     await again.browser.press(await again.browser.visit(`${urls.webUrl}/me`), "End")
     await again.last()
 
