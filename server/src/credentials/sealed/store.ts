@@ -16,9 +16,13 @@ export async function readStaleLeases(database: Queryable, key: string, limit: n
 /** Puts the new values in place of the old, where those still stand: a lease that ended meanwhile stays empty. */
 export async function replaceLeases(database: Queryable, before: readonly Sealed[], after: readonly string[]) {
   await database.query(
-    `update credentials.leases l set sealed = v.after
-      from unnest($1::text[], $2::text[], $3::text[]) as v (id, before, after)
-     where l.id = v.id and l.sealed = v.before`,
+    // Locked in the order of ids, as whoever else changes many of them does: two that wait for each other would end one.
+    `with mine as (
+       select l.id, v.after from credentials.leases l
+         join unnest($1::text[], $2::text[], $3::text[]) as v (id, before, after) on l.id = v.id and l.sealed = v.before
+        order by l.id for no key update of l
+     )
+     update credentials.leases l set sealed = mine.after from mine where l.id = mine.id`,
     [before.map(({ id }) => id), before.map(({ sealed }) => sealed), after],
   )
 }
