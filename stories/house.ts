@@ -5,6 +5,7 @@ import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session, 
 import { applyPrepare, dev, readDocument, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
 import { openFolder } from "./fixtures/folder.ts"
+import { runSql } from "./fixtures/resource.ts"
 import type { Delegated } from "./world.ts"
 
 /**
@@ -47,8 +48,8 @@ export async function openHouse(): Promise<House> {
   const operator = stack.use(openTransport(peerOf(await enrol({ url, joinToken, folder: join(folder, "operator") }))))
 
   const ownerUrl = (database: string) => new URL(`/${database}`, base.superuserUrl).href
-  await once(ownerUrl("postgres"), "create database kb")
-  await once(ownerUrl("kb"), readFileSync(example("kb.sql"), "utf8"))
+  await runSql(ownerUrl("postgres"), "create database kb")
+  await runSql(ownerUrl("kb"), readFileSync(example("kb.sql"), "utf8"))
   const groups = [{ role: "kb_read", schemas: ["public"] }]
   const root = await applyPrepare(ownerUrl("kb"), { database: "kb", account: "safeconduct", groups }, log)
   const document = readDocument(example("safeconduct.yaml"))
@@ -81,15 +82,5 @@ export async function openHouse(): Promise<House> {
       })
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  }
-}
-
-async function once(url: string, sql: string): Promise<void> {
-  const client = new pg.Client(url)
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
   }
 }

@@ -8,10 +8,10 @@ import { text } from "node:stream/consumers"
 import { after, before, describe, test } from "node:test"
 import { fileURLToPath } from "node:url"
 import { type EmbeddedPostgres, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
-import pg from "pg"
 import { BIN, workplace } from "../../cli/src/testing/run.ts"
 import { openPerson } from "../../examples/2-personalized/person.ts"
 import { freePort } from "../../examples/2-personalized/shop.ts"
+import { runSql } from "../fixtures/resource.ts"
 
 // docs/tutorials/acting-for-alice.md, by its own blocks: what is written there is what is run here. Only addresses, the
 // password, and what npm would install are put in their places.
@@ -35,7 +35,7 @@ describe("the tutorial on acting for Alice", { timeout: 180_000 }, () => {
   before(async () => {
     base = await startPostgres({ folder: join(place.folder, "base"), isThrowaway: true, log: silentLog })
     adminUrl = new URL("/shop", base.superuserUrl).href
-    await run(base.superuserUrl, "create database shop")
+    await runSql(base.superuserUrl, "create database shop")
     callback = `http://127.0.0.1:${await freePort()}/callback`
     symlinkSync(fileURLToPath(new URL("node_modules", root)), join(place.folder, "node_modules"))
     // In the place of an installed command, the clone's.
@@ -92,12 +92,12 @@ describe("the tutorial on acting for Alice", { timeout: 180_000 }, () => {
   }
 
   test("plays as it is written", async () => {
-    await run(adminUrl, block("sql", 0))
+    await runSql(adminUrl, block("sql", 0))
     writeFileSync(join(place.folder, "safeconduct.yaml"), here(block("yaml")))
     mkdirSync(join(place.folder, "policies"))
     writeFileSync(join(place.folder, "policies", "shop.cedar"), block("cedar"))
     await play(block("sh", 1))
-    await run(adminUrl, block("sql", 1))
+    await runSql(adminUrl, block("sql", 1))
     writeFileSync(join(place.folder, "bot.ts"), here(block("ts")))
 
     const alice = await runBot(block("sh", 2), "alice")
@@ -140,13 +140,3 @@ describe("the tutorial on acting for Alice", { timeout: 180_000 }, () => {
     return { browser, wasAsked, session, orders: await line(), last: line }
   }
 })
-
-async function run(url: string, sql: string): Promise<void> {
-  const client = new pg.Client(url)
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
-}
