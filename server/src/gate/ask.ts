@@ -2,7 +2,7 @@ import { setImmediate } from "node:timers/promises"
 import type { OperatorPrincipal } from "#agents"
 import type { Draft } from "#audit"
 import { canonical, type Json, Refusal } from "#kernel"
-import { type AccessQuestion, type Decision, evaluate, isOwn, ownAction, type PolicySet } from "#policy"
+import { type AccessQuestion, type Decision, deniedBy, evaluate, isOwn, ownAction, type PolicySet } from "#policy"
 import { rehearse } from "./rehearse.ts"
 import type { Rooms } from "./rooms.ts"
 
@@ -77,8 +77,7 @@ function judgeOne(rooms: Rooms, set: PolicySet, question: AccessQuestion): Decis
     return found?.state === "active" ? found : null
   }
   if (agent(subject.id) === null) {
-    const reasons = ["There is no agent of this name that may act."]
-    return { verdict: "deny", policies: [], reasons, errors: [], version: set.version }
+    return { ...deniedBy(["There is no agent of this name that may act."]), version: set.version }
   }
   const own = isOwn(question) ? ownAction(question) : null
   if (own === null) return evaluate(set, question)

@@ -34,7 +34,8 @@ export function judge(
 ): Judged {
   const outside = (reasons: string[], facts: Judged["facts"] = {}): Judged => {
     const version = rooms.policy.version()?.digest ?? null
-    return { verdict: "deny", version, policies: [], reasons, errors: [], facts, takings: [], labels: [] }
+    const nothing = { policies: [], errors: [], asks: [], tells: false, takings: [], labels: [] }
+    return { verdict: "deny", version, reasons, facts, ...nothing }
   }
   const stopped = whoStopped(rooms, caller, standing)
   if (stopped !== null) return outside([stopped])

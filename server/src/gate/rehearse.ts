@@ -1,4 +1,4 @@
-import { type AskedUser, type Asking, type Decision, decide, type PolicySet, question } from "#policy"
+import { type AskedUser, type Asking, type Decision, decide, deniedBy, type PolicySet, question } from "#policy"
 import { type ActionDetail, noEvidence, parseDetails, type Verified, verify } from "#sessions"
 import type { Parts } from "./apply.ts"
 import { worstOf } from "./sinks.ts"
@@ -42,7 +42,7 @@ export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAs
   }
   const what = `${action.operation} ${action.resource}`
   const outside = (by: DecidedBy, sentence: string): Rehearsed => ({
-    decision: { verdict: "deny", policies: [], reasons: [sentence], errors: [], version: set.version },
+    decision: { ...deniedBy([sentence]), version: set.version },
     by,
   })
   for (const [nth, each] of agents.entries()) {

@@ -27,6 +27,8 @@ test("a permitted question is allowed by the policy that permits it", () => {
     policies: [{ id: "kb-read", effect: "permit" }],
     reasons: [],
     errors: [],
+    asks: [],
+    tells: false,
     version: null,
   })
 })
@@ -52,6 +54,8 @@ test("a forbid denies in its own words, or says its name", () => {
     policies: [{ id: "frozen", effect: "forbid" }],
     reasons: ["The books are closed until Monday."],
     errors: [],
+    asks: [],
+    tells: false,
     version: null,
   })
   const wordless = setOf(`${anyone} @id("frozen") forbid(principal, action, resource);`)
@@ -70,12 +74,34 @@ test("an @ask forbid asks only where an approval would lead to an allow", () => 
     policies: [{ id: "ask-first", effect: "forbid" }],
     reasons: ["A person must agree."],
     errors: [],
+    asks: [{ of: "user", rung: "sign" }],
+    tells: false,
     version: null,
   })
   assert.equal(decide(set, ask({ approved: true })).verdict, "allow")
   const unpermitted = decide(set, ask({ action: { ...ask().action, operation: "write" } }))
   assert.equal(unpermitted.verdict, "deny")
   assert.match(unpermitted.reasons[0]!, /^No policy permits/)
+})
+
+test("each one asked is asked for the strongest that any policy asks of them, and what is unverifiable of the user", () => {
+  const forbid = (id: string, annotations: string) =>
+    `@id("${id}") ${annotations} forbid(principal, action, resource) unless { context.approved };`
+  const set = setOf(`${readKb} ${forbid("a", '@ask("user") @rung("tap")')} ${forbid("b", '@ask("leads") @rung("sign")')}
+    ${forbid("c", '@ask("leads") @rung("quorum")')}`)
+  const leads = { of: "leads", rung: "quorum" }
+  assert.deepEqual(decide(set, ask()).asks, [leads, { of: "user", rung: "tap" }])
+  assert.deepEqual(decide(set, ask({ sinks: { payee: "unverifiable" } })).asks, [leads, { of: "user", rung: "sign" }])
+  assert.deepEqual(decide(set, ask({ approved: true })).asks, [])
+})
+
+test("a permit says that the person is told, and an elevated operation can be asked about", () => {
+  const set = setOf(`@id("told") @rung("tell") permit(principal, action, resource);
+    @id("strict") @ask("user") forbid(principal, action, resource) when { context.elevated != "" } unless { context.approved };
+    @id("never") forbid(principal, action, resource) when { context.irreversible && context.elevated == "people" };`)
+  assert.deepEqual([decide(set, ask()).verdict, decide(set, ask()).tells], ["allow", true])
+  assert.equal(decide(set, ask({ elevated: "money" })).verdict, "ask")
+  assert.equal(decide(set, ask({ elevated: "people", irreversible: true, approved: true })).verdict, "deny")
 })
 
 test("a plain forbid beside an @ask forbid denies, and asks nobody", () => {

@@ -2,8 +2,11 @@ import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs"
 import { sha256 } from "#kernel"
 import { authorize } from "./authorize.ts"
 import { denied, failed, forbidden, unverified } from "./explain.ts"
-import type { Policy, PolicySet } from "./policy-set.ts"
+import type { AskRung, Policy, PolicySet } from "./policy-set.ts"
 import { type Asked, contextOf, type Question, sinksOf } from "./question.ts"
+
+/** Somebody whose approval an action waits for: `user`, or the name of a group of approvers. */
+export type Ask = { of: string; rung: AskRung }
 
 /** What policy says. Only `allow` allows. */
 export type Decision = {
@@ -14,6 +17,10 @@ export type Decision = {
   reasons: string[]
   /** What went wrong in evaluation, for the operator's log. */
   errors: string[]
+  /** Whose approval would make it allowed, in order; empty unless the verdict is `ask`. */
+  asks: Ask[]
+  /** True when whoever it is done for is told that it happens: a permit that allows it says so. */
+  tells: boolean
   /** Digest of the document whose policies decided; null for a set that is not in force. */
   version: string | null
 }
@@ -48,7 +55,8 @@ function judge(set: PolicySet, question: Question): Judgement {
   const [failing, unverifiable] = [sinksOf(question, "failed"), sinksOf(question, "unverifiable")]
   if (failing.length > 0) return deny([], [unverified(failing, "failed")])
   if (unverifiable.length === 0 || question.facts.approved) return asked
-  return { ...asked, verdict: "ask", reasons: [unverified(unverifiable, "unverifiable")] }
+  const asks: Ask[] = [{ of: "user", rung: "sign" }]
+  return { ...asked, verdict: "ask", reasons: [unverified(unverifiable, "unverifiable")], asks, tells: false }
 }
 
 function judgeAll(set: PolicySet, question: Question): Judgement {
@@ -57,12 +65,17 @@ function judgeAll(set: PolicySet, question: Question): Judgement {
   const verdict = (["deny", "ask", "allow"] as const).find((one) => answers.some((answer) => answer.verdict === one))!
   // One who is allowed does not explain another's denial.
   const deciding = answers.filter((answer) => answer.verdict === verdict)
+  // What nobody can verify is asked of the user whatever else is asked of others.
+  const isUnsure = verdict === "ask" && sinksOf(question, "unverifiable").length > 0
+  const unsure: Ask[] = isUnsure ? [{ of: "user", rung: "sign" }] : []
   const policies = new Map(deciding.flatMap((answer) => answer.policies).map((policy) => [policy.id, policy]))
   return {
     verdict,
     policies: [...policies.values()],
     reasons: [...new Set(deciding.flatMap((answer) => answer.reasons))],
     errors: deciding.flatMap((answer) => answer.errors),
+    asks: strongest([...deciding.flatMap((answer) => answer.asks), ...unsure]),
+    tells: verdict === "allow" && deciding.some((answer) => answer.tells),
   }
 }
 
@@ -77,10 +90,33 @@ function judgeOne(set: PolicySet, question: Question, principal: Asked): Judgeme
   })
   if (answer.verdict === "failed") return deny([], [failed(answer.policyIds)], answer.errors)
   const { verdict, policies } = answer
-  if (verdict === "allow") return { verdict, policies: named(policies), reasons: [], errors: [] }
+  if (verdict === "allow") {
+    const tells = policies.some(({ rung }) => rung === "tell")
+    return { verdict, policies: named(policies), reasons: [], errors: [], asks: [], tells }
+  }
   if (verdict === "deny") return deny(named(policies), denied(policies, principal, question))
   const reasons = policies.map((policy) => forbidden(policy, principal, question))
-  return { verdict, policies: named(policies), reasons, errors: [] }
+  return { verdict, policies: named(policies), reasons, errors: [], asks: asksOf(policies), tells: false }
+}
+
+/** Whose approval these forbids wait for: a signature, unless they say otherwise. */
+export function asksOf(policies: readonly Policy[]): Ask[] {
+  return strongest(
+    policies.flatMap(({ ask, rung }) =>
+      ask === null ? [] : [{ of: ask, rung: rung === null || rung === "tell" ? "sign" : rung }],
+    ),
+  )
+}
+
+/** Of each one asked the strongest that is asked of them. */
+function strongest(asks: readonly Ask[]): Ask[] {
+  const order: readonly AskRung[] = ["tap", "sign", "quorum"]
+  const kept = new Map<string, Ask>()
+  for (const ask of asks) {
+    const known = kept.get(ask.of)
+    if (known === undefined || order.indexOf(ask.rung) > order.indexOf(known.rung)) kept.set(ask.of, ask)
+  }
+  return [...kept.values()].sort((a, b) => (a.of < b.of ? -1 : 1))
 }
 
 /** A user's claims are tags, so that a configuration may map whatever its provider says; an agent has nothing but its name. */
@@ -97,8 +133,13 @@ function entitiesOf(principal: Asked): EntityJson[] {
   ]
 }
 
+/** A denial that is none of the policies': of what never came to be asked of them. */
+export function deniedBy(reasons: string[]): Omit<Decision, "version"> {
+  return deny([], reasons)
+}
+
 function deny(policies: Decision["policies"], reasons: string[], errors: string[] = []): Judgement {
-  return { verdict: "deny", policies, reasons, errors }
+  return { verdict: "deny", policies, reasons, errors, asks: [], tells: false }
 }
 
 function named(policies: readonly Policy[]): Decision["policies"] {

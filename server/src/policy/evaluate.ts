@@ -1,6 +1,6 @@
 import type { Json } from "#kernel"
 import { authorize } from "./authorize.ts"
-import { type Decision, decide } from "./decide.ts"
+import { asksOf, type Decision, decide, deniedBy } from "./decide.ts"
 import { entitiesFor } from "./entities.ts"
 import { failed } from "./explain.ts"
 import type { Policy, PolicySet } from "./policy-set.ts"
@@ -91,7 +91,8 @@ function evaluateOther(set: PolicySet, { subject, action, resource, context = {}
   const { verdict, policies } = answer
   const named = policies.map(({ id, effect }) => ({ id, effect }))
   const reasons = verdict === "allow" ? [] : reasonsOf(policies, action.name)
-  return { verdict, policies: named, reasons, errors: [], version: set.version }
+  const asks = verdict === "ask" ? asksOf(policies) : []
+  return { verdict, policies: named, reasons, errors: [], asks, tells: false, version: set.version }
 }
 
 const mentions = new WeakMap<PolicySet, Policy["mentions"]>()
@@ -119,5 +120,5 @@ function unknown(noun: string, name: string): string {
 }
 
 function denied(set: PolicySet, reason: string): Decision {
-  return { verdict: "deny", policies: [], reasons: [reason], errors: [], version: set.version }
+  return { ...deniedBy([reason]), version: set.version }
 }

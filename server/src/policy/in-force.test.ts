@@ -59,6 +59,8 @@ test("before the first version everything is denied, in words", async () => {
     policies: [],
     reasons: ["No policy permits support-bot to read kb for answer-questions."],
     errors: [],
+    asks: [],
+    tells: false,
     version: null,
   })
 })

@@ -12,19 +12,20 @@
  */
 import type { Migrations } from "#kernel"
 
-export { type Decision, decide } from "./decide.ts"
+export { type Ask, type Decision, decide, deniedBy } from "./decide.ts"
 export { type Document, diff } from "./diff.ts"
 export { idsOf } from "./entities.ts"
 export { type AccessQuestion, evaluate, isOwn, ownAction, type Thing } from "./evaluate.ts"
 export { events } from "./events.ts"
 export { openPolicy, type Policy, type PolicyParts, readVersion } from "./in-force.ts"
 export { parse } from "./parse.ts"
-export type { Policy as CedarPolicy, PolicyFile, PolicySet } from "./policy-set.ts"
+export type { AskRung, Policy as CedarPolicy, PolicyFile, PolicySet } from "./policy-set.ts"
 export {
   type ActionType,
   type Asked,
   type AskedUser,
   type Asking,
+  type Elevated,
   type Facts,
   type Question,
   question,

@@ -47,6 +47,7 @@ test("policies keep their names, words and places, in the order of the text", ()
     purpose: null,
     reason: "A person must agree.",
     ask: "user",
+    rung: null,
     mentions: [],
   })
   assert.equal(policies[13]!.purpose, "answer-questions")
@@ -99,7 +100,11 @@ test("an annotation that would be ignored is refused", () => {
   refused(`@id("b") @purpose("x") forbid${tail}`, { message: /may not carry @purpose/, line: 1, column: 1 })
   refused(`@id("b") @purpose permit${tail}`, { message: /must name a purpose/, line: 1, column: 1 })
   refused(`@id("b") @ask("user") permit${tail}`, { message: /only a forbid/, line: 1, column: 1 })
-  refused(`@id("b") @ask("anyone") forbid${tail}`, { message: /@ask\("user"\)/, line: 1, column: 1 })
+  refused(`@id("b") @ask("Any one") forbid${tail}`, { message: /@ask\("user"\), or the name/, line: 1, column: 1 })
+  const quorum = '@ask("user") @rung("quorum") forbid'
+  for (const text of ['@rung("sign") permit', '@ask("user") @rung("tell") forbid', '@rung("tap") forbid', quorum]) {
+    refused(`@id("b") ${text}${tail}`, { message: /@rung of b|asks for a quorum/, line: 1, column: 1 })
+  }
   refused(`@id("b") @reason(" ") forbid${tail}`, { message: /@reason/, line: 1, column: 1 })
 })
 

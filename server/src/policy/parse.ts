@@ -5,7 +5,8 @@ import { cedarMistake, mistake, position } from "./mistakes.ts"
 import type { Policy, PolicyFile, PolicySet } from "./policy-set.ts"
 import { parseSchemas, type Vocabulary } from "./vocabulary.ts"
 
-const ANNOTATIONS = ["id", "purpose", "reason", "ask"]
+const ANNOTATIONS = ["id", "purpose", "reason", "ask", "rung"]
+const ASK_RUNGS: readonly unknown[] = ["tap", "sign", "quorum"]
 const NAME = /^[a-z0-9][a-z0-9-]{0,63}$/
 const MAX_POLICIES = 5_000
 
@@ -101,8 +102,17 @@ function annotated(json: PolicyJson, text: string, file: PolicyFile, at: number)
   const reason = annotations.get("reason")
   if (reason === null || reason?.trim() === "") throw refuse(`@reason of ${id} is empty.`)
   const ask = annotations.get("ask")
-  if (ask !== undefined && ask !== "user") throw refuse(`@ask of ${id} must be @ask("user").`)
+  if (ask !== undefined && (ask === null || !NAME.test(ask))) {
+    throw refuse(`@ask of ${id} must be @ask("user"), or the name of a group of approvers.`)
+  }
   if (ask !== undefined && json.effect === "permit") throw refuse(`${id} is a permit; only a forbid can carry @ask.`)
+  const rung = annotations.get("rung")
+  const rungs = json.effect === "permit" ? ["tell"] : ask === undefined ? [] : ASK_RUNGS
+  if (rung !== undefined && !rungs.includes(rung)) {
+    throw refuse(`@rung of ${id} must be "tell" on a permit, or "tap", "sign" or "quorum" beside @ask on a forbid.`)
+  }
+  // A quorum is of several people, and a user is one.
+  if (rung === "quorum" && ask === "user") throw refuse(`${id} asks for a quorum; @ask must name a group of approvers.`)
   return Object.freeze({
     id,
     effect: json.effect,
@@ -112,6 +122,7 @@ function annotated(json: PolicyJson, text: string, file: PolicyFile, at: number)
     purpose: purpose ?? null,
     reason: reason ?? null,
     ask: ask ?? null,
+    rung: (rung as Policy["rung"] | undefined) ?? null,
     mentions: Object.freeze(refsIn(json)),
   })
 }

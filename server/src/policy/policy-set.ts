@@ -4,6 +4,9 @@ import type { Vocabulary } from "./vocabulary.ts"
 /** A Cedar file as it was applied. */
 export type PolicyFile = { file: string; text: string }
 
+/** What an approval takes: a tap of whoever is signed in, a signature over the very action, or those of several people. */
+export type AskRung = "tap" | "sign" | "quorum"
+
 /** One policy that was parsed and validated. */
 export type Policy = {
   /** Its `@id`, unique in the set. */
@@ -18,8 +21,10 @@ export type Policy = {
   purpose: string | null
   /** Its `@reason`: the words of a denial that it causes. */
   reason: string | null
-  /** Its `@ask`: who may lift this forbid by approving the action. */
-  ask: "user" | null
+  /** Its `@ask`: who may lift this forbid by approving the action; the user, or a group of approvers of that name. */
+  ask: string | null
+  /** Its `@rung`: of a forbid with `@ask` what the approval takes, of a permit that the person is told; null when it says nothing. */
+  rung: AskRung | "tell" | null
   /** Entities that its text names. */
   mentions: readonly Uid[]
 }

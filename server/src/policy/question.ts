@@ -12,6 +12,9 @@ export type Asked = { kind: "agent"; id: string } | ({ kind: "user" } & AskedUse
 /** What the argument checker found of one sink. */
 export type SinkFinding = "verified" | "failed" | "unverifiable"
 
+/** What an operation does that people want to hear of: moves money, concerns people, changes who may do what, or goes out to others. */
+export type Elevated = "money" | "people" | "permissions" | "publication"
+
 /** What the gate found out before it asked: small and enumerable, so that questions repeat. */
 export type Facts = {
   /** An approval for exactly this action is at hand. */
@@ -22,6 +25,10 @@ export type Facts = {
   /** Agents in the delegation chain. */
   hops: number
   requestText: "none" | "consent" | "application" | "passkey"
+  /** What the operation is, as its resource's configuration says; "" for one of which it says nothing. */
+  elevated: Elevated | ""
+  /** Nobody can take it back. */
+  irreversible: boolean
 }
 
 /** One question for policy: a value without identity or time, so that its answer may be remembered. */
@@ -42,6 +49,8 @@ export type Asking = {
   labels?: readonly string[]
   sinks?: { readonly [sink: string]: SinkFinding }
   requestText?: Facts["requestText"]
+  elevated?: Elevated | null
+  irreversible?: boolean
 }
 
 /** The question in its one form: equal askings give equal questions, whatever the order of labels and sinks. */
@@ -61,6 +70,8 @@ export function question(asking: Asking): Question {
       hasUser: user !== null,
       hops: agents.length,
       requestText: asking.requestText ?? "none",
+      elevated: asking.elevated ?? "",
+      irreversible: asking.irreversible ?? false,
     },
   }
 }
@@ -87,6 +98,8 @@ export function contextOf(question: Question) {
     purpose: { __entity: { type: "sessions::Purpose", id: purpose } },
     operation: action.operation,
     approved: facts.approved,
+    elevated: facts.elevated,
+    irreversible: facts.irreversible,
     labels: [...facts.labels],
     sinks: { verified: found("verified"), failed: found("failed"), unverifiable: found("unverifiable") },
     session: { hasUser: facts.hasUser, hops: facts.hops, requestText: facts.requestText },
