@@ -13,7 +13,7 @@ import { loadPrograms } from "../programs.ts"
 /** One thing that was looked at: what was found, and what to do when it is not well. */
 type Diagnosis = { what: string; isWell: boolean; found: string; fix: string | null }
 
-type Resource = { name: string; username: string | null; problem: string | null }
+type Resource = { name: string; limits: { leases: number }; username: string | null; problem: string | null }
 
 /** Says what is wrong here and what to do about it. */
 export function addDoctor(program: Command): void {
@@ -87,7 +87,9 @@ async function askForResources(identity: Identity): Promise<string> {
   using transport = openTransport(peerOf(identity))
   const path = "/v1/credentials/resources"
   const { resources } = await transport.json<{ resources: Resource[] }>({ method: "GET", path, maxAttempts: 1 })
-  const ill = resources.flatMap(({ name, username, problem }) => {
+  const ill = resources.flatMap(({ name, limits, username, problem }) => {
+    // A resource of tools: no credential is made for it, and no account held there.
+    if (limits.leases === 0) return []
     if (username === null) return [`${name}: no account is set; "safeconduct credentials postgres configure ${name}"`]
     return problem === null ? [] : [`${name}: ${problem}`]
   })

@@ -92,7 +92,10 @@ export interface Engine extends AsyncDisposable {
   rotateRoot(next: Secret): Promise<void>
 }
 
-/** A kind of resource. Adding one is one folder under engines/ and one line in engines/index.ts. */
+/**
+ * A kind of resource. Adding one is one folder under engines/ and one line in engines/index.ts. One whose parts have
+ * NO_LEASES for limits is never opened.
+ */
 export interface EngineKind {
   readonly name: string
   /** A resource of this kind in safeconduct.yaml, for the published JSON Schema; parse() checks more. */

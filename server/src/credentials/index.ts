@@ -13,7 +13,13 @@
 import type { Migrations } from "#kernel"
 
 export type { Behalf, Binding } from "./behalf.ts"
-export { describeResource, labelsOf } from "./described.ts"
+export {
+  type DescribedOperation,
+  describeResource,
+  elevations,
+  labelsOf,
+  operationOf,
+} from "./described.ts"
 export * from "./engine.ts"
 export * from "./engines/index.ts"
 export {
@@ -29,7 +35,7 @@ export type { Issued } from "./issue.ts"
 export { hasEnded, type Lease, type LeaseFilter, type LeaseState, type Whose } from "./lease.ts"
 export type { LookedUp } from "./look-up.ts"
 export * from "./open.ts"
-export type { Limits, Resource, ResourcePart, ResourcesPart } from "./part.ts"
+export { givesCredentials, type Limits, type Resource, type ResourcePart, type ResourcesPart } from "./part.ts"
 export { resourceProblems } from "./problems.ts"
 export { parseResources, type Replaced } from "./resources.ts"
 export type { Cut } from "./revoke.ts"

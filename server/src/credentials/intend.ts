@@ -3,7 +3,7 @@ import { type Id, newId, Refusal } from "#kernel"
 import { type Behalf, OWN } from "./behalf.ts"
 import { notConfigured } from "./desks.ts"
 import { draftOf, hasEnded, type Lease, roleName } from "./lease.ts"
-import { bindsUser, type Limits } from "./part.ts"
+import { bindsUser, givesCredentials, type Limits } from "./part.ts"
 import type { Room } from "./room.ts"
 import { insertIntent, lockLedger, releaseKey, type Standing } from "./store.ts"
 
@@ -42,6 +42,10 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
       const part = room.resources[action.resource]
       if (part?.operations[action.operation] === undefined) {
         const what = `There is no operation "${action.operation}" of a resource "${action.resource}".`
+        throw new Refusal("resource-unknown", what)
+      }
+      if (!givesCredentials(part)) {
+        const what = `There are no credentials for "${action.resource}": its operations are tools.`
         throw new Refusal("resource-unknown", what)
       }
       if (bindsUser(part, action.operation) && user === null) {

@@ -11,6 +11,14 @@ export type ResourcePart = {
   limits: Limits
 } & { [name: string]: Json }
 
+/** The limits of a kind of resource that no credential is made for. */
+export const NO_LEASES = { leases: 0, leasesPerSession: 0 } as const satisfies Limits
+
+/** False for a resource that is only described: no account is held there, and nothing connects to it. */
+export function givesCredentials({ limits }: Pick<ResourcePart, "limits">): boolean {
+  return limits.leases > 0
+}
+
 /** True for an operation that shows each user their own part: there is no credential of it without a user. */
 export function bindsUser(part: ResourcePart, operation: string): boolean {
   const named = part.operations[operation]

@@ -1,7 +1,7 @@
 import { type Database, type Keyring, type Log, silentLog } from "#kernel"
 import { openRoot } from "./desks.ts"
 import type { EngineKind } from "./engine.ts"
-import type { Resource } from "./part.ts"
+import { givesCredentials, type Resource } from "./part.ts"
 import { parseResources } from "./resources.ts"
 import { type RootRow, readRoots } from "./store.ts"
 
@@ -32,6 +32,7 @@ async function problemAt(
   resource: Resource,
   row: RootRow | undefined,
 ): Promise<string | null> {
+  if (!givesCredentials(resource.part)) return null
   if (row === undefined) return "no account is set"
   const kind = kinds.find((each) => each.name === resource.part.engine)!
   try {

@@ -4,7 +4,7 @@ import type { Desk } from "./desks.ts"
 import type { Account } from "./engine.ts"
 import { beginRound } from "./in-force/store.ts"
 import { draftOf, hasEnded, type Lease } from "./lease.ts"
-import type { Resource } from "./part.ts"
+import { givesCredentials, type Resource } from "./part.ts"
 import { begin } from "./revoke.ts"
 import { cannotRecord, type Room, within } from "./room.ts"
 import { noteActivity, readByRoles, readLive } from "./store.ts"
@@ -19,6 +19,7 @@ const STORE_MS = 1_000
  */
 export async function reconcile(room: Room, everyMs: number): Promise<void> {
   for (const [name, part] of Object.entries(room.resources)) {
+    if (!givesCredentials(part)) continue
     try {
       const desk = await room.desks.at({ name, part })
       if (await beginRound(room.database, name, everyMs)) await compare(room, { name, part }, desk)

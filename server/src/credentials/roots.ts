@@ -1,7 +1,7 @@
 import { base64url, Refusal, random, Secret } from "#kernel"
 import { openRoot, rootContext, unavailable } from "./desks.ts"
 import { type Engine, type Finding, ResourceError, type Root } from "./engine.ts"
-import type { Resource } from "./part.ts"
+import { givesCredentials, type Resource } from "./part.ts"
 import type { Room } from "./room.ts"
 import { type RootRow, readRoots, tryLockRoot, writeRoot } from "./store.ts"
 
@@ -16,6 +16,9 @@ export type Configured = { resource: string; username: string; warnings: Finding
 export async function configure(room: Room, name: string, root: Root, by: string): Promise<Configured> {
   const part = room.resources[name]
   if (part === undefined) throw new Refusal("resource-unknown", `There is no resource "${name}".`)
+  if (!givesCredentials(part)) {
+    throw new Refusal("resource-unknown", `There is no account to hold at "${name}": its operations are tools.`)
+  }
   const resource = { name, part }
   return await alone(room, name, async () => {
     await using engine = room.desks.openWith(resource, root)

@@ -39,6 +39,22 @@ const mistakes: [string, object, RegExp][] = [
     /^purposes\.answer\.actions\.0\.actions: there is no operation "drop" of kb/,
   ],
   [
+    "a credential of a resource that is only described",
+    { resources: { kb: { ...document.resources.kb, limits: { leases: 0, leasesPerSession: 0 } } } },
+    /^agents\.bot\.ceiling\.0\.actions: there is no operation "read" of kb that has a credential/,
+  ],
+  [
+    "a tool that such a resource does not describe",
+    {
+      resources: {
+        tools: { ...document.resources.kb, limits: { leases: 0, leasesPerSession: 0 } },
+        ...document.resources,
+      },
+      purposes: { answer: { ...answer, actions: [{ ...answer.actions[0], locations: ["kb", "tools"] }] } },
+    },
+    /^purposes\.answer\.actions\.0\.actions: there is no tool "ask" of kb, tools/,
+  ],
+  [
     "a parameter that a rule names",
     {
       purposes: {

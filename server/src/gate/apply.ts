@@ -1,7 +1,7 @@
 import { z } from "zod"
 import type { AgentsPart } from "#agents"
 import { type Change, together } from "#audit"
-import type { ResourcesPart } from "#credentials"
+import { givesCredentials, type ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
 import { type ActionDetail, parseDetails, rolesFor, type SessionsPart } from "#sessions"
@@ -192,9 +192,24 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
       }
       for (const action of actions.filter((each) => each.startsWith("credential:"))) {
         const operation = action.slice("credential:".length)
-        const isOffered = locations.some((location) => Object.hasOwn(resources[location]!.operations, operation))
+        const isOffered = locations.some((location) => {
+          const part = resources[location]!
+          return givesCredentials(part) && Object.hasOwn(part.operations, operation)
+        })
         const where = locations.join(", ")
-        need(isOffered, `${path}.${at}.actions`, `there is no operation "${operation}" of ${where}.`)
+        need(
+          isOffered,
+          `${path}.${at}.actions`,
+          `there is no operation "${operation}" of ${where} that has a credential.`,
+        )
+      }
+      // Tools are described where their resource is of that kind; elsewhere their names are the agent's own.
+      const parts = locations.flatMap((location) => resources[location] ?? [])
+      const described = parts.filter((part) => !givesCredentials(part))
+      for (const action of described.length > 0 ? actions.filter((each) => each.startsWith("tool:")) : []) {
+        const tool = action.slice("tool:".length)
+        const isDescribed = described.some(({ operations }) => Object.hasOwn(operations, tool))
+        need(isDescribed, `${path}.${at}.actions`, `there is no tool "${tool}" of ${locations.join(", ")}.`)
       }
       const missing = missingOf(detail, named)
       need(missing === null, `${path}.${at}.${missing?.path}`, `${missing?.problem}`)

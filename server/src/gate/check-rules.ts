@@ -1,4 +1,4 @@
-import type { ResourcesPart } from "#credentials"
+import { givesCredentials, type ResourcesPart } from "#credentials"
 import type { ActionDetail, Purpose } from "#sessions"
 
 /** What rules of arguments may name; null where it is not known, as in an agent's ceiling, which is for many purposes. */
@@ -42,8 +42,11 @@ export function missingOfLookups(
   for (const [name, { resource, operation, parameters: bound }] of Object.entries(lookups)) {
     const part = Object.hasOwn(resources, resource) ? resources[resource]! : null
     if (part === null) return { path: `${name}.resource`, problem: `there is no resource "${resource}".` }
-    if (!Object.hasOwn(part.operations, operation)) {
-      return { path: `${name}.operation`, problem: `there is no operation "${operation}" of ${resource}.` }
+    if (!givesCredentials(part) || !Object.hasOwn(part.operations, operation)) {
+      return {
+        path: `${name}.operation`,
+        problem: `there is no operation "${operation}" of ${resource} that has a credential.`,
+      }
     }
     for (const [at, each] of bound.entries()) {
       const path = `${name}.parameters.${at}`
