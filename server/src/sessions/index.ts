@@ -64,7 +64,11 @@ export { type ArrivedOperator, hasArrived, type OperatorRequest } from "./operat
 export type { Beneath } from "./origin.ts"
 export {
   type Delegated,
+  type FetchParts,
+  guardedFetch,
+  isAllowed,
   type MayAct,
+  type Network,
   type PendingSignIn,
   type PresentedToken,
   type ProviderDefinition,
@@ -81,6 +85,7 @@ export {
   type SubjectToken,
   type SubjectTokenType,
   subjectTokenTypes,
+  Unreachable,
   viewProviders,
 } from "./providers/index.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"

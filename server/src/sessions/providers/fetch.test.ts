@@ -58,6 +58,17 @@ test("a form is posted whole", async () => {
   assert.equal(seen, "POST 14 a=%C3%A4&b=%26")
 })
 
+test("bytes are posted as they are", async () => {
+  let seen = ""
+  await using server = await serve(async (request, response) => {
+    seen = `${request.headers["content-length"]} ${Buffer.concat(await request.toArray()).toString("hex")}`
+    response.end()
+  })
+  const body = Uint8Array.of(0, 255, 195, 40)
+  await guardedFetch({ network: "loopback" })(server.url, { method: "POST", headers: {}, body, redirect: "manual" })
+  assert.equal(seen, "4 00ffc328")
+})
+
 test("pitfall 17: no redirect is followed, wherever it leads", async () => {
   let [status, location] = [302, ""]
   await using target = await serve((_, response) => response.end("secret"))

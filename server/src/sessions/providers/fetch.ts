@@ -42,7 +42,7 @@ export function guardedFetch(parts: FetchParts): CustomFetch {
     const stop = signal === undefined ? late : AbortSignal.any([late, signal])
     try {
       const addresses = await Promise.race([pin(parts, url.hostname), aborted(stop)])
-      const asked = connect(url, { parts, addresses, method, headers, body: textOf(body), stop })
+      const asked = connect(url, { parts, addresses, method, headers, body: bodyOf(body), stop })
       const answer = await Promise.race([asked, aborted(stop)])
       return await read(answer, maxBytes)
     } catch (cause) {
@@ -74,7 +74,7 @@ type Asked = {
   addresses: { address: string; family: number }[]
   method: string
   headers: Record<string, string>
-  body: string | undefined
+  body: string | Uint8Array | undefined
   stop: AbortSignal
 }
 
@@ -140,13 +140,14 @@ function requireOneMeaning(body: Buffer): void {
   }
 }
 
-function textOf(body: unknown): string | undefined {
+function bodyOf(body: unknown): string | Uint8Array | undefined {
   if (body === undefined || body === null) return undefined
+  if (body instanceof Uint8Array) return body
   if (typeof body === "string" || body instanceof URLSearchParams) return body.toString()
-  throw new Unreachable("only a form or a text is sent to a provider")
+  throw new Unreachable("only a form, a text or bytes are sent")
 }
 
-function lengthOf(body: string): { "content-length": string } {
+function lengthOf(body: string | Uint8Array): { "content-length": string } {
   return { "content-length": String(Buffer.byteLength(body)) }
 }
 

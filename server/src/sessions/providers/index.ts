@@ -8,8 +8,10 @@
  *
  * Nothing is fetched but from configured issuers and the places that their metadata names, through one guard (fetch.ts).
  */
+export type { Network } from "./addresses.ts"
 export { type Role, rolesFor } from "./claims.ts"
 export type { Delegated, MayAct } from "./delegated.ts"
+export { type FetchParts, guardedFetch, isAllowed, Unreachable } from "./fetch.ts"
 export type { LogoutRequest, ProviderLogout } from "./logout.ts"
 export { openProviders, type Providers, type ProvidersParts } from "./open.ts"
 export { type ProviderDefinition, type ProvidersPart, parseProviders, providersSchema } from "./part.ts"
