@@ -23,6 +23,7 @@ import {
 } from "#kernel"
 import { throwawayCluster } from "./clusters.ts"
 
+export * from "./authenticator.ts"
 export { fillFromTemplate } from "./clusters.ts"
 
 /** A fresh database of ours, closed when it is disposed of. */
