@@ -1,5 +1,6 @@
 import { z } from "zod"
 import type { AgentsPart } from "#agents"
+import type { ApprovalsPart } from "#approvals"
 import { type Change, together } from "#audit"
 import { givesCredentials, type ResourcesPart } from "#credentials"
 import { Refusal } from "#kernel"
@@ -23,15 +24,17 @@ export const documentSchema = z
     policies: files,
     providers: named.default({}),
     applications: named.default({}),
+    approvals: named.default({}),
     schemas: files.default([]),
     entities: files.default([]),
   })
   // As it is stored: a part that is empty is not there, so that the digest is that of the same configuration without it.
   .transform(
-    ({ providers, applications, schemas, entities, ...rest }): Document => ({
+    ({ providers, applications, approvals, schemas, entities, ...rest }): Document => ({
       ...rest,
       ...(Object.keys(providers).length > 0 ? { providers } : {}),
       ...(Object.keys(applications).length > 0 ? { applications } : {}),
+      ...(Object.keys(approvals).length > 0 ? { approvals } : {}),
       ...(schemas.length > 0 ? { schemas } : {}),
       ...(entities.length > 0 ? { entities } : {}),
     }),
@@ -76,7 +79,10 @@ export async function apply(
     // First, because it waits for whoever else applies: what the others replace must be what that one left.
     rooms.policy.replace(document, parts.policies, by, shown),
     together(
-      together(rooms.sessions.replace(parts, by), rooms.credentials.replace(parts.resources, by)),
+      together(
+        rooms.sessions.replace(parts, by),
+        together(rooms.credentials.replace(parts.resources, by), rooms.approvals.replace(parts.approvals, by)),
+      ),
       // An agent that is left out is retired: none of its leases may be confirmed behind the entry that says so.
       together(markingRetired(rooms, before, parts), registering(rooms, parts, by)),
     ),
@@ -112,10 +118,16 @@ export type Parsers = {
   sessions: Pick<Rooms["sessions"], "parse">
   credentials: Pick<Rooms["credentials"], "parse">
   agents: Pick<Rooms["agents"], "parse">
+  approvals: Pick<Rooms["approvals"], "parse">
 }
 
 /** A configuration that was checked wholly. */
-export type Parts = SessionsPart & { resources: ResourcesPart; agents: AgentsPart; policies: PolicySet }
+export type Parts = SessionsPart & {
+  resources: ResourcesPart
+  agents: AgentsPart
+  approvals: ApprovalsPart
+  policies: PolicySet
+}
 
 /** Checks a document as apply() does, with all that one part says of another. Throws `policy-invalid`. */
 export function check(rooms: Parsers, document: Document): Parts {
@@ -123,6 +135,7 @@ export function check(rooms: Parsers, document: Document): Parts {
     ...rooms.sessions.parse(document),
     resources: rooms.credentials.parse(document.resources ?? {}),
     agents: rooms.agents.parse(document.agents ?? {}),
+    approvals: rooms.approvals.parse(document),
     policies: parsePolicies(document.policies, null, document),
   }
   crossCheck(parts)
@@ -130,7 +143,7 @@ export function check(rooms: Parsers, document: Document): Parts {
 }
 
 /** Names that one part uses must exist in the other: a misspelt one would silently allow nothing. */
-function crossCheck({ purposes, providers, applications, resources, agents, policies }: Parts): void {
+function crossCheck({ purposes, providers, applications, resources, agents, approvals, policies }: Parts): void {
   const need = (isThere: boolean, path: string, sentence: string) => {
     if (!isThere) throw new Refusal("policy-invalid", `${path}: ${sentence}`, { detail: { path } })
   }
@@ -165,6 +178,19 @@ function crossCheck({ purposes, providers, applications, resources, agents, poli
     for (const agent of [...Object.values(rules?.agents ?? {}), ...Object.values(rules?.scopes ?? {})]) {
       need(Object.hasOwn(agents, agent), `providers.${name}.delegatedTokens`, `there is no agent "${agent}".`)
     }
+  }
+  for (const [name, { members }] of Object.entries(approvals.groups)) {
+    for (const { provider } of members) {
+      const path = `approvals.groups.${name}.members`
+      need(Object.hasOwn(providers, provider), path, `there is no provider "${provider}".`)
+    }
+  }
+  for (const { ask, rung, file, line } of policies.policies) {
+    if (ask === null || ask === "user") continue
+    const group = Object.hasOwn(approvals.groups, ask) ? approvals.groups[ask]! : null
+    need(group !== null, `${file}:${line}`, `there is no group of approvers "${ask}".`)
+    const isQuorum = rung !== "quorum" || group!.required > 1
+    need(isQuorum, `${file}:${line}`, `a quorum is of several; approvals.groups.${ask}.required is ${group!.required}.`)
   }
   for (const policy of policies.policies) {
     const isKnown = policy.purpose === null || Object.hasOwn(purposes, policy.purpose)

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as agentsRoom from "#agents"
+import * as approvalsRoom from "#approvals"
 import * as auditRoom from "#audit"
 import * as credentialsRoom from "#credentials"
 import {
@@ -28,6 +29,7 @@ import { type FakeResource, fakeResource } from "./resource.fixture.ts"
 import type { Rooms } from "./rooms.ts"
 
 const { migrations: agentsMigrations, newSigningRequest, openAgents } = agentsRoom
+const { migrations: approvalsMigrations, openApprovals } = approvalsRoom
 const { migrations: auditMigrations, createLogKey, openAudit, openFileSigner } = auditRoom
 const { migrations: credentialsMigrations, openCredentials } = credentialsRoom
 const { migrations: policyMigrations, openPolicy } = policyRoom
@@ -92,7 +94,8 @@ export const readKb = { type: "credential", resource: "kb", operation: "read", a
 /** Opens the deployment with one server, its configuration in force and the root of `kb` handed over. */
 export async function openTestGate(): Promise<TestGate> {
   await using stack = new AsyncDisposableStack()
-  const migrations = [auditMigrations, agentsMigrations, sessionsMigrations, policyMigrations, credentialsMigrations]
+  const above = [policyMigrations, approvalsMigrations, credentialsMigrations]
+  const migrations = [auditMigrations, agentsMigrations, sessionsMigrations, ...above]
   const store = stack.use(await testDatabase({ rooms: migrations }))
   const folder = await mkdtemp(join(tmpdir(), "safeconduct-gate-"))
   stack.defer(() => rm(folder, { recursive: true }))
@@ -107,7 +110,7 @@ export async function openTestGate(): Promise<TestGate> {
     const database = plugged(store.database)
     const common = { database, keyring, clock: systemClock, log: silentLog, trustDomain: "example.org" }
     const signer = await openFileSigner(keyPath, origin)
-    const known = [agentsRoom, auditRoom, credentialsRoom, policyRoom, sessionsRoom, { events }]
+    const known = [agentsRoom, approvalsRoom, auditRoom, credentialsRoom, policyRoom, sessionsRoom, { events }]
     const all = Object.assign({}, ...known.map((room) => room.events))
     const audit = opening.use(await openAudit({ ...common, signer, origin, events: all, sweepMs: 3_600_000 }))
     const epoch = opening.use(await watchEpoch(common))
@@ -115,11 +118,13 @@ export async function openTestGate(): Promise<TestGate> {
     const agents = opening.use(await openAgents(parts))
     const sessions = opening.use(await openSessions(parts))
     const policy = await openPolicy(parts)
+    const approvals = opening.use(await openApprovals(parts))
     const journal = await openJournal({ ...common, folder: join(folder, "journal") })
     const credentials = opening.use(await openCredentials({ ...parts, journal: journal.write }))
     const server = opening.move()
     owned.use(server)
-    const open = { audit, agents, sessions, policy, credentials, epoch, clock: systemClock, log: silentLog }
+    const below = { audit, agents, sessions, policy, approvals, credentials }
+    const open = { ...below, epoch, clock: systemClock, log: silentLog }
     const rooms: Rooms = { ...open, owed: createOwed({ ...open, journal }) }
     return { rooms, database, [Symbol.asyncDispose]: () => server.disposeAsync() }
   }

@@ -1,4 +1,5 @@
 import { type AgentPrincipal, type Agents, proofOf } from "#agents"
+import type { Approvals } from "#approvals"
 import type { Audit, Draft } from "#audit"
 import type { Credentials } from "#credentials"
 import { type Clock, type Epoch, type Log, Refusal, refuseSkewed } from "#kernel"
@@ -12,6 +13,7 @@ export type Rooms = {
   agents: Agents
   sessions: Sessions
   policy: Policy
+  approvals: Approvals
   credentials: Credentials
   owed: Owed
   epoch: Epoch

@@ -14,7 +14,7 @@ export const kernelMigrations: Migrations = { room: "kernel", folder: new URL(".
  * Counts the releases that changed a schema. It is raised by one with the first migration after a release, and every migration is
  * recorded under it: that is how an older server sees how far ahead of it a database is.
  */
-export const GENERATION = 4
+export const GENERATION = 5
 
 /** The owner's: what somebody put into a schema on his session's path would be called in his name. */
 const TRUST_NO_PATH = "set local search_path = pg_catalog, pg_temp"

@@ -108,6 +108,11 @@ export const refusals = {
   // At the token endpoint: the session's mandate does not verify, and another session is what helps.
   "outside-mandate": { ...denied, oauth: "invalid_grant" },
   "approval-required": denied,
+  // approvals
+  "approval-unknown": missing,
+  "approval-over": conflict,
+  "approval-used": conflict,
+  "proof-insufficient": denied,
   "policy-broken": later,
   "policy-invalid": { ...bad, status: 422 },
   "epoch-changed": later,

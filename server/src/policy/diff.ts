@@ -11,6 +11,8 @@ export type Document = {
   resources?: { [name: string]: Json }
   agents?: { [name: string]: Json }
   policies: PolicyFile[]
+  /** Whose approval may be asked for, and how; absent where it is as it is by default. */
+  approvals?: { [name: string]: Json }
   /** Cedar schemas and entities that other enforcement points ask about; absent where there are none. */
   schemas?: PolicyFile[]
   entities?: PolicyFile[]
@@ -28,6 +30,7 @@ export function diff(before: Document | null, after: Document): string[] {
     ...section("provider", before?.providers, after.providers),
     ...section("application", before?.applications, after.applications),
     ...section("resource", before?.resources, after.resources),
+    ...section("approvals", before?.approvals, after.approvals),
     ...section("agent", before?.agents, after.agents),
     ...section("policy", before === null ? {} : policiesById(before), policiesById(after)),
     ...section("schema", byFile(before?.schemas), byFile(after.schemas)),

@@ -1,5 +1,6 @@
 import { z } from "zod"
 import { agentsSchema } from "#agents"
+import { approvalsSchema } from "#approvals"
 import { engines } from "#credentials"
 import type { Json } from "#kernel"
 import { applicationsSchema, providersSchema, purposesSchema } from "#sessions"
@@ -17,6 +18,7 @@ export function documentJsonSchema(): { [name: string]: Json } {
     applications: applicationsSchema.optional(),
     resources: z.record(z.string(), z.union([first!, ...others])).optional(),
     agents: agentsSchema.optional(),
+    approvals: approvalsSchema.optional(),
     policies: files("Cedar files beside this one, as patterns; policies/*.cedar when absent"),
     schemas: files("Cedar schemas, as patterns: the types that other enforcement points ask about (AuthZEN)"),
     entities: files("Cedar entities as JSON, as patterns: what is known of them"),

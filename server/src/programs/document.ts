@@ -9,6 +9,8 @@ export type PolicyDocument = {
   /** Who signs users in, and which programs invoke agents for them; absent where there is none. */
   providers?: Json
   applications?: Json
+  /** Whose approval may be asked for, and how. */
+  approvals?: Json
   resources: Json
   agents: Json
   policies: TextFile[]
@@ -19,7 +21,8 @@ export type PolicyDocument = {
 
 type TextFile = { file: string; text: string }
 
-const MEMBERS = ["purposes", "providers", "applications", "resources", "agents", "policies", "schemas", "entities"]
+const PARTS = ["purposes", "providers", "applications", "resources", "agents", "approvals"]
+const MEMBERS = [...PARTS, "policies", "schemas", "entities"]
 
 /**
  * Reads safeconduct.yaml and the files that it names: policies, schemas and entities are glob patterns beside it
@@ -42,6 +45,7 @@ export function readDocument(path: string): PolicyDocument {
     policies: read("policies", value.policies ?? ["policies/*.cedar"]),
     ...(value.providers === undefined ? {} : { providers: value.providers }),
     ...(value.applications === undefined ? {} : { applications: value.applications }),
+    ...(value.approvals === undefined ? {} : { approvals: value.approvals }),
     ...(value.schemas === undefined ? {} : { schemas: read("schemas", value.schemas) }),
     ...(value.entities === undefined ? {} : { entities: read("entities", value.entities) }),
   }

@@ -1,4 +1,5 @@
 import { parseAgents } from "#agents"
+import { parseApprovals } from "#approvals"
 import { engines, parseResources } from "#credentials"
 import { check, parseDocument, type Rehearsal, rehearsalOf } from "#gate"
 import { parseJson } from "#kernel"
@@ -19,6 +20,7 @@ export function openRehearsal(document: unknown): Rehearsal {
   const parsers = {
     sessions: { parse: parsePart },
     agents: { parse: parseAgents },
+    approvals: { parse: (part: { approvals?: unknown }) => parseApprovals(part.approvals) },
     credentials: { parse: (part: unknown) => parseResources(engines, part) },
   }
   return rehearsalOf(check(parsers, parseDocument(parseJson(JSON.stringify(document)))))

@@ -1,4 +1,5 @@
 import { events as agentsEvents, migrations as agentsMigrations } from "#agents"
+import { events as approvalsEvents, migrations as approvalsMigrations } from "#approvals"
 import { events as auditEvents, migrations as auditMigrations } from "#audit"
 import { events as credentialsEvents, migrations as credentialsMigrations } from "#credentials"
 import { events as gateEvents } from "#gate"
@@ -13,6 +14,7 @@ export const allMigrations: readonly Migrations[] = [
   agentsMigrations,
   sessionsMigrations,
   policyMigrations,
+  approvalsMigrations,
   credentialsMigrations,
 ]
 
@@ -22,6 +24,7 @@ export const allEvents: { readonly [event: string]: string } = {
   ...agentsEvents,
   ...sessionsEvents,
   ...policyEvents,
+  ...approvalsEvents,
   ...credentialsEvents,
   ...gateEvents,
 }

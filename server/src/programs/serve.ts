@@ -1,5 +1,6 @@
 import { routes as agentsRoutes, openAgents } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
+import { openApprovals } from "#approvals"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials, timed } from "#credentials"
 import { createOwed, routes as gateRoutes, type Keys, keyRoutes, type Rooms, startEntering, startSweep } from "#gate"
@@ -85,8 +86,9 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const agents = stack.use(await openAgents({ ...parts, trustDomain }))
   const sessions = stack.use(await openSessions({ ...parts, issuer, mtlsUrl: agentsUrl }))
   const policy = await openPolicy(parts)
+  const approvals = stack.use(await openApprovals({ ...parts, issuer }))
   const credentials = stack.use(await openCredentials({ ...parts, engines: kinds, journal: journal.write }))
-  const open = { audit, agents, sessions, policy, credentials, epoch, clock, log }
+  const open = { audit, agents, sessions, policy, approvals, credentials, epoch, clock, log }
   const rooms: Rooms = { ...open, owed: createOwed({ ...open, journal }) }
   // Before anybody is answered: what was commanded here while the database was gone holds, carried out or not.
   await rooms.owed.enter().catch((error: unknown) => log.error("the journal could not be entered yet", { error }))

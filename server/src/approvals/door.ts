@@ -1,0 +1,34 @@
+import type { Change } from "#audit"
+import type { Id } from "#kernel"
+import type { ApprovalsPart } from "./part.ts"
+import type { Approval, ApprovalState, NewRequest } from "./request.ts"
+import type { Decision, Held, Use } from "./requests.ts"
+import type { RequestsOf, WithdrawnOf } from "./store.ts"
+
+/** The approvals room. Expiry is judged by the database's clock; what is in force is as old as the epoch at the most. */
+export interface Approvals extends AsyncDisposable {
+  /** Our own, as statements name it. */
+  readonly issuer: string
+  /** Checks the room's part of a configuration. Throws `policy-invalid` with `detail.path`. */
+  parse(document: { approvals?: unknown }): ApprovalsPart
+  /** Puts it in force. `by` is the SPIFFE ID of who does. */
+  replace(part: ApprovalsPart, by: string): Change<boolean>
+  /** What is in force; defaults before the first. */
+  part(): ApprovalsPart
+  /** Asks for approval: requests.ts. `tells` are users who are told of it. */
+  request(asked: NewRequest, tells: readonly Id<"user">[]): Change<Held>
+  /** Null when there is none of that id. */
+  find(id: string): Promise<Approval | null>
+  /** Newest first. */
+  list(of: RequestsOf): Promise<Approval[]>
+  /** Resolves when the request is in another state, or after so many milliseconds; true when it is. */
+  waitFor(id: string, state: ApprovalState, ms: number): Promise<boolean>
+  /** Takes a decision: requests.ts. */
+  decide(decision: Decision): Change<Approval>
+  /** Uses an approval up: requests.ts. */
+  use(use: Use): Change<"used" | "again">
+  /** Withdraws what waits, and what was approved and not used. */
+  withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
+  /** Expires what is due; the room does it by itself. */
+  expire(): Change<Approval[]>
+}

@@ -1,0 +1,48 @@
+/**
+ * Approvals: did a human agree? Owns requests for approval, what each person said of them and how they are known to be who
+ * they are, and what people are told.
+ *
+ * A request is requested → approved | denied | reported | expired | withdrawn, each of them final and by compare-and-set; an
+ * approval is for exactly what was shown, and used once, in the transaction of the decision that it lets pass. What a person
+ * signs is a statement (statement.ts): canonical JSON of everything that the approval is good for, with the digest of the card
+ * that they saw. Expiry is denial, and is judged by the database's clock.
+ *
+ * It asks nobody by itself whether an action may happen: policy says whose approval it waits for, the gate brings the facts, and
+ * does what is approved. Who is signed in is sessions' to say; keys that an approval leads to are credentials'.
+ */
+import type { Migrations } from "#kernel"
+
+export type { ArgumentFact, CardFacts } from "./card/facts.ts"
+export type { Approvals } from "./door.ts"
+export { events } from "./events.ts"
+export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"
+export { type ApprovalsParts, openApprovals } from "./open.ts"
+export { type ApprovalsPart, approvalsSchema, parseApprovals } from "./part.ts"
+export { counts, type Proven, type Way } from "./proof.ts"
+export {
+  type Approval,
+  type ApprovalState,
+  type AskedBy,
+  type HeldAction,
+  type Member,
+  type NewRequest,
+  type Person,
+  type Requirement,
+  rungOf,
+  sayOf,
+} from "./request.ts"
+export { aboutApproval, approvalOver, type Decision, type Held, type Use, unknownApproval } from "./requests.ts"
+export {
+  type Bounds,
+  challengeOf,
+  digestOfJson,
+  inclusionIn,
+  type Shown,
+  type Statement,
+  statementBytes,
+  statementOf,
+} from "./statement.ts"
+export type { RequestsOf, WithdrawnOf } from "./store.ts"
+
+/** The room's schema. */
+export const migrations: Migrations = { room: "approvals", folder: new URL("./migrations/", import.meta.url) }

@@ -1,0 +1,69 @@
+import type { Audit, Draft } from "#audit"
+import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
+import type { Approvals } from "./door.ts"
+import { type ApprovalsPart, parseApprovals } from "./part.ts"
+import { deciding, expiring, requesting, using, withdrawing } from "./requests.ts"
+import * as store from "./store.ts"
+import { startSweep } from "./sweep.ts"
+import { openWaiting } from "./waiting.ts"
+
+/** What the room stands on. */
+export type ApprovalsParts = {
+  database: Database
+  audit: Audit
+  epoch: Epoch
+  keyring: Keyring
+  clock: Clock
+  log: Log
+  /** Our own, as statements name it: the public URL of the web listener. */
+  issuer: string
+}
+
+/** Opens the room. A stored part that does not parse is logged, and nothing can be approved under it. */
+export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
+  const { database, audit, epoch, log, issuer } = parts
+  await using stack = new AsyncDisposableStack()
+  let held = await loadPart(database, log)
+  epoch.onChange(async () => {
+    held = await loadPart(database, log)
+  })
+  const waiting = stack.use(await openWaiting(database))
+  stack.use(startSweep({ database, log, commit: (change) => audit.commit(change) }))
+  const owned = stack.move()
+  return {
+    issuer,
+    parse: ({ approvals }) => parseApprovals(approvals),
+    part: () => held,
+    replace: (part, by) => ({
+      async work(tx) {
+        const isChanged = await store.writePart(tx, part as unknown as Json)
+        if (isChanged) await bumpEpoch(tx)
+        return isChanged
+      },
+      entries: (isChanged) => (isChanged ? [configuredDraft(part, by)] : []),
+    }),
+    request: (asked, tells) => requesting(held, asked, tells),
+    find: (id) => store.findRequest(database, id),
+    list: (of) => store.listRequests(database, of),
+    waitFor: (id, state, ms) =>
+      waiting.until(id, async () => (await store.findRequest(database, id))?.state !== state, ms),
+    decide: (decision) => deciding(held, decision),
+    use: (use) => using(use),
+    withdraw: (of, reason, by) => withdrawing(of, reason, by),
+    expire: () => expiring(100),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  }
+}
+
+function configuredDraft({ groups, changes }: ApprovalsPart, by: string): Draft {
+  return { event: "approvals.configured", by, data: { groups: Object.keys(groups).sort(), changes } }
+}
+
+async function loadPart(database: Database, log: Log): Promise<ApprovalsPart> {
+  try {
+    return parseApprovals((await store.readPart(database)) ?? {})
+  } catch (error) {
+    log.error("the stored part of approvals does not parse; only passkeys count, and no group can approve", { error })
+    return parseApprovals({ proofs: { tap: ["passkey"], sign: ["passkey"], quorum: ["passkey"] } })
+  }
+}
