@@ -12,7 +12,14 @@ import type { PendingSignIn, SignInRequest } from "./sign-in.ts"
 export async function beginSignIn(
   parts: ClientParts,
   provider: Provider,
-  { redirectUri, acrValues = provider.definition.acrValues, maxAgeSeconds, authorizationDetails }: SignInRequest,
+  {
+    redirectUri,
+    acrValues = provider.definition.acrValues,
+    maxAgeSeconds,
+    prompt,
+    nonce = oidc.randomNonce(),
+    authorizationDetails,
+  }: SignInRequest,
 ): Promise<{ url: string; pending: PendingSignIn }> {
   const { name, definition } = provider
   const pending: PendingSignIn = {
@@ -20,7 +27,7 @@ export async function beginSignIn(
     issuer: definition.issuer,
     redirectUri,
     state: oidc.randomState(),
-    nonce: oidc.randomNonce(),
+    nonce,
     verifier: oidc.randomPKCECodeVerifier(),
     acrValues: [...acrValues],
     maxAgeSeconds: maxAgeSeconds ?? null,
@@ -38,6 +45,7 @@ export async function beginSignIn(
       code_challenge_method: "S256",
       ...(acrValues.length === 0 ? {} : { acr_values: acrValues.join(" ") }),
       ...(maxAgeSeconds === undefined ? {} : { max_age: String(maxAgeSeconds) }),
+      ...(prompt === undefined ? {} : { prompt }),
     }
     const shown = authorizationDetails?.filter((each) => isShown(each, metadata.authorization_details_types_supported))
     if (shown !== undefined && shown.length > 0) parameters["authorization_details"] = JSON.stringify(shown)

@@ -19,19 +19,24 @@ export type ClientParts = {
 const TIMEOUT_SECONDS = 10
 
 /** Where we prove who we are. */
-export type Endpoint = "token_endpoint" | "introspection_endpoint" | "pushed_authorization_request_endpoint"
+export type Endpoint =
+  | "token_endpoint"
+  | "introspection_endpoint"
+  | "pushed_authorization_request_endpoint"
+  | "backchannel_authentication_endpoint"
 
 /**
  * The provider and us, as openid-client takes them; made for each request, so that keys and secrets are those of now, and an
- * assertion is for the endpoint that is asked.
+ * assertion is for the endpoint that is asked. `placed` are the provider's metadata with a place that they do not name.
  */
 export async function clientOf(
   parts: ClientParts,
   provider: Provider,
   endpoint: Endpoint,
+  placed?: Metadata,
 ): Promise<oidc.Configuration> {
   const { clientId, issuer } = provider.definition
-  const metadata = await provider.metadata()
+  const metadata = placed ?? (await provider.metadata())
   const ours = {
     // The library takes a list; its type knows of one alone.
     id_token_signed_response_alg: [...provider.algorithms] as unknown as string,

@@ -120,7 +120,7 @@ async function read(answer: IncomingMessage, maxBytes: number): Promise<Response
     chunks.push(chunk)
   }
   const headers = new Headers()
-  for (const name of ["content-type", "www-authenticate", "cache-control"]) {
+  for (const name of ["content-type", "www-authenticate", "cache-control", "retry-after"]) {
     const value = answer.headers[name]
     if (typeof value === "string") headers.set(name, value)
   }

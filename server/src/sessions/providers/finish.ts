@@ -1,15 +1,13 @@
 import * as oidc from "openid-client"
-import { base64url, type Clock, type Json, sha256 } from "#kernel"
+import { base64url, type Json, sha256 } from "#kernel"
 import { lacksClaims, mapClaims, mapRoles, roleValues } from "./claims.ts"
-import { type ClientParts, clientOf } from "./client.ts"
+import type { ClientParts } from "./client.ts"
 import { requireIdToken } from "./id-token.ts"
 import type { Provider } from "./provider.ts"
+import { redeemCode } from "./redeem.ts"
 import { refusalFor } from "./refused.ts"
 import type { PendingSignIn, SignedIn } from "./sign-in.ts"
 import { optionalText, type Payload, readToken, signedBy, textOf } from "./token.ts"
-
-/** How long a user may take at the provider. */
-const PATIENCE_MS = 15 * 60_000
 
 /**
  * Who came back. The answer must be for this sign-in and from its provider, and the ID token must be signed by it, for us, for
@@ -23,20 +21,11 @@ export async function finishSignIn(
 ): Promise<SignedIn> {
   const { name, definition, profile } = provider
   try {
-    requireSame(parts.clock, provider, pending, url)
-    const client = await clientOf(parts, provider, "token_endpoint")
-    const tokens = await oidc.authorizationCodeGrant(client, url, {
-      expectedState: pending.state,
-      expectedNonce: pending.nonce,
-      pkceCodeVerifier: pending.verifier,
-      idTokenExpected: true,
-      ...(pending.maxAgeSeconds === null ? {} : { maxAge: pending.maxAgeSeconds }),
-    })
-    const idToken = tokens.id_token ?? ""
+    const { client, tokens, idToken } = await redeemCode(parts, provider, { pending, url })
     // The library judged what the ID token says; whose it is, is judged as for every other token of a provider.
     const jws = readToken(idToken)
     requireIdToken(provider, jws)
-    const said = await signedBy(provider, jws)
+    const { payload: said } = await signedBy(provider, jws)
     const acr = optionalText(said["acr"], "acr")
     requireAcr(definition, pending, acr)
     const all = await withUserinfo(client, provider, { said, accessToken: tokens.access_token })
@@ -62,16 +51,6 @@ export async function finishSignIn(
   } catch (error) {
     throw refusalFor(error, name, "sign-in-failed", `The sign-in at "${name}" did not succeed. Begin it anew.`)
   }
-}
-
-/** The answer is to this sign-in, at this provider as it is configured now, and not late. */
-function requireSame(clock: Clock, { definition }: Provider, pending: PendingSignIn, url: URL): void {
-  if (pending.issuer !== definition.issuer) throw new Error("another provider's sign-in")
-  const place = new URL(url)
-  place.search = ""
-  place.hash = ""
-  if (place.href !== pending.redirectUri) throw new Error("the answer came to another place")
-  if (Math.abs(clock.nowMs() - pending.begunAtMs) > PATIENCE_MS) throw new Error("the sign-in was begun too long ago")
 }
 
 /**

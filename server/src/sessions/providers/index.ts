@@ -9,16 +9,22 @@
  * Nothing is fetched but from configured issuers and the places that their metadata names, through one guard (fetch.ts).
  */
 export type { Network } from "./addresses.ts"
+export type { Asking, AskingRequest } from "./ciba/ask.ts"
+export { checkCode } from "./ciba/check-code.ts"
+export type { PendingAsking, Polled } from "./ciba/poll.ts"
 export { type Role, rolesFor } from "./claims.ts"
 export type { Delegated, MayAct } from "./delegated.ts"
+export { type BoundBy, type ProvenByProvider, providerEvidence, verifyProviderEvidence } from "./evidence.ts"
 export { type FetchParts, guardedFetch, isAllowed, Unreachable } from "./fetch.ts"
 export type { LogoutRequest, ProviderLogout } from "./logout.ts"
 export { openProviders, type Providers, type ProvidersParts } from "./open.ts"
 export { type ProviderDefinition, type ProvidersPart, parseProviders, providersSchema } from "./part.ts"
 export type { ProfileName } from "./profiles.ts"
+export type { ProviderProof } from "./proof.ts"
 export { providerRoutes } from "./routes.ts"
 export { resealProviders } from "./secrets.ts"
 export { type PendingSignIn, pendingSignIn, type SignedIn, type SignInRequest } from "./sign-in.ts"
+export type { SteppingUp, StepUpRequest } from "./step-up.ts"
 export {
   type PresentedToken,
   type SubjectToken,

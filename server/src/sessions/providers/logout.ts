@@ -29,7 +29,7 @@ export async function verifyLogoutToken(provider: Provider, token: string, nowMs
     const jws = readToken(token)
     // §2.4: typed where the provider does it; others are told apart by their event.
     if (![undefined, "jwt", "logout+jwt"].includes(typeOf(jws))) throw new Error("typ is another token's")
-    const said = await signedBy(provider, jws)
+    const { payload: said } = await signedBy(provider, jws)
     if (said["iss"] !== definition.issuer) throw new Error("iss is another one's")
     if (audienceOf(said).some((each) => each !== definition.clientId)) throw new Error("aud is not us alone")
     if ("nonce" in said) throw new Error("an ID token is no logout token")

@@ -6,7 +6,7 @@ import { isAllowed } from "./fetch.ts"
 const texts = z.array(z.string()).optional()
 const flag = z.boolean().optional()
 
-/** What we use of a provider's metadata (OpenID Connect Discovery §3, RFC 8414, RFC 9126, RFC 9207, RFC 9396). */
+/** What we use of a provider's metadata (OpenID Connect Discovery §3, RFC 8414, RFC 9126, RFC 9207, RFC 9396, CIBA Core §4). */
 function schemaFor(issuer: string, network: Network) {
   const endpoint = z
     .string()
@@ -25,6 +25,8 @@ function schemaFor(issuer: string, network: Network) {
     introspection_endpoint: endpoint.optional(),
     pushed_authorization_request_endpoint: endpoint.optional(),
     end_session_endpoint: endpoint.optional(),
+    backchannel_authentication_endpoint: endpoint.optional(),
+    backchannel_token_delivery_modes_supported: texts,
     authorization_response_iss_parameter_supported: flag,
     backchannel_logout_supported: flag,
     authorization_details_types_supported: texts,

@@ -2,14 +2,18 @@ import type { KeyObject } from "node:crypto"
 import type { Audit } from "#audit"
 import { type Clock, canonical, type Database, type Json, type Keyring, Refusal, type Secret } from "#kernel"
 import { beginSignIn } from "./begin.ts"
+import { type Asking, type AskingRequest, askAtProvider } from "./ciba/ask.ts"
+import { type PendingAsking, type Polled, pollAtProvider } from "./ciba/poll.ts"
 import type { ClientParts } from "./client.ts"
 import type { Resolve } from "./fetch.ts"
 import { finishSignIn } from "./finish.ts"
 import { type LogoutRequest, logoutUrl, type ProviderLogout, unknownProvider, verifyLogoutToken } from "./logout.ts"
 import type { ProviderDefinition, ProvidersPart } from "./part.ts"
+import type { ProviderProof } from "./proof.ts"
 import { openProvider, type Provider } from "./provider.ts"
 import { secretOf, settingSecret } from "./secrets.ts"
 import { type PendingSignIn, pendingSignIn, type SignedIn, type SignInRequest } from "./sign-in.ts"
+import { beginStepUp, finishStepUp, type SteppingUp, type StepUpRequest } from "./step-up.ts"
 import { type PresentedToken, type SubjectToken, verifySubjectToken } from "./subject-tokens.ts"
 import { type ProviderView, viewOf } from "./view.ts"
 
@@ -29,6 +33,16 @@ export interface Providers {
    * this browser's, is the caller's to see to. Throws as beginSignIn().
    */
   finishSignIn(pending: PendingSignIn, url: URL): Promise<SignedIn>
+  /** True when that provider is configured to ask its users (CIBA). */
+  canAsk(provider: string): boolean
+  /** Has a provider ask its user, out of band. Throws `provider-unavailable`, `provider-not-configured`. */
+  ask(request: AskingRequest): Promise<Asking>
+  /** Asks once what came of it, on whatever server. Throws `provider-not-configured`. */
+  poll(pending: PendingAsking): Promise<Polled>
+  /** Sends a user to prove anew who they are, over a challenge. Throws as beginSignIn(). */
+  beginStepUp(request: StepUpRequest): Promise<{ url: string; pending: PendingSignIn }>
+  /** The provider's signed word that they did. Throws as finishSignIn(). */
+  finishStepUp(steppingUp: SteppingUp): Promise<ProviderProof>
   /** Judges a token of any provider. Throws `subject-token-invalid`, `provider-unavailable`, `provider-not-configured`. */
   verifySubjectToken(presented: PresentedToken): Promise<SubjectToken>
   /** Judges a logout token that was posted for that provider. Throws `logout-token-invalid`, `provider-unavailable`. */
@@ -102,6 +116,22 @@ export function openProviders(parts: ProvidersParts): Providers {
       const found = await finishSignIn(client, provider, { pending, url })
       requireStill(provider)
       return found
+    },
+    canAsk: (name) => find(name)?.ciba !== undefined,
+    ask: async (request) => await askAtProvider(client, named(request.provider), request),
+    async poll(pending) {
+      const provider = named(pending.provider)
+      const polled = await pollAtProvider(client, provider, pending)
+      requireStill(provider)
+      return polled
+    },
+    beginStepUp: async (request) => await beginStepUp(client, named(request.provider), request),
+    async finishStepUp(steppingUp) {
+      const pending = pendingSignIn.parse(steppingUp.pending)
+      const provider = named(pending.provider)
+      const proof = await finishStepUp(client, provider, { ...steppingUp, pending })
+      requireStill(provider)
+      return proof
     },
     async verifySubjectToken(presented) {
       const providers = inForce()

@@ -1,5 +1,6 @@
 import { z } from "zod"
 import { parseWith } from "../action-details.ts"
+import { cibaProblems, cibaSchema } from "./ciba/part.ts"
 import { algorithms, type ProfileName, profileOf, profiles } from "./profiles.ts"
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "a name is a-z, 0-9 and hyphens")
@@ -36,6 +37,13 @@ const rolesSchema = z.strictObject({
   maxAgeSeconds: z.int().min(0).max(86_400).optional(),
 })
 
+const stepUpSchema = z.strictObject({
+  /** Asked in the place of what is asked of everybody; one of them must be what the ID token says then. */
+  acrValues: z.array(text).max(8).optional(),
+  /** For a provider that does not know `max_age`: asked for `prompt=login` too. What it says of `auth_time` is judged all the same. */
+  prompt: z.enum(["login"]).optional(),
+})
+
 const providerSchema = z
   .strictObject({
     /** Exactly as the provider writes it; everything else is discovered from it. */
@@ -58,6 +66,10 @@ const providerSchema = z
     /** Other than the profile's. */
     accessTokens: z.enum(["jwt", "introspection", "none"]).optional(),
     delegatedTokens: delegatedSchema.optional(),
+    /** How users are asked there, out of band. */
+    ciba: cibaSchema.optional(),
+    /** What a fresh sign-in by which a user decides something has to show. */
+    stepUp: stepUpSchema.optional(),
     /** Where it may be: at a public address, also at a private one (RFC 1918, RFC 4193), or on this machine for tests. */
     network: z.enum(["public", "private", "loopback"]).default("public"),
     /** PEM of the authority that signed its certificate; absent: those that Node trusts. */
@@ -71,6 +83,9 @@ const providerSchema = z
     if (issuer !== undefined && !issuer.form.test(provider.issuer)) refuse("issuer", issuer.what)
     if (assertionAudience === null && provider.clientAuthentication === "private_key_jwt")
       refuse("clientAuthentication", NO_KEY)
+    for (const [field, message] of provider.ciba === undefined ? [] : cibaProblems(provider.ciba, provider)) {
+      addIssue({ code: "custom", path: field === "" ? ["ciba"] : ["ciba", field], message })
+    }
     if (!provider.scopes.includes("openid")) refuse("scopes", "openid is one of the scopes")
     if (provider.algorithms?.some((each) => !known.includes(each)) === true && provider.profile !== "generic") {
       refuse("algorithms", `tokens of this profile are signed with ${known.join(", ")}`)

@@ -28,6 +28,10 @@ export type SignInRequest = {
   acrValues?: readonly string[]
   /** 0: the user proves anew who they are. */
   maxAgeSeconds?: number
+  /** For a provider that does not know `max_age`. */
+  prompt?: "login"
+  /** What the ID token is to sign over; random where it is left out. */
+  nonce?: string
   /** Asked of the provider's own consent where it can show such details (RFC 9396); else left out. */
   authorizationDetails?: readonly Json[]
 }

@@ -81,7 +81,7 @@ export async function verifySubjectToken(parts: SubjectParts, presented: Present
     const payload =
       jws === null
         ? await introspected(parts, provider, presented)
-        : await signedBy(provider, judged(parts, provider, presented.type, jws))
+        : (await signedBy(provider, judged(parts, provider, presented.type, jws))).payload
     return read(parts, provider, presented, payload)
   } catch (error) {
     const what = "The subject token is not one that a configured provider issued for this, or it has expired."

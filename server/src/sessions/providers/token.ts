@@ -1,5 +1,7 @@
+import type { KeyObject } from "node:crypto"
 import type { Json } from "#kernel"
 import { type Jws, readCompact } from "../jws.ts"
+import type { Algorithm } from "./profiles.ts"
 import type { Provider } from "./provider.ts"
 import { isSignedWith } from "./signed.ts"
 
@@ -19,10 +21,14 @@ export function readToken(text: string): Jws {
 }
 
 /**
- * What the token says, when its provider signed it with an algorithm that is configured for it. Keys come from the provider's own
- * set: `jku`, `x5u`, `x5c` and `jwk` of the header are not looked at (RFC 8725 §3.10). Throws an Error, or Unreachable.
+ * What the token says, when its provider signed it with an algorithm that is configured for it, and by which key. Keys come from
+ * the provider's own set: `jku`, `x5u`, `x5c` and `jwk` of the header are not looked at (RFC 8725 §3.10). Throws an Error, or
+ * Unreachable.
  */
-export async function signedBy(provider: Provider, { header, payload, input, signature }: Jws): Promise<Payload> {
+export async function signedBy(
+  provider: Provider,
+  { header, payload, input, signature }: Jws,
+): Promise<{ payload: Payload; algorithm: Algorithm; key: KeyObject }> {
   const algorithm = provider.algorithms.find((each) => each === header["alg"])
   if (algorithm === undefined) throw new Error("its algorithm is not one of this provider's")
   const key = await provider.key(algorithm, header["kid"])
@@ -30,7 +36,7 @@ export async function signedBy(provider: Provider, { header, payload, input, sig
   if (!isSignedWith({ header, payload, input, signature }, algorithm, key)) {
     throw new Error("the signature is not by its key")
   }
-  return payload
+  return { payload, algorithm, key }
 }
 
 /** The `typ` of a header without the part that may be left out, in small letters (RFC 7515 §4.1.9, RFC 8725 §3.11). */
