@@ -195,8 +195,8 @@ function fits(asked: URLSearchParams, form: URLSearchParams): boolean {
   return challenge === asked.get("code_challenge") && form.get("redirect_uri") === asked.get("redirect_uri")
 }
 
-/** The client proves itself in the way it is configured for, and the vendor says that it knows that way. */
-async function isOurClient(
+/** True when the client proves itself in the way it is configured for, and the vendor says that it knows that way. */
+export async function isOurClient(
   { configuration: { clientAuthentication = "private_key_jwt" }, assertionAudience }: Vendor,
   metadata: { [member: string]: unknown },
   { form, headers, path }: Asked,
@@ -228,6 +228,7 @@ async function isOurClient(
   }
 }
 
-function refused(status: number, error: string): Answer {
+/** An error as OAuth has it (RFC 6749 §5.2). */
+export function refused(status: number, error: string): Answer {
   return { status, body: { error } }
 }
