@@ -61,6 +61,7 @@ const codes: Partial<Record<ExitCode, readonly string[]>> = {
     "request-uri-invalid",
     "details-invalid",
     "token-type-unsupported",
+    "passkey-invalid",
   ],
   [exits.notFound]: [
     "not-found",
@@ -70,6 +71,8 @@ const codes: Partial<Record<ExitCode, readonly string[]>> = {
     "lease-unknown",
     "delegation-unknown",
     "provider-unknown",
+    "approval-unknown",
+    "passkey-unknown",
   ],
   [exits.notAuthorised]: [
     "no-identity",
@@ -100,6 +103,8 @@ const codes: Partial<Record<ExitCode, readonly string[]>> = {
     "delegation-too-wide",
     "chain-too-deep",
     "chain-cycle",
+    "proof-insufficient",
+    "passkey-required",
   ],
   [exits.expired]: ["session-ended", "session-expired", "session-idle", "lease-ended", "delegation-over"],
   [exits.notVerified]: ["not-verified"],

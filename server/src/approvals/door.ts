@@ -1,6 +1,7 @@
 import type { Change } from "#audit"
 import type { Id } from "#kernel"
 import type { ApprovalsPart } from "./part.ts"
+import type { Passkeys } from "./passkeys/open.ts"
 import type { Approval, ApprovalState, NewRequest } from "./request.ts"
 import type { Decision, Held, Use } from "./requests.ts"
 import type { RequestsOf, WithdrawnOf } from "./store.ts"
@@ -9,6 +10,8 @@ import type { RequestsOf, WithdrawnOf } from "./store.ts"
 export interface Approvals extends AsyncDisposable {
   /** Our own, as statements name it. */
   readonly issuer: string
+  /** Keys that people sign approvals with. */
+  readonly passkeys: Passkeys
   /** Checks the room's part of a configuration. Throws `policy-invalid` with `detail.path`. */
   parse(document: { approvals?: unknown }): ApprovalsPart
   /** Puts it in force. `by` is the SPIFFE ID of who does. */

@@ -7,5 +7,13 @@ export const events = {
   "approvals.denied": "Somebody whose approval it takes denied it.",
   "approvals.reported": "Somebody denied it and reported the agent, which is stopped.",
   "approvals.expired": "Nobody decided in time, which is a denial.",
+  "approvals.passkey-enrolled":
+    "Somebody's passkey was verified; approvals that it signs are verified with the key in here.",
+  "approvals.passkey-confirmed": "An operator said that a passkey, added after others were lost, is its owner's.",
+  "approvals.passkey-revoked": "A passkey signs nothing any more.",
+  "approvals.passkey-suspected":
+    "A passkey's counter went back: there seems to be a copy of it. What it signed was refused.",
+  "approvals.device-lost":
+    "Somebody lost a device: their passkeys were revoked, and what waited for them was withdrawn.",
   "approvals.withdrawn": "It is not asked any more: what it was asked for is over.",
 } as const

@@ -18,6 +18,11 @@ export { events } from "./events.ts"
 export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"
 export { type ApprovalsParts, openApprovals } from "./open.ts"
 export { type ApprovalsPart, approvalsSchema, parseApprovals } from "./part.ts"
+export { FRESH_SECONDS } from "./passkeys/enrol.ts"
+export type { AtBrowser, Enrolment, Passkeys } from "./passkeys/open.ts"
+export type { Passkey } from "./passkeys/passkey.ts"
+export { type RegistrationAnswer, registrationSchema, vouchingChallenge } from "./passkeys/register.ts"
+export { type AssertionAnswer, assertionSchema } from "./passkeys/verify.ts"
 export { counts, type Proven, type Way } from "./proof.ts"
 export {
   type Approval,

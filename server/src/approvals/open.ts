@@ -2,6 +2,7 @@ import type { Audit, Draft } from "#audit"
 import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
 import type { Approvals } from "./door.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
+import { openPasskeys } from "./passkeys/open.ts"
 import { deciding, expiring, requesting, using, withdrawing } from "./requests.ts"
 import * as store from "./store.ts"
 import { startSweep } from "./sweep.ts"
@@ -32,6 +33,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
   const owned = stack.move()
   return {
     issuer,
+    passkeys: openPasskeys({ database, audit, issuer, part: () => held }),
     parse: ({ approvals }) => parseApprovals(approvals),
     part: () => held,
     replace: (part, by) => ({

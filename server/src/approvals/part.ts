@@ -41,6 +41,12 @@ export const approvalsSchema = z.strictObject({
       denialWindowSeconds: seconds(86_400).default(600),
     })
     .prefault({}),
+  passkeys: z
+    .strictObject({
+      /** Until a passkey counts whose owner had others and has none: seconds, or until an operator confirms it. */
+      afterLoss: z.union([z.literal("operator"), seconds(2_592_000)]).default(86_400),
+    })
+    .prefault({}),
   /** Whom "deny and report" stops the agent for: everybody, or the one who reports. */
   report: z.enum(["agent", "user"]).default("agent"),
   /** Whether a second operator signs what an operator applies. */

@@ -78,7 +78,7 @@ function readMap(bytes: Buffer): CoseMap {
   const { major, value: count } = readHead(at)
   if (major !== 5 || count > 8) throw refused("it is not a small map")
   const map = new Map<number, number | Buffer>()
-  let before = Buffer.alloc(0)
+  let before: Buffer = Buffer.alloc(0)
   for (let nth = 0; nth < count; nth++) {
     const start = at.offset
     const label = readNumber(at)
