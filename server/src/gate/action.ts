@@ -23,16 +23,18 @@ export const actionSchema = z.strictObject({
   arguments: z.record(z.string().max(200), z.json()).default({}),
 })
 
-/** An action under a name, with the digest that entries, approvals and leases refer to. */
-export type NamedAction = Action & { id: string; digest: string }
+/** An action under a name, with the digest that entries, approvals and leases refer to, and the random bits in that. */
+export type NamedAction = Action & { id: string; digest: string; salt: string }
 
 /**
  * Names an action: its digest is SHA-256 over its canonical JSON (RFC 8785) with 128 random bits, so that an entry that
- * shows the digest does not let anybody guess the arguments.
+ * shows the digest does not let anybody guess the arguments. Under a name that was given before, the same action has the same digest.
  */
-export function nameAction(action: Action): NamedAction {
-  const salt = base64url(randomOften(16))
-  return { ...action, id: newId("action"), digest: base64url(digest({ ...action, salt })) }
+export function nameAction(action: Action, given?: { id: string; salt: string }): NamedAction {
+  const { id, salt } = given ?? { id: newId("action"), salt: base64url(randomOften(16)) }
+  const { type, resource, operation, arguments: values } = action
+  const said = { type, resource, operation, arguments: values }
+  return { ...said, id, salt, digest: base64url(digest({ ...said, salt })) }
 }
 
 /** What an entry says of an action: never its arguments. */

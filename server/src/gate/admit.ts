@@ -1,17 +1,28 @@
 import type { AgentPrincipal } from "#agents"
+import type { Approval, Held } from "#approvals"
 import { type Recorded, together } from "#audit"
 import type { Intended } from "#credentials"
 import { type Id, Refusal } from "#kernel"
 import type { Decision } from "#policy"
 import { aboutSession, type Standing } from "#sessions"
-import { type Action, actionReference, type NamedAction, nameAction } from "./action.ts"
-import { type Asked, type Committed, type Effect, intentOf } from "./intent.ts"
-import { type Judged, judge } from "./judge.ts"
+import { type Action, actionReference, type NamedAction } from "./action.ts"
+import { type Consulted, consult } from "./approve/consult.ts"
+import { askingFor } from "./approve/hold.ts"
+import { type Answered, type Asked, type Committed, type Effect, intentOf, notAsked } from "./intent.ts"
+import { judge, refused } from "./judge.ts"
 import { learn, requestName } from "./known.ts"
 import { actor, type Rooms, refuseStopped } from "./rooms.ts"
 
 /** What an agent asks: an action in one of its sessions. The same key again is the same request. */
-export type ActionRequest = { session: string; action: Action; idempotencyKey: string | null }
+export type ActionRequest = {
+  session: string
+  action: Action
+  idempotencyKey: string | null
+  /** The approval that was given for it. */
+  approval?: string | null | undefined
+  /** What the agent says to whoever may have to approve it; shown as not verified. */
+  justification?: string | null | undefined
+}
 
 /** The gate's answer. `entry` is the log entry that holds it; `lease` is there only for an allowed credential. */
 export type Permit = {
@@ -22,13 +33,17 @@ export type Permit = {
   lease: Intended | null
   /** The name under which it took of its limits; null when it took nothing. */
   spent: string | null
+  /** The request for approval that it waits for; null unless the verdict is `ask`. */
+  held: Approval | null
+  /** Why nobody is asked, and when it may be tried again; null unless people were asked too often. */
+  paced: { code: string; retryAfterSeconds: number } | null
 }
 
 /** How often a decision is taken anew because what it stood on was taken away meanwhile. */
 const MAX_TRIES = 5
 
 /** What was asked, and under which epoch. */
-type Answer = { epoch: number; standing: Standing; judged: Judged }
+type Answer = Answered & { epoch: number }
 
 /** What a request has brought about so far, over all its tries. */
 type Done = {
@@ -50,17 +65,21 @@ export async function admit(
   effect?: Effect,
 ): Promise<Permit> {
   const { session, idempotencyKey } = request
-  const action = nameAction(request.action)
-  const asked: Asked = { action, name: requestName(action, session, idempotencyKey), idempotencyKey, effect }
+  const consulted = await consult(rooms, caller, request)
+  const { action, approval } = consulted
+  if (consulted.answered !== null) return await repeated(rooms, caller, session, consulted)
+  const name = requestName(action, session, idempotencyKey)
+  const asked: Asked = { action, name, idempotencyKey, effect, approval }
+  const about = { ...consulted, justification: request.justification ?? null }
   const done: Done = { lease: null, spent: null, labels: new Set(), isShort: false }
   try {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
-      const answer = await ask(rooms, caller, session, asked, done)
+      const answer = await ask(rooms, caller, session, asked, { ...about, done })
       const { standing, judged } = answer
       const change = intentOf(rooms, caller, asked, answer, done.lease)
       const committed: { result: Committed | undefined; entries: Recorded[]; epoch: number } =
         await rooms.audit.commit(change)
-      const { lease, taken, added } = committed.result ?? { lease: null, taken: null, added: [] }
+      const { lease, taken, added, held } = committed.result ?? { lease: null, taken: null, added: [], held: null }
       // Nothing was committed: the same question, of what is left now.
       if (taken === "used-up") {
         done.isShort = true
@@ -75,13 +94,15 @@ export async function admit(
       const entry = committed.entries[0]!.id
       // Whoever handed it on is at work through it.
       for (const each of [standing, ...standing.ancestors]) rooms.sessions.touch(each.session.id)
-      if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, asked, answer, done))) {
-        const permit = { action, decision: judged, entry, standing }
+      if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, asked, answer, { ...about, done }))) {
+        const paced = held?.refused ?? null
+        const decision = paced === null ? judged : notAsked(judged, paced)
+        const permit = { action, decision, entry, standing, held: held?.approval ?? null, paced }
         if (judged.verdict === "allow") return { ...permit, lease: done.lease, spent: done.spent }
         await giveUp(rooms, done)
         return { ...permit, lease: null, spent: null }
       }
-      await discard(rooms, caller, asked, standing, entry, done)
+      await discard(rooms, caller, asked, standing, { entry, held, done })
     }
     throw new Refusal("epoch-changed", "Rights changed while this was decided, several times. Try again.")
   } catch (error) {
@@ -90,23 +111,35 @@ export async function admit(
   }
 }
 
+/** What a request says of approval, and what it has brought about so far. */
+type About = Consulted & { justification: string | null; done: Done }
+
 async function ask(
   rooms: Rooms,
   caller: AgentPrincipal,
   session: string,
-  { action, name }: Asked,
-  { labels, isShort }: Done,
+  { action, name, approval, effect }: Asked,
+  { problem, waiting, justification, done: { labels, isShort } }: About,
 ): Promise<Answer> {
   const epoch = rooms.epoch.current
   refuseStopped(rooms, caller)
   const standing = await rooms.sessions.standing(session, caller)
+  if (problem !== null) return { epoch, standing, judged: refused(rooms, problem), asking: null }
   const known = await learn(rooms, caller, standing, action, isShort ? name : null)
   // A look-up takes its time, and a session that is over by then gets nothing.
   if (Object.keys(known.evidence.lookups).length > 0) await rooms.sessions.standing(session, caller)
   // What this very action would show was not seen before it.
-  const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)) }
-  return { epoch, standing, judged: judge(rooms, caller, standing, action, unseen) }
+  const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)), approved: approval !== null }
+  const judged = judge(rooms, caller, standing, action, unseen)
+  // What another effect comes with is not kept: nobody could do it when it is approved.
+  if (judged.verdict !== "ask" || effect !== undefined) return { epoch, standing, judged, asking: null }
+  const asking = await askingFor(rooms, caller, standing, { action, judged, justification })
+  if (asking !== null || waiting !== null) return { epoch, standing, judged, asking }
+  const reasons = [...judged.reasons, NOBODY]
+  return { epoch, standing, judged: { ...judged, verdict: "deny", reasons, asks: [] }, asking: null }
 }
+
+const NOBODY = "This needs an approval, and there is nobody who could give it: no user, or too few of a group."
 
 /**
  * Something was taken away between the question and the commit, mostly from somebody else: the same question, asked of
@@ -117,11 +150,11 @@ async function stillHolds(
   caller: AgentPrincipal,
   asked: Asked,
   before: Answer,
-  done: Done,
+  about: About,
 ): Promise<boolean> {
   await rooms.epoch.refresh()
   try {
-    const { judged, standing } = await ask(rooms, caller, before.standing.session.id, asked, done)
+    const { judged, standing } = await ask(rooms, caller, before.standing.session.id, asked, about)
     const isSame = judged.verdict === before.judged.verdict && judged.version === before.judged.version
     // Under another ceiling it may have to take of other limits.
     const takesSame = JSON.stringify(judged.takings) === JSON.stringify(before.judged.takings)
@@ -133,20 +166,44 @@ async function stillHolds(
   }
 }
 
+/** The answer to a request that was answered before: the action is begun, and once. */
+async function repeated(
+  rooms: Rooms,
+  caller: AgentPrincipal,
+  session: string,
+  { action, answered }: Consulted,
+): Promise<Permit> {
+  refuseStopped(rooms, caller)
+  const standing = await rooms.sessions.standing(session, caller)
+  const version = rooms.policy.version()?.digest ?? null
+  const decision: Decision = {
+    verdict: "allow",
+    policies: [],
+    reasons: [],
+    errors: [],
+    asks: [],
+    tells: false,
+    version,
+  }
+  return { action, decision, entry: answered!, standing, lease: null, spent: null, held: null, paced: null }
+}
+
 /** Throws the decision away, with what it took of limits; a lease is kept for the next try. */
 async function discard(
   rooms: Rooms,
   caller: AgentPrincipal,
   { action }: Asked,
   { session }: Standing,
-  entry: string,
-  done: Done,
+  { entry, held, done }: { entry: string; held: Held | null; done: Done },
 ): Promise<void> {
   const about = { ...actor(caller), ...aboutSession(session), action: actionReference(action) }
   const record = { entries: () => [{ event: "gate.action-discarded", ...about, of: entry }] }
   const { usage } = rooms.sessions
   await rooms.audit.commit(done.spent === null ? record : together(usage.giveBack(done.spent), record))
   done.spent = null
+  // It is asked anew, if it still has to be.
+  const ids = held?.isNew === true ? [held.approval.id] : []
+  if (ids.length > 0) await rooms.audit.commit(rooms.approvals.withdraw({ ids }, "rights-changed", "server"))
 }
 
 /** Takes back what nobody will be given. A replayed lease was made by a request that was answered, and stays. */

@@ -31,11 +31,12 @@ import type { Rooms } from "./rooms.ts"
 const { migrations: agentsMigrations, newSigningRequest, openAgents } = agentsRoom
 const { migrations: approvalsMigrations, openApprovals } = approvalsRoom
 const { migrations: auditMigrations, createLogKey, openAudit, openFileSigner } = auditRoom
-const { migrations: credentialsMigrations, openCredentials } = credentialsRoom
+const { engines, migrations: credentialsMigrations, openCredentials } = credentialsRoom
 const { migrations: policyMigrations, openPolicy } = policyRoom
 const { migrations: sessionsMigrations, openSessions } = sessionsRoom
 
 const origin = "example.org/log/1"
+const tools = engines.find(({ name }) => name === "tools")!
 
 /** One server: all rooms, open on the shared database. */
 export type TestServer = AsyncDisposable & { rooms: Rooms; database: PluggedDatabase }
@@ -114,7 +115,7 @@ export async function openTestGate(): Promise<TestGate> {
     const all = Object.assign({}, ...known.map((room) => room.events))
     const audit = opening.use(await openAudit({ ...common, signer, origin, events: all, sweepMs: 3_600_000 }))
     const epoch = opening.use(await watchEpoch(common))
-    const parts = { ...common, audit, epoch, issuer: "https://safeconduct.example", engines: [resource.kind] }
+    const parts = { ...common, audit, epoch, issuer: "https://safeconduct.example", engines: [resource.kind, tools] }
     const agents = opening.use(await openAgents(parts))
     const sessions = opening.use(await openSessions(parts))
     const policy = await openPolicy(parts)

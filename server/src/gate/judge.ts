@@ -1,7 +1,7 @@
 import type { AgentPrincipal } from "#agents"
-import { labelsOf } from "#credentials"
+import { labelsOf, operationOf, requiresApproval } from "#credentials"
 import type { Json } from "#kernel"
-import { type Asking, type Decision, question } from "#policy"
+import { type Ask, type Asking, type Decision, deniedBy, question } from "#policy"
 import { type SinkFound, type Standing, type Taking, type Verified, verify } from "#sessions"
 import type { Action } from "./action.ts"
 import { type Bound, boundsOf, type Known, knownOf } from "./known.ts"
@@ -16,6 +16,8 @@ export type Judged = Decision & {
   takings: Taking[]
   /** What the chain has seen from then on. */
   labels: string[]
+  /** What was found of each argument that is a sink, or is not verified. */
+  found: { readonly [argument: string]: SinkFound }
 }
 
 /**
@@ -32,16 +34,14 @@ export function judge(
   hold: (bound: Bound) => Verified = ({ session, details }) =>
     verify(details, action, known.evidence, (charge) => known.fits({ ...charge, session })),
 ): Judged {
-  const outside = (reasons: string[], facts: Judged["facts"] = {}): Judged => {
-    const version = rooms.policy.version()?.digest ?? null
-    const nothing = { policies: [], errors: [], asks: [], tells: false, takings: [], labels: [] }
-    return { verdict: "deny", version, reasons, facts, ...nothing }
-  }
+  const outside = (reasons: string[], facts: Judged["facts"] = {}): Judged => ({ ...refused(rooms, ...reasons), facts })
   const stopped = whoStopped(rooms, caller, standing)
   if (stopped !== null) return outside([stopped])
   const bounds = boundsOf(rooms, caller, standing).map((bound) => ({ bound, verified: hold(bound) }))
   const { session, mandate, ancestors } = standing
   const sinks = worstOf(bounds.map(({ verified }) => verified))
+  const part = rooms.credentials.current()[action.resource]
+  const { elevated = "", irreversible = false } = operationOf(part, action.operation) ?? {}
   const asking = {
     agents: [...ancestors.map(({ session: { agent } }) => agent), caller.name],
     user: mandate.user,
@@ -50,6 +50,9 @@ export function judge(
     labels: known.labels,
     sinks: Object.fromEntries(sinks.map(([name, { finding }]) => [name, finding])),
     requestText: mandate.requestText?.kind ?? "none",
+    approved: known.approved,
+    elevated: elevated === "" ? null : elevated,
+    irreversible,
   } satisfies Asking
   const facts = factsOf(asking, sinks)
   const failed = bounds.filter(({ verified }) => verified.finding === "failed")
@@ -58,14 +61,33 @@ export function judge(
       failed.slice(0, 1).flatMap((each) => whyNot(each, action)),
       facts,
     )
+  const decided = rooms.policy.decide(question(asking))
+  const isUnasked = part !== undefined && action.type === "credential" && requiresApproval(part, action.operation)
+  const decision = decided.verdict === "allow" && isUnasked && !known.approved ? asked(decided) : decided
   return {
-    ...rooms.policy.decide(question(asking)),
+    ...decision,
+    // What moves money, people or rights is heard of at the least.
+    tells: decision.tells || (decision.verdict === "allow" && elevated !== ""),
     facts,
+    found: Object.fromEntries(sinks),
     takings: bounds.flatMap(({ bound, verified }) =>
       verified.charges.map((charge) => ({ ...charge, session: bound.session })),
     ),
     labels: labelsBy(rooms, action, bounds),
   }
+}
+
+/** A denial that policies were not asked about. */
+export function refused({ policy }: Pick<Rooms, "policy">, ...reasons: string[]): Judged {
+  const version = policy.version()?.digest ?? null
+  return { ...deniedBy(reasons), version, facts: {}, takings: [], labels: [], found: {} }
+}
+
+/** The resource itself takes nothing of it that nobody approved: then it is asked, whatever policies say. */
+function asked(decision: Decision): Decision {
+  const asks: Ask[] = [{ of: "user", rung: "sign" }]
+  const reasons = ["The resource takes this only with an approval of the very action."]
+  return { ...decision, verdict: "ask", asks, reasons, tells: false }
 }
 
 /** Why one of the chain may not act at all any more, or for that purpose; null when all may. */
@@ -99,12 +121,14 @@ function labelsBy({ credentials }: Rooms, action: Action, bounds: readonly { ver
 
 /** Only what there is: most questions are of one agent, and nothing else. */
 function factsOf(asking: Asking, sinks: readonly [string, SinkFound][]): Judged["facts"] {
-  const { agents, user, labels = [], requestText = "none" } = asking
+  const { agents, user, labels = [], requestText = "none", elevated = null, irreversible = false } = asking
   return {
     ...(agents.length > 1 ? { agents: [...agents] } : {}),
     ...(user == null ? {} : { user: user.id }),
     ...(labels.length > 0 ? { labels: [...labels] } : {}),
     ...(requestText === "none" ? {} : { requestText }),
+    ...(elevated === null ? {} : { elevated }),
+    ...(irreversible ? { irreversible } : {}),
     ...(sinks.length > 0
       ? {
           sinks: Object.fromEntries(sinks.map(([name, { finding }]) => [name, finding])),

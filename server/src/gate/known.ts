@@ -15,6 +15,8 @@ export type Known = {
   fits: (taking: Taking) => boolean
   /** What the chain has seen. */
   labels: readonly string[]
+  /** An approval for exactly this action is at hand. */
+  approved: boolean
 }
 
 /**
@@ -42,7 +44,7 @@ export function boundsOf(rooms: Rooms, { name }: Pick<AgentPrincipal, "name">, s
 /** What is known without asking anybody: limits are not looked at, and nothing was made or looked up. */
 export function knownOf({ mandate, labels }: Standing): Known {
   const { requestText, user, parameters } = mandate
-  return { evidence: { ...noEvidence, requestText, user, parameters }, fits: () => true, labels }
+  return { evidence: { ...noEvidence, requestText, user, parameters }, fits: () => true, labels, approved: false }
 }
 
 /**

@@ -116,9 +116,10 @@ describe("what is looked up", () => {
     assert.equal(await verdictOf(id), "ask")
     resource.beforeIssue = async () => undefined
     // Nobody's claim, several, and no user at all.
-    for (const delegation of [await delegationOf({}), await delegationOf({ customer: ["1", "2"] }), undefined]) {
+    for (const delegation of [await delegationOf({}), await delegationOf({ customer: ["1", "2"] })]) {
       assert.equal(await verdictOf((await open(delegation)).id), "ask")
     }
+    assert.equal(await verdictOf((await open(undefined)).id), "deny", "nobody could approve it")
   })
 
   test("counts as a lease of the session, and leaves none", async () => {
@@ -133,8 +134,18 @@ describe("what is looked up", () => {
     )
     await rooms.credentials.settled(leases[0]!.id)
     assert.equal(resource.accounts.has(leases[0]!.roleName), false)
-    await gate.apply({ ...whole, resources: { kb: { engine: "fake", limits: { leases: 0, leasesPerSession: 5 } } } })
-    assert.equal(await verdictOf(id), "ask")
+    await gate.apply({ ...whole, resources: { kb: { engine: "fake", limits: { leases: 1, leasesPerSession: 1 } } } })
+    const [begun, finished] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    resource.beforeIssue = async () => {
+      begun.resolve()
+      await finished.promise
+    }
+    const first = verdictOf(id)
+    await begun.promise
+    assert.equal(await verdictOf(id), "ask", "its only place is taken")
+    finished.resolve()
+    assert.equal(await first, "allow")
+    resource.beforeIssue = async () => undefined
   })
 
   test("is not looked up where that decides nothing", async () => {
@@ -238,5 +249,5 @@ test("beneath another session a name stands for one look-up, or for none", async
   const verdict = async () => (await admit(chain.rooms, chain.shipper, paying(beneath.id, ALICES))).decision.verdict
   assert.equal(await verdict(), "allow")
   await applyWith({ query: "select 'another'" })
-  assert.equal(await verdict(), "ask")
+  assert.equal(await verdict(), "deny", "nobody could approve it")
 })

@@ -6,6 +6,7 @@ import { sessionView } from "#sessions"
 import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { apply, compare, documentSchema } from "./apply.ts"
+import { approvalRoutes, heldView } from "./approve/routes.ts"
 import { askRoutes } from "./ask-routes.ts"
 import { consentRoutes } from "./consent/routes.ts"
 import { takeUp } from "./delegate.ts"
@@ -20,6 +21,7 @@ import { revokeInstance, setAgentState } from "./stop.ts"
 import { tokenRoutes } from "./tokens/routes.ts"
 import { accepted } from "./unrecorded.ts"
 
+const approvalId = z.string().regex(/^approval_[0-9a-hjkmnp-tv-z]{26}$/, "must be what the action was answered")
 const seconds = z
   .int()
   .min(1)
@@ -41,7 +43,12 @@ const openSchema = z
     path: ["purpose"],
     message: "either this or a delegation must be there",
   })
-const actSchema = z.strictObject({ session: z.string().max(100), action: actionSchema })
+const actSchema = z.strictObject({
+  session: z.string().max(100),
+  action: actionSchema,
+  approval: approvalId.optional(),
+  justification: z.string().max(200).optional(),
+})
 const outcomeSchema = z.strictObject({
   outcome: z.enum(["succeeded", "failed"]),
   detail: z.string().max(500).optional(),
@@ -102,7 +109,9 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       events: [
         "gate.action-begun",
         "gate.action-denied",
+        "gate.action-held",
         "gate.action-discarded",
+        "approvals.requested",
         "sessions.labelled",
         "credentials.lease-intended",
         "credentials.lease-issued",
@@ -125,6 +134,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
         return {}
       },
     }),
+    ...approvalRoutes(rooms),
     ...delegationRoutes(rooms),
     ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),
@@ -238,9 +248,11 @@ function openedView({ session, token }: Opened) {
 }
 
 /** The action is known by the entry that holds its decision: that is what an outcome refers to. */
-function actedView({ action, decision, entry, handed }: Acted) {
+function actedView({ action, decision, entry, held, paced, handed }: Acted) {
   const { verdict, reasons, policies } = decision
   const answer = { id: entry, entry, digest: action.digest, verdict, reasons, policies }
+  if (paced !== null) return { ...answer, code: paced.code, retryAfterSeconds: paced.retryAfterSeconds }
+  if (held !== null) return { ...answer, approval: heldView(held) }
   if (handed === null) return answer
   return { ...answer, lease: leaseView(handed.lease), credential: handed.credential.reveal() }
 }

@@ -1,0 +1,113 @@
+import {
+  type Approval,
+  approvalOver,
+  type Bounds,
+  challengeOf,
+  inclusionIn,
+  type Person,
+  type Proven,
+  type Shown,
+  type Statement,
+  sayOf,
+  statementOf,
+  unknownApproval,
+} from "#approvals"
+import type { Change } from "#audit"
+import { base64url } from "#kernel"
+import type { Rooms } from "../rooms.ts"
+
+/** What somebody decides: these requests, in this order, and what they saw of each. */
+export type Deciding = {
+  ids: readonly string[]
+  /** Which rendering of a request's card was shown, and its digest. */
+  shown: (approval: Approval) => Shown
+  /** How far the approval goes beyond the one action; null for exactly that. */
+  bounds?: Bounds | null
+}
+
+/** What is signed for them: the statements, and what the signature is over. */
+export type Challenge = { approvals: Approval[]; statements: Statement[]; challenge: Buffer }
+
+/**
+ * What this person would sign to approve these requests, all of which wait for them. Nothing is decided. Throws
+ * `approval-unknown`, also for somebody else's, and `approval-over`.
+ */
+export async function challengeFor(rooms: Rooms, person: Person, { ids, shown, bounds }: Deciding): Promise<Challenge> {
+  const approvals: Approval[] = []
+  for (const id of new Set(ids)) approvals.push(await waitingFor(rooms, person, id))
+  if (approvals.length === 0) throw unknownApproval()
+  const { issuer } = rooms.approvals
+  const statements = approvals.map((approval) => {
+    const statement = statementOf(approval, {
+      issuer,
+      approver: person.id,
+      card: shown(approval),
+      bounds: bounds ?? null,
+    })
+    if (statement === null) throw approvalOver(approval)
+    return statement
+  })
+  return { approvals, statements, challenge: challengeOf(statements) }
+}
+
+/** The request, which waits for this person, for a session that goes on. Throws `approval-unknown`, `approval-over`. */
+export async function waitingFor(rooms: Rooms, person: Person, id: string): Promise<Approval> {
+  const found = await rooms.approvals.find(id)
+  if (found === null || sayOf(found, person).length === 0) throw unknownApproval()
+  if (!found.isOpen) throw approvalOver(found)
+  if (await isStillAsked(rooms, found)) return found
+  const { result } = await rooms.audit.commit(rooms.approvals.withdraw({ ids: [id] }, "session-ended", "server"))
+  throw approvalOver(result[0] ?? found)
+}
+
+/** False when the session is over, or its agent may not act any more. */
+async function isStillAsked(rooms: Rooms, { session, agent, instance }: Approval): Promise<boolean> {
+  if (rooms.agents.agent(agent)?.state !== "active" || rooms.agents.isRevoked(instance)) return false
+  return (await rooms.sessions.look(session)) !== null
+}
+
+/**
+ * Approves what was signed. `proven` was verified against the challenge of exactly these statements; each request's entry gets its
+ * own statement, and where it stands under what was signed. Throws as challengeFor() does, `proof-insufficient`.
+ */
+export async function approve(
+  rooms: Rooms,
+  person: Person,
+  { approvals, statements }: Pick<Challenge, "approvals" | "statements">,
+  proven: Proven,
+): Promise<Approval[]> {
+  for (const { id } of approvals) await waitingFor(rooms, person, id)
+  const changes = approvals.map(({ id }, index) => {
+    const inclusion = inclusionIn(statements, index).map((hash) => base64url(hash))
+    const evidence = { ...proven.evidence, index, size: statements.length, inclusion }
+    const statement = statements[index]!
+    return rooms.approvals.decide({ id, person, decision: "approve", proven: { ...proven, evidence }, statement })
+  })
+  // A crash here leaves them undecided: whoever signed is asked again. After it they are approved, and the agent finds them so.
+  return (await rooms.audit.commit(allOf(changes))).result
+}
+
+/** Denies them: for that, being signed in is enough. Throws `approval-unknown`, `approval-over`. */
+export async function deny(
+  rooms: Rooms,
+  person: Person,
+  { ids, decision }: { ids: readonly string[]; decision: "deny" | "report" },
+): Promise<Approval[]> {
+  const proven: Proven = { way: "session", evidence: {} }
+  const changes = [...new Set(ids)].map((id) =>
+    rooms.approvals.decide({ id, person, decision, proven, statement: null }),
+  )
+  return (await rooms.audit.commit(allOf(changes))).result
+}
+
+/** All of them, or none. */
+function allOf<T>(changes: readonly Change<T>[]): Change<T[]> {
+  return {
+    async work(tx) {
+      const results: T[] = []
+      for (const change of changes) results.push(await change.work!(tx))
+      return results
+    },
+    entries: (results) => changes.flatMap((change, at) => change.entries(results[at]!)),
+  }
+}

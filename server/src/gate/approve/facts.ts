@@ -1,0 +1,64 @@
+import type { ArgumentFact, CardFacts } from "#approvals"
+import { describeResource, operationOf } from "#credentials"
+import type { Json } from "#kernel"
+import type { Standing } from "#sessions"
+import type { NamedAction } from "../action.ts"
+import type { Judged } from "../judge.ts"
+import type { Rooms } from "../rooms.ts"
+
+/** How many requests of an agent are counted. */
+const MOST_COUNTED = 100
+const DAY_MS = 86_400_000
+
+/** What a card shows of an action that waits: out of our records and the action itself, and last what the agent says. */
+export async function cardFacts(
+  rooms: Rooms,
+  { session, mandate }: Standing,
+  { action, judged, justification }: { action: NamedAction; judged: Judged; justification: string | null },
+): Promise<CardFacts> {
+  const { agent, chain, application, purpose, leaseSeconds } = session
+  const part = rooms.credentials.current()[action.resource]
+  const operation = operationOf(part, action.operation)
+  const registered = rooms.agents.agent(agent)
+  const invoking = application === null ? null : rooms.sessions.application(application)
+  const earlier = await rooms.approvals.list({ agent, limit: MOST_COUNTED })
+  const sinceMs = rooms.clock.nowMs() - DAY_MS
+  return {
+    version: 1,
+    templates: { ...operation?.card },
+    operation: { type: action.type, name: action.operation, description: operation?.description ?? null },
+    resource: {
+      name: action.resource,
+      description: (part === undefined ? undefined : describeResource(part).description) ?? null,
+    },
+    elevated: operation?.elevated || null,
+    irreversible: operation?.irreversible ?? false,
+    agent: { name: agent, description: registered?.description ?? "", owner: registered?.owner ?? "" },
+    through: chain.map((hop) => hop.agent),
+    application: invoking && { name: invoking.name, description: invoking.description },
+    purpose: { name: purpose, description: rooms.sessions.purpose(purpose)?.description ?? purpose },
+    request: mandate.requestText && { kind: mandate.requestText.kind, text: mandate.requestText.text },
+    arguments: argumentsOf(action, judged),
+    reasons: judged.reasons,
+    policies: judged.policies.map(({ id }) => id),
+    leaseSeconds: action.type === "credential" ? leaseSeconds : null,
+    before: earlier.filter(({ requestedAt }) => requestedAt.getTime() > sinceMs).length,
+    said: justification,
+  }
+}
+
+/** In the order of their names; one that a rule speaks of and that was not given is there as null. */
+function argumentsOf({ arguments: given }: NamedAction, { found }: Judged): ArgumentFact[] {
+  const names = [...new Set([...Object.keys(given), ...Object.keys(found)])].sort()
+  return names.map((name) => {
+    const sink = Object.hasOwn(found, name) ? found[name]! : null
+    return {
+      name,
+      value: (Object.hasOwn(given, name) ? given[name]! : null) as Json,
+      finding: sink === null || sink.finding === "failed" ? "free" : sink.finding,
+      origin: sink?.origin ?? null,
+      isSink: sink?.isSink ?? false,
+      unusual: null,
+    }
+  })
+}
