@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Packs the five packages from a fresh clone of HEAD, installs them into an empty folder, and does there what the tutorial
+# Packs the six packages from a fresh clone of HEAD, installs them into an empty folder, and does there what the tutorial
 # says, as its reader would: Node 24 for the command, Node 24 and 22 for the SDK. One line per step; exit 0 if all pass.
 # Needs the package registry, or a warm cache of it. KEEP=1 leaves the folder for a look.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
-packages=(tlog server sdk provider cli)
+packages=(tlog console server sdk provider cli)
 export npm_config_loglevel=error
 
 case "$(uname -s)-$(uname -m)" in

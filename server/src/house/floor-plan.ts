@@ -99,7 +99,8 @@ function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
     return target.startsWith(`server/src/${room}/`) ? null : `leaves its room for ${target}: use the door (#room)`
   }
   if (!specifier.startsWith("#")) {
-    return specifier.startsWith("@safeconduct/") && specifier !== "@safeconduct/tlog"
+    const isBelow = ["@safeconduct/tlog", "@safeconduct/console"].includes(specifier)
+    return specifier.startsWith("@safeconduct/") && !isBelow
       ? `imports ${specifier}, which stands above the server`
       : null
   }
@@ -116,12 +117,13 @@ function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
 function refuseInPackage(path: string, specifier: string): string | null {
   const home = path.split("/")[0]!
   if (isTest(path)) return null
-  const alone = ["tlog", "sdk", "provider"].includes(home)
+  const alone = ["tlog", "console", "sdk", "provider"].includes(home)
   if (alone && specifier.startsWith("@safeconduct/") && specifier !== `@safeconduct/${home}`)
     return `imports ${specifier}: ${home} is installed alone`
-  if (home === "tlog" && !/^(\.|#|node:)/.test(specifier)) return `imports ${specifier}: tlog has no dependency`
+  if (["tlog", "console"].includes(home) && !/^(\.|#|node:)/.test(specifier))
+    return `imports ${specifier}: ${home} has no dependency`
   if (isFloor(specifier.slice(1))) return `imports ${specifier}: doors of rooms are the server's own`
-  if (!specifier.startsWith(".") || !["tlog", "sdk", "provider", "cli"].includes(home)) return null
+  if (!specifier.startsWith(".") || !["tlog", "console", "sdk", "provider", "cli"].includes(home)) return null
   const target = resolveFrom(path, specifier)
   return target.startsWith(`${home}/`) ? null : `leaves its package for ${target}`
 }

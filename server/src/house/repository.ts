@@ -36,7 +36,8 @@ export function checkPins(packages: readonly Manifest[]): string[] {
 const MAX_DEPENDENCIES: Record<string, number> = {
   "@safeconduct/tlog": 0,
   "@safeconduct/sdk": 2,
-  "@safeconduct/server": 16,
+  "@safeconduct/console": 0,
+  "@safeconduct/server": 17,
   "@safeconduct/provider": 2,
   safeconduct: 5,
 }

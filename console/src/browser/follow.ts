@@ -1,0 +1,32 @@
+const EVERY_MS = 3_000
+
+/** Asks a path of ours every few seconds, while the page is looked at, and calls back once when its answer is another one. */
+export function follow(path: string, known: string, changed: () => void): void {
+  let isOver = false
+  const look = async () => {
+    if (isOver || document.hidden) return
+    const response = await fetch(path, { headers: { accept: "application/json" }, redirect: "error" })
+    const { state } = (await response.json()) as { state?: string }
+    if (!response.ok || state === undefined || state === known || isOver) return
+    isOver = true
+    clearInterval(timer)
+    changed()
+  }
+  // What cannot be asked now is asked again: the page says for itself until when it is good.
+  const timer = setInterval(() => void look().catch(() => undefined), EVERY_MS)
+  document.addEventListener("visibilitychange", () => void look().catch(() => undefined))
+}
+
+/** Counts the seconds of `[data-left]` down, in words that the server gave, and calls back at their end. */
+export function countDown(element: HTMLElement, over: () => void): void {
+  const endMs = performance.now() + Number(element.dataset["left"]) * 1000
+  const tick = () => {
+    const left = Math.max(0, Math.ceil((endMs - performance.now()) / 1000))
+    element.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`
+    if (left > 0) return
+    clearInterval(timer)
+    over()
+  }
+  const timer = setInterval(tick, 1000)
+  tick()
+}
