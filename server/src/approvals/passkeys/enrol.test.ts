@@ -27,6 +27,7 @@ for (const algorithm of ["ES256", "Ed25519", "RS256"] as const) {
     assert.equal(enrolled.isCounting, true)
     assert.equal(enrolled.label, "Phone")
     const entry = (await at.entries("approvals.passkey-enrolled")).at(-1)!
+    assert.equal(entry.id, enrolled.enrolledEntry)
     assert.deepEqual(entry.data, {
       passkey: enrolled.id,
       credentialId: passkey.id,

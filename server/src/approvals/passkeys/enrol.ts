@@ -40,6 +40,7 @@ export type Enrolling = {
  */
 export function enrolling({ site, part, user, given, registered, label, vouched, answer }: Enrolling): Change<Passkey> {
   const own = labelOf(label)
+  const entry = newId("entry")
   return {
     async work(tx) {
       await store.lockPasskeysOf(tx, user.id)
@@ -56,6 +57,7 @@ export function enrolling({ site, part, user, given, registered, label, vouched,
         user: user.id,
         label: own,
         admittedBy,
+        enrolledEntry: entry,
         countsInSeconds: admittedBy !== "recovery" ? 0 : afterLoss === "operator" ? null : afterLoss,
       })
       if (passkey === null) throw new Refusal("passkey-invalid", "This passkey is somebody's already. Make a new one.")
@@ -100,6 +102,7 @@ function enrolledDraft(
   const { clientDataJSON, attestationObject } = answer.response
   const { iss, sub } = user
   return {
+    id: passkey.enrolledEntry,
     event: "approvals.passkey-enrolled",
     by: user.id,
     user: user.id,

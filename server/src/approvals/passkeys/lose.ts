@@ -1,16 +1,17 @@
 import type { Change, Draft } from "#audit"
-import { type Id, Refusal } from "#kernel"
+import { type Id, newId, Refusal } from "#kernel"
 import { insertNotice } from "../notices/store.ts"
 import type { Passkey } from "./passkey.ts"
 import * as store from "./store.ts"
 
 /** Revokes one of the user's own. */
 export function revoking({ id, user }: { id: string; user: Id<"user"> }): Change<Passkey> {
+  const entry = newId("entry")
   return {
     async work(tx) {
       await store.lockPasskeysOf(tx, user)
-      const [passkey] = await store.revokePasskeys(tx, { user, id })
-      if (passkey === undefined) throw unknownPasskey(null)
+      const passkey = await store.revokePasskey(tx, { user, id, entry })
+      if (passkey === null) throw unknownPasskey(null)
       return passkey
     },
     entries: (passkey) => [revokedDraft(passkey, "user")],
@@ -22,7 +23,12 @@ export function losing(user: Id<"user">): Change<Passkey[]> {
   return {
     async work(tx) {
       await store.lockPasskeysOf(tx, user)
-      const revoked = await store.revokePasskeys(tx, { user, id: null })
+      const left = (await store.listPasskeys(tx, user)).filter(({ revokedAt }) => revokedAt === null)
+      const revoked: Passkey[] = []
+      for (const { id } of left) {
+        const passkey = await store.revokePasskey(tx, { user, id, entry: newId("entry") })
+        if (passkey !== null) revoked.push(passkey)
+      }
       await insertNotice(tx, { user, kind: "lost" })
       return revoked
     },
@@ -35,14 +41,16 @@ export function losing(user: Id<"user">): Change<Passkey[]> {
 
 /** An operator knows whose the key is, and does not wait. `by` is a SPIFFE ID. */
 export function confirming(id: string, by: string): Change<Passkey> {
+  const entry = newId("entry")
   return {
     async work(tx) {
-      const passkey = await store.confirmPasskey(tx, id)
+      const passkey = await store.confirmPasskey(tx, { id, entry })
       if (passkey === null) throw new Refusal("passkey-unknown", "No such passkey waits for anybody to confirm it.")
       return passkey
     },
     entries: (passkey) => [
       {
+        id: entry,
         event: "approvals.passkey-confirmed",
         by,
         user: passkey.user,
@@ -65,7 +73,7 @@ export function unknownPasskey(found: Passkey | null): Refusal {
   return new Refusal("passkey-unknown", `This passkey was added after others were lost; it counts ${when}.`)
 }
 
-function revokedDraft({ id, credentialId, user }: Passkey, because: "user" | "lost"): Draft {
+function revokedDraft({ id, credentialId, user, revokedEntry }: Passkey, because: "user" | "lost"): Draft {
   const data = { passkey: id, credentialId, because }
-  return { event: "approvals.passkey-revoked", by: user, user, data }
+  return { id: revokedEntry!, event: "approvals.passkey-revoked", by: user, user, data }
 }

@@ -39,6 +39,8 @@ export interface Passkeys {
   site(): Promise<Site>
   /** Every key of a user's that ever was, the oldest first. */
   list(user: string): Promise<Passkey[]>
+  /** The key of that credential id, whosever it is or was; null when there never was one. */
+  find(credentialId: string): Promise<Passkey | null>
   /** Keys of anybody's that wait for somebody to confirm them, or for their time. */
   waiting(): Promise<Passkey[]>
   /** What a page makes a key with; good once, in this browser, for this user, for five minutes. Throws `login-required`, `passkeys-unavailable`, `passkey-limit`. */
@@ -107,6 +109,10 @@ export function openPasskeys({ database, audit, issuer, part }: PasskeysParts): 
   return {
     site,
     list: (user) => store.listPasskeys(database, user),
+    async find(text) {
+      const credentialId = idOf(text)
+      return credentialId === null ? null : await store.findCredential(database, credentialId)
+    },
     waiting: () => store.listWaiting(database),
     async registrationOptions({ known, browser, name }) {
       requireFresh(known)

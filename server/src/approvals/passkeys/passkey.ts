@@ -25,6 +25,10 @@ export type Passkey = {
   countsFrom: Date | null
   lastUsedAt: Date | null
   revokedAt: Date | null
+  /** Entries that tell of it. */
+  enrolledEntry: Id<"entry">
+  confirmedEntry: Id<"entry"> | null
+  revokedEntry: Id<"entry"> | null
   /** True when its signature counts now, by the database's clock when it was read. */
   isCounting: boolean
 }

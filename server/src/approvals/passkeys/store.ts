@@ -6,7 +6,8 @@ const text = (column: string) => `translate(encode(${column}, 'base64'), E'+/=\\
 const COLUMNS = `id, ${text("credential_id")} as "credentialId", user_id as "user", ${text("public_key")} as "publicKey",
   algorithm, counter, transports, aaguid, is_backup_eligible as "isBackupEligible", is_backed_up as "isBackedUp", label,
   admitted_by as "admittedBy", enrolled_at as "enrolledAt", nullif(counts_from, 'infinity') as "countsFrom",
-  last_used_at as "lastUsedAt", revoked_at as "revokedAt",
+  last_used_at as "lastUsedAt", revoked_at as "revokedAt", enrolled_entry as "enrolledEntry",
+  confirmed_entry as "confirmedEntry", revoked_entry as "revokedEntry",
   revoked_at is null and counts_from <= clock_timestamp() as "isCounting"`
 
 /** The site that the first passkey was made for; null before that. */
@@ -34,7 +35,15 @@ export async function listPasskeys(database: Queryable, user: string): Promise<P
   )
 }
 
-/** The key of that credential id (bytes) and user; null when there is none, or it is another's. */
+/** The key of that credential id, whosever it is or was; null when there is none. */
+export async function findCredential(database: Queryable, credentialId: Buffer): Promise<Passkey | null> {
+  const [row] = await database.query<Passkey>(`select ${COLUMNS} from approvals.passkeys where credential_id = $1`, [
+    credentialId,
+  ])
+  return row ?? null
+}
+
+/** The same of one user's; null also when it is another's. */
 export async function findPasskey(
   database: Queryable,
   of: { user: string; credentialId: Buffer },
@@ -54,6 +63,7 @@ export type NewPasskey = Pick<
   credentialId: Buffer
   publicKey: Buffer
   admittedBy: Passkey["admittedBy"]
+  enrolledEntry: Id<"entry">
   countsInSeconds: number | null
 }
 
@@ -61,9 +71,9 @@ export type NewPasskey = Pick<
 export async function insertPasskey(tx: Transaction, passkey: NewPasskey): Promise<Passkey | null> {
   const [row] = await tx.query<Passkey>(
     `insert into approvals.passkeys (id, credential_id, user_id, public_key, algorithm, counter, transports, aaguid,
-       is_backup_eligible, is_backed_up, label, admitted_by, counts_from)
+       is_backup_eligible, is_backed_up, label, admitted_by, counts_from, enrolled_entry)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-       coalesce(clock_timestamp() + make_interval(secs => $13), 'infinity'))
+       coalesce(clock_timestamp() + make_interval(secs => $13), 'infinity'), $14)
      on conflict do nothing returning ${COLUMNS}`,
     [
       passkey.id,
@@ -79,6 +89,7 @@ export async function insertPasskey(tx: Transaction, passkey: NewPasskey): Promi
       passkey.label,
       passkey.admittedBy,
       passkey.countsInSeconds,
+      passkey.enrolledEntry,
     ],
   )
   return row ?? null
@@ -123,24 +134,28 @@ export async function renamePasskey(
   return rows.length === 1
 }
 
-/** Revokes one key of the user's, or all of them. Those that were not revoked before. */
-export async function revokePasskeys(
+/** Revokes a key of the user's. Null for one that was before, or is not theirs. */
+export async function revokePasskey(
   tx: Transaction,
-  { user, id }: { user: string; id: string | null },
-): Promise<Passkey[]> {
-  return await tx.query<Passkey>(
-    `update approvals.passkeys set revoked_at = clock_timestamp()
-     where user_id = $1 and ($2::text is null or id = $2) and revoked_at is null returning ${COLUMNS}`,
-    [user, id],
+  { id, user, entry }: { id: string; user: string; entry: Id<"entry"> },
+): Promise<Passkey | null> {
+  const [row] = await tx.query<Passkey>(
+    `update approvals.passkeys set revoked_at = clock_timestamp(), revoked_entry = $3
+     where id = $1 and user_id = $2 and revoked_at is null returning ${COLUMNS}`,
+    [id, user, entry],
   )
+  return row ?? null
 }
 
 /** A key that waits counts from now on. Null for one that is not there, is revoked, or counts already. */
-export async function confirmPasskey(tx: Transaction, id: string): Promise<Passkey | null> {
+export async function confirmPasskey(
+  tx: Transaction,
+  { id, entry }: { id: string; entry: Id<"entry"> },
+): Promise<Passkey | null> {
   const [row] = await tx.query<Passkey>(
-    `update approvals.passkeys set counts_from = clock_timestamp()
+    `update approvals.passkeys set counts_from = clock_timestamp(), confirmed_entry = $2
      where id = $1 and revoked_at is null and counts_from > clock_timestamp() returning ${COLUMNS}`,
-    [id],
+    [id, entry],
   )
   return row ?? null
 }

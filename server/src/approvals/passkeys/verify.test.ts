@@ -166,6 +166,10 @@ test("a lost device takes every key away at once, and the next one waits", async
   assert.notEqual(told, undefined)
   const lost = (await at.entries("approvals.device-lost")).at(-1)!
   assert.deepEqual(new Set(lost.data!["passkeys"] as string[]), new Set(revoked.map(({ id }) => id)))
+  for (const { id, revokedEntry } of revoked) {
+    const entry = (await at.entries("approvals.passkey-revoked")).find((each) => each.id === revokedEntry)
+    assert.equal(entry!.data!["passkey"], id)
+  }
 
   const next = softwarePasskey()
   await assert.rejects(at.enrol(at.at(alice), { passkey: next, by: passkey }), refusedWith("passkey-unknown"))
