@@ -30,9 +30,14 @@ export function inSight(text: string): string {
   })
 }
 
+/** True when nothing in it is unseen, or moves what is seen. */
+export function isAllSeen(text: string): boolean {
+  return !UNSEEN.test(text.replaceAll(AT_HOME, "-"))
+}
+
 /** The text, if it can be shown as it is. Throws `invalid-request`, naming the parameter. */
 export function plainText(text: string, parameter: string): string {
-  const isShown = text.trim() !== "" && text.length <= MAX_LENGTH && !UNSEEN.test(text.replaceAll(AT_HOME, "-"))
+  const isShown = text.trim() !== "" && text.length <= MAX_LENGTH && isAllSeen(text)
   if (isShown && text.split("\n").length <= MAX_LINES) return text
   const what = `1 to ${MAX_LENGTH} characters in ${MAX_LINES} lines at the most, none of them unseen or turning the direction`
   throw new Refusal("invalid-request", `${parameter} is text that a person reads: ${what}.`)

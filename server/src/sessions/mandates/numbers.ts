@@ -1,19 +1,42 @@
+import { withoutDays } from "./dates.ts"
 import { joinIbans } from "./iban.ts"
 
 /**
- * The numbers that stand in a text as words of their own: `50`, `$50`, `EUR 1,234.50`, `1.234,50 €`, `1'234`. A date, a range,
- * a percentage, a number with leading zeros and a part of a longer word are none.
+ * The numbers that stand in a text as words of their own: `50`, `$50`, `EUR 1,234.50`, `1.234,50 €`, `1'234`. A date or a part of
+ * one, a range, a percentage, a number with leading zeros and a part of a longer word are none.
  *
  * One separator before three digits can be read two ways. A comma there groups (`1,500` is fifteen hundred: money has two
  * decimals); a point there is a decimal point, as programs write it. The other reading is not taken, so that nobody else can
  * choose between them.
  */
 export function numbersIn(text: string): Set<number> {
+  return new Set(wordsOf(text).flatMap(numberOf))
+}
+
+/** Those of them that are written as amounts of money: with two decimals, or a currency beside them. */
+export function amountsIn(text: string): Set<number> {
+  const words = wordsOf(text)
+  const isAmount = (word: string, at: number) =>
+    /\d/.test(word) && (isMoney(word) || isCurrency(words[at - 1]) || isCurrency(words[at + 1]))
+  const amounts = words.filter(isAmount)
+  return new Set(amounts.flatMap(numberOf))
+}
+
+function wordsOf(text: string): string[] {
   const plain = joinGroups(text.replaceAll(/\p{No}/gu, "\u{fffd}"))
     .normalize("NFKC")
     .replaceAll(/\s+/gu, " ")
-  const words = joinIbans(plain).split(" ")
-  return new Set(words.flatMap((word) => numberOf(bare(word)) ?? []))
+  return joinIbans(withoutDays(plain)).split(" ")
+}
+
+function isMoney(word: string): boolean {
+  const inner = word.replace(/^[([{<"'‘’“”„«»`#]+/u, "").replace(/[\])}>"'‘’“”«»`.,;:!?]+$/u, "")
+  return /^\p{Sc}|\p{Sc}$|[.,]\d\d$|[.,][-–]+$/u.test(inner) || bare(word) !== inner
+}
+
+function isCurrency(word = ""): boolean {
+  const inner = word.replaceAll(/^[(]+|[),.;:!?]+$/g, "")
+  return currencies.has(inner) || /^\p{Sc}$|^(?:dollars?|euros?|pounds?|francs?)$/iu.test(inner)
 }
 
 /** The text before NFKC: spaces that do not break lines group digits, and it would make ordinary spaces of them. */
@@ -50,12 +73,15 @@ const FORMS = [
   /^(-?)(0|[1-9]\d*)(?:[.,](\d+))?$/, // 1500 · 15.25 · 15,25 · 0,125 · 1.500, which is one and a half
 ]
 
-function numberOf(word: string): number | null {
+/** None, or one. */
+function numberOf(word: string): number[] {
+  if (!/\d/.test(word)) return []
+  const number = bare(word)
   for (const form of FORMS) {
-    const [, sign, whole, decimals = ""] = form.exec(word) ?? []
+    const [, sign, whole, decimals = ""] = form.exec(number) ?? []
     if (whole === undefined) continue
     const digits = whole.replaceAll(/\D/g, "")
-    return digits.length + decimals.length > MAX_DIGITS ? null : Number(`${sign}${digits}.${decimals}0`)
+    return digits.length + decimals.length > MAX_DIGITS ? [] : [Number(`${sign}${digits}.${decimals}0`)]
   }
-  return null
+  return []
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import fc from "fast-check"
-import { standsIn as standsInRequest } from "./request-text.ts"
+import { names, says, standsIn as standsInRequest } from "./request-text.ts"
 
 const standsIn = (text: string, value: string | number | boolean) => standsInRequest({ text }, value)
 
@@ -69,6 +69,12 @@ const cases: [string, (string | number)[], (string | number)[]][] = [
   ["p\u0430y bob", ["bob", "p\u0430y bob"], ["pay bob", "pay"]],
   ["an area of 5\u00b2 and \u00bd", [], [52, 5, "52", 12, 0.5, "1\u20442", "5"]],
   ["z\u200bero-width", [], ["zero-width", "width"]],
+  ["Add Dora\u2019s page, Bob's, and Levi'sx", ["Dora", "Bob", "Bob's", "page"], ["Levi", "Dor", "s", "Bo"]],
+  [
+    "rent is 2200, in March 2022 and on May 5th, 2024 as 1,200.50",
+    [2200, "2022", 1200.5, "2024-05-05"],
+    [2022, 2024, 5, 1200],
+  ],
   ["twice: bobby bob", ["bob", "bobby bob"], ["bobby b", "y bob"]],
 ]
 
@@ -105,6 +111,32 @@ test("numbers are read one way", () => {
     for (const value of absent) assert.equal(standsIn(text, value), false, `${value} in ${text}`)
   }
   assert.equal(standsIn("true", true), false)
+})
+
+test("a number names something in a record where it is an amount of money", () => {
+  const named = (text: string, amount: number) => names({ text }, amount)
+  for (const text of [
+    "that 10.00 I got",
+    "$10",
+    "(\u20ac10)",
+    "10 EUR",
+    "EUR 10.",
+    "10 dollars",
+    "10.\u2013",
+    "EUR10",
+  ]) {
+    assert.ok(named(text, 10), text)
+  }
+  for (const text of ["my 10 latest orders", "flat #10", "10:00", "10%", "on May 10", "10 Europeans", "A10.00"]) {
+    assert.equal(named(text, 10), false, text)
+  }
+  assert.ok(names({ text: "open A-17" }, "A-17"))
+})
+
+test("a request says whole words, in either case", () => {
+  const text = "Please PAY the bill; it's Bob's. Set up a thing"
+  for (const word of ["pay", "Bill", "set up", "bob"]) assert.ok(says({ text }, ["never", word]), word)
+  for (const word of ["pa", "paying", "bil", "set up the", "up a th"]) assert.equal(says({ text }, [word]), false, word)
 })
 
 test("a part of a word never stands in a text, whatever the word", () => {

@@ -1,12 +1,14 @@
 import type { Scalar } from "../argument-rules.ts"
+import { namesMoment } from "./dates.ts"
 import { isIban, joinIbans } from "./iban.ts"
-import { joinGroups, numbersIn } from "./numbers.ts"
+import { amountsIn, joinGroups, numbersIn } from "./numbers.ts"
 
 /**
  * True when the value stands in the user's request as a whole: between spaces, or punctuation that begins or ends a word. Never
  * as a part of a longer word, number or address. The text is read in Unicode's NFKC, with single spaces, and a value has to be
  * so already, or be spelt in the text just as it is: what is carried out is the value as it came. Letters that only look alike
- * stay different. Upper and lower case count, but for e-mail addresses and IBANs, which people write in either.
+ * stay different. Upper and lower case count, but for e-mail addresses and IBANs, which people write in either. A day, also with
+ * a time, stands there in whatever form people write it.
  */
 export function standsIn(request: { readonly text: string }, value: Scalar): boolean {
   if (typeof value === "boolean") return false
@@ -18,12 +20,32 @@ export function standsIn(request: { readonly text: string }, value: Scalar): boo
   if (value !== wanted) return hasWhole(request.text, value)
   if (/^[^\s@]+@[^\s@]+$/.test(wanted)) return hasWhole(lower, wanted.toLowerCase())
   const iban = wanted.replaceAll(" ", "")
-  return isIban(iban) ? hasWhole(capitals, capital(iban)) : hasWhole(words, wanted)
+  return isIban(iban) ? hasWhole(capitals, capital(iban)) : hasWhole(words, wanted) || namesMoment(words, wanted)
+}
+
+/** True when the request says one of these words or phrases, in upper or lower case. */
+export function says(request: { readonly text: string }, words: readonly string[]): boolean {
+  const { lower } = read(request)
+  return words.some((word) => hasWhole(lower, word.toLowerCase()))
+}
+
+/**
+ * True when a name of something in our records stands in the request: a number only where it is written as an amount of money, so
+ * that `my 100 latest orders` names no order over 100.
+ */
+export function names(request: { readonly text: string }, name: Scalar): boolean {
+  return typeof name === "number" ? read(request).amounts.has(name) : standsIn(request, name)
 }
 
 const MAX_VALUE = 1_000
 
-type Read = { words: string; lower: string; capitals: string; numbers: ReadonlySet<number> }
+type Read = {
+  words: string
+  lower: string
+  capitals: string
+  numbers: ReadonlySet<number>
+  amounts: ReadonlySet<number>
+}
 
 /** By identity, for as long as the mandate that it is in is held: a session compares with the same text again and again. */
 const known = new WeakMap<object, Read>()
@@ -32,7 +54,8 @@ function read(request: { readonly text: string }): Read {
   const before = known.get(request)
   if (before !== undefined) return before
   const words = joinIbans(plain(request.text))
-  const text = { words, lower: words.toLowerCase(), capitals: capital(words), numbers: numbersIn(request.text) }
+  const [numbers, amounts] = [numbersIn(request.text), amountsIn(request.text)]
+  const text = { words, lower: words.toLowerCase(), capitals: capital(words), numbers, amounts }
   known.set(request, text)
   return text
 }
@@ -62,7 +85,8 @@ function hasWhole(text: string, wanted: string): boolean {
 }
 
 const opening = new RegExp(`[${OPENING}]`, "u")
-const ending = new RegExp(`[${CLOSING}]*(?:\\s|$)`, "uy")
+/** `Bob's` says Bob: what belongs to somebody names them. */
+const ending = new RegExp(`(?:['’]s)?[${CLOSING}]*(?:\\s|$)`, "uy")
 
 /** `O'Brien` does not begin a word at its B: before the punctuation there has to be a space, or nothing. */
 function beginsAt(text: string, at: number): boolean {
