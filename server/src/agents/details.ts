@@ -1,4 +1,5 @@
 import { z } from "zod"
+import { parsePattern } from "./pattern.ts"
 
 const action = z
   .string()
@@ -11,6 +12,15 @@ export const label = z.string().regex(/^[a-z][a-z0-9-]{0,30}$/, "a label is a-z,
 
 /** What an argument may be compared with. Lists and objects never satisfy a rule. */
 const scalar = z.union([z.string().max(1_000), z.number(), z.boolean()])
+
+/** Words that a request may say; compared without regard to case. */
+const words = z
+  .array(z.string().regex(/^[^\s]+(?: [^\s]+)*$/u, "words with one space between them"))
+  .min(1)
+  .max(256)
+const pattern = z.string().refine((text) => parsePattern(text) !== null, {
+  error: "characters, classes and the quantifiers ? * + {n} {n,m} alone, 200 characters and 256 steps at the most",
+})
 
 /** Rules with one meaning each. A kind is its only member, so that one which this version does not know is refused, not skipped. */
 const simpleRule = z.union([
@@ -30,12 +40,40 @@ const simpleRule = z.union([
   z.strictObject({ madeHere: name }),
   /** Is what this look-up of the purpose finds in a system of record. */
   z.strictObject({ lookedUp: name }),
+  /** Is a number, and no more than the largest that this look-up finds. */
+  z.strictObject({ atMostLookedUp: name }),
+  /** Is what the user's request names: this look-up finds values, each with its names, and one of its names stands there. */
+  z.strictObject({ named: name }),
+  /** Is a text that is of this form as a whole. */
+  z.strictObject({ pattern }),
+  /** Is a text of at most so many characters, none of them hidden, in which nothing leads anywhere that the request does not. */
+  z.strictObject({ plainText: z.int().min(1).max(10_000) }),
+  /** The request says one of these words, whatever the value is. */
+  z.strictObject({ requestSays: words }),
+  /** One of what this look-up finds, among which only the user's approval can choose; anything else fails. */
+  z.strictObject({ choice: name }),
+  /**
+   * May come from what the request refers to, by one of these words, or by a name that the look-up finds: only the user's approval
+   * can verify it then. Without such a reference it fails.
+   */
+  z.strictObject({
+    fromSource: z
+      .strictObject({ words: words.optional(), names: name.optional() })
+      .refine(({ words, names }) => words !== undefined || names !== undefined, "says words, names or both"),
+  }),
   /** Nothing but the user's approval of this very action can verify it. */
   z.strictObject({ approval: z.literal("user") }),
 ])
 
+const alternatives = z.array(simpleRule).min(1).max(16)
+
 /** One thing that must hold of an argument; of `anyOf`, one. What each kind means is for sessions to say. */
-const argumentRule = z.union([...simpleRule.options, z.strictObject({ anyOf: z.array(simpleRule).min(1).max(16) })])
+const argumentRule = z.union([
+  ...simpleRule.options,
+  z.strictObject({ anyOf: alternatives }),
+  /** The argument is a list, of each item of which one of these holds. */
+  z.strictObject({ eachOf: alternatives }),
+])
 
 /** A parsed rule without alternatives. */
 export type SimpleRule = z.infer<typeof simpleRule>
@@ -81,6 +119,8 @@ export const actionDetails = z.strictObject({
    * nothing but the user's approval.
    */
   sinks: z.array(argumentName).max(64).optional(),
+  /** No argument is given but these, whatever a tool may make of others. */
+  only: z.array(argumentName).max(128).optional(),
   limits: z.array(limit).min(1).max(32).optional(),
   /** What a session has seen from the moment on that this allowed it something. */
   labels: z.array(label).max(16).optional(),

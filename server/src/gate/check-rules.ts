@@ -1,5 +1,5 @@
-import { givesCredentials, type ResourcesPart } from "#credentials"
-import type { ActionDetail, Purpose } from "#sessions"
+import { givesCredentials, type ResourcesPart, requiresApproval } from "#credentials"
+import { type ActionDetail, lookupOf, type Purpose, simpleRules } from "#sessions"
 
 /** What rules of arguments may name; null where it is not known, as in an agent's ceiling, which is for many purposes. */
 export type Named = {
@@ -14,7 +14,7 @@ export type Named = {
  */
 export function missingOf(detail: ActionDetail, named: Named): { path: string; problem: string } | null {
   for (const [argument, rules] of Object.entries(detail.arguments ?? {})) {
-    for (const rule of rules.flatMap((each) => ("anyOf" in each ? each.anyOf : [each]))) {
+    for (const rule of rules.flatMap(simpleRules)) {
       const path = `arguments.${argument}`
       if ("userClaim" in rule && !named.claims.has(rule.userClaim)) {
         return { path, problem: `no provider maps a claim to "${rule.userClaim}".` }
@@ -22,8 +22,9 @@ export function missingOf(detail: ActionDetail, named: Named): { path: string; p
       if ("parameter" in rule && named.parameters?.has(rule.parameter) === false) {
         return { path, problem: `the purpose has no parameter "${rule.parameter}".` }
       }
-      if ("lookedUp" in rule && named.lookups?.has(rule.lookedUp) === false) {
-        return { path, problem: `the purpose has no look-up "${rule.lookedUp}".` }
+      const lookup = lookupOf(rule)
+      if (lookup !== null && named.lookups?.has(lookup) === false) {
+        return { path, problem: `the purpose has no look-up "${lookup}".` }
       }
     }
   }
@@ -47,6 +48,9 @@ export function missingOfLookups(
         path: `${name}.operation`,
         problem: `there is no operation "${operation}" of ${resource} that has a credential.`,
       }
+    }
+    if (requiresApproval(part, operation)) {
+      return { path: `${name}.operation`, problem: `each ${operation} of ${resource} is for an approved action.` }
     }
     for (const [at, each] of bound.entries()) {
       const path = `${name}.parameters.${at}`

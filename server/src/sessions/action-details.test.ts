@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { test } from "node:test"
 import fc from "fast-check"
 import { z } from "zod"
+import type { SimpleRule } from "#agents"
 import { refusalCode } from "#kernel"
 import { type ActionDetail, detailsSchema, intersect, narrower, parseDetails } from "./action-details.ts"
 import { check, compareFindings, implies } from "./argument-rules.ts"
@@ -10,24 +11,35 @@ import type { Evidence } from "./mandates/evidence.ts"
 import { allows, type Fits, verify } from "./mandates/verify.ts"
 
 const scalar = fc.oneof(fc.integer({ min: -1, max: 3 }), fc.constantFrom("a", "1"), fc.constant(true))
-const simpleRule = fc.oneof(
+const simpleRule: fc.Arbitrary<SimpleRule> = fc.oneof(
   scalar.map((constant) => ({ constant })),
   fc.array(scalar, { minLength: 1, maxLength: 4 }).map((oneOf) => ({ oneOf })),
   fc.integer({ min: -2, max: 4 }).map((atMost) => ({ atMost })),
   fc.integer({ min: -2, max: 4 }).map((atLeast) => ({ atLeast })),
-  fc.constantFrom(
-    { absent: true } as const,
-    { inRequest: true } as const,
+  fc.constantFrom<SimpleRule[]>(
+    { absent: true },
+    { inRequest: true },
     { userClaim: "customer" },
     { parameter: "order" },
     { madeHere: "ticket" },
     { lookedUp: "landlord" },
-    { approval: "user" } as const,
+    { atMostLookedUp: "landlord" },
+    { named: "landlord" },
+    { choice: "landlord" },
+    { fromSource: { names: "landlord" } },
+    { fromSource: { words: ["pay"] } },
+    { requestSays: ["pay"] },
+    { requestSays: ["pay", "2"] },
+    { pattern: "[a1]" },
+    { plainText: 1 },
+    { plainText: 20 },
+    { approval: "user" },
   ),
 )
 const rule = fc.oneof(
   { weight: 4, arbitrary: simpleRule },
   { weight: 1, arbitrary: fc.array(simpleRule, { minLength: 1, maxLength: 3 }).map((anyOf) => ({ anyOf })) },
+  { weight: 1, arbitrary: fc.array(simpleRule, { minLength: 1, maxLength: 3 }).map((eachOf) => ({ eachOf })) },
 )
 const names = ["amount", "payee", "toString"]
 const limit = fc.oneof(
@@ -50,6 +62,7 @@ const detail: fc.Arbitrary<ActionDetail> = fc.record(
       maxKeys: 2,
     }),
     sinks: fc.uniqueArray(fc.constantFrom(...names), { maxLength: 1 }),
+    only: fc.uniqueArray(fc.constantFrom(...names), { minLength: 2 }),
     limits: fc.array(limit, { minLength: 1, maxLength: 2 }),
     labels: fc.uniqueArray(fc.constantFrom("untrusted", "confidential")),
   },
@@ -60,14 +73,15 @@ const asked = fc.record({
   type: fc.constant("tool"),
   operation: fc.constantFrom("pay", "pay", "pay", "read"),
   resource: fc.constantFrom("bank", "bank", "kb", "crm"),
-  arguments: fc.dictionary(fc.constantFrom(...names), fc.oneof(scalar, fc.constant(null), fc.constant(["a"]))),
+  arguments: fc.dictionary(fc.constantFrom(...names), fc.oneof(scalar, fc.constantFrom(null, ["a"], ["a", 1], []))),
 })
+const found = fc.oneof(scalar, fc.constantFrom('["a","pay"]', '["a",2]', '["1","a"]'))
 const evidence: fc.Arbitrary<Evidence> = fc.record({
   requestText: fc.option(fc.constantFrom("pay a 2", "pay 1").map((text) => ({ kind: "consent" as const, text }))),
   user: fc.option(fc.record({ claims: fc.dictionary(fc.constant("customer"), fc.subarray(["1", "2", "a"])) })),
   parameters: fc.dictionary(fc.constant("order"), scalar),
   made: fc.dictionary(fc.constant("ticket"), fc.subarray(["1", "a"])),
-  lookups: fc.dictionary(fc.constant("landlord"), fc.option(fc.array(scalar, { maxLength: 3 }))),
+  lookups: fc.dictionary(fc.constant("landlord"), fc.option(fc.array(found, { maxLength: 3 }))),
 })
 /** What is left of each limit; the same for the same limit, as counters are. */
 const fits: fc.Arbitrary<Fits> = fc.func(fc.integer({ min: -1, max: 4 })).map(
@@ -149,7 +163,10 @@ test("an action under a narrower list is verified no better than under the wider
 
 test("a rule that implies another is verified no better, whatever the value", () => {
   let compared = 0
-  const value = fc.oneof(scalar, fc.constantFrom(undefined, null, ["a"], { a: 1 }))
+  const value = fc.oneof(
+    scalar,
+    fc.constantFrom(undefined, null, ["a"], ["a", 1], [], [null], { a: 1 }, "see evil.example"),
+  )
   fc.assert(
     fc.property(rule, rule, value, evidence, (a, b, given, known) => {
       assert.ok(implies(a, a))
@@ -191,6 +208,16 @@ test("what does not parse allows nothing, is narrower than nothing and intersect
     [{ ...whole, sinks: ["__proto__"] }],
     [{ ...whole, arguments: { payee: [{ inRequest: false }] } }],
     [{ ...whole, arguments: { payee: [{ approval: "agent" }] } }],
+    [{ ...whole, arguments: { payee: [{ pattern: "(a+)+b" }] } }],
+    [{ ...whole, arguments: { payee: [{ pattern: "a.*" }] } }],
+    [{ ...whole, arguments: { payee: [{ plainText: 0 }] } }],
+    [{ ...whole, arguments: { payee: [{ requestSays: [] }] } }],
+    [{ ...whole, arguments: { payee: [{ requestSays: [" pay"] }] } }],
+    [{ ...whole, arguments: { payee: [{ fromSource: { file: "a" } }] } }],
+    [{ ...whole, arguments: { payee: [{ fromSource: {} }] } }],
+    [{ ...whole, arguments: { payee: [{ eachOf: [{ eachOf: [{ constant: 1 }] }] }] } }],
+    [{ ...whole, arguments: { payee: [{ anyOf: [{ eachOf: [{ constant: 1 }] }] }] } }],
+    [{ ...whole, only: "payee" }],
     [{ ...whole, arguments: { payee: [{ anyOf: [{ anyOf: [{ constant: 1 }] }] }] } }],
     [whole, { ...whole, more: 1 }],
     JSON.parse(

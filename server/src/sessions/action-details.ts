@@ -96,11 +96,13 @@ function both(a: ActionDetail, b: ActionDetail): ActionDetail | null {
   const sinks = [...new Set([...declaredSinks(a), ...declaredSinks(b)])]
   const limits = joinedLimits([...limitsOf(a), ...limitsOf(b)])
   const labels = [...new Set([...(a.labels ?? []), ...(b.labels ?? [])])].sort()
+  const only = a.only === undefined ? b.only : a.only.filter((name) => b.only?.includes(name) !== false)
   const detail: ActionDetail = {
     type: "safeconduct_action",
     actions,
     locations,
     ...(rules.length > 0 ? { arguments: Object.fromEntries(rules) } : {}),
+    ...(only === undefined ? {} : { only }),
     ...(limits.length > 0 ? { limits } : {}),
     ...(labels.length > 0 ? { labels } : {}),
   }
@@ -124,8 +126,9 @@ function isConstrained(inner: ActionDetail, outer: ActionDetail): boolean {
   const isRuled = ruledNames(outer).every((name) =>
     rulesOf(outer, name).every((rule) => rulesOf(inner, name).some((own) => implies(own, rule))),
   )
+  const isKnown = outer.only === undefined || inner.only?.every((name) => outer.only?.includes(name)) === true
   const isLimited = limitsOf(outer).every((limit) => limitsOf(inner).some((own) => impliesLimit(own, limit)))
-  return isRuled && isLimited && (outer.labels ?? []).every((label) => inner.labels?.includes(label))
+  return isRuled && isKnown && isLimited && (outer.labels ?? []).every((label) => inner.labels?.includes(label))
 }
 
 /** Arguments that decide where the effect lands: those that are declared, or all that have rules. */

@@ -1,7 +1,9 @@
-import type { ArgumentRule, SimpleRule } from "#agents"
+import { type ArgumentRule, isOfForm, type SimpleRule } from "#agents"
 import { canonical, type Json } from "#kernel"
 import type { Evidence } from "./mandates/evidence.ts"
-import { standsIn } from "./mandates/request-text.ts"
+import { isShort, leadsIn } from "./mandates/leads.ts"
+import { isNamed, isWithin, lookupOf, namesAny } from "./mandates/looked-up.ts"
+import { says, standsIn } from "./mandates/request-text.ts"
 
 /** A value that an argument may be compared with. */
 export type Scalar = string | number | boolean
@@ -11,7 +13,7 @@ export type Finding = "verified" | "failed" | "unverifiable"
 
 /** Where a value that was verified comes from, or what it was held against. */
 export type Origin =
-  | ("constant" | "bound" | "absent" | "request" | "claim" | "parameter" | "made" | "lookup" | "approval")
+  | ("constant" | "bound" | "form" | "absent" | "request" | "claim" | "parameter" | "made" | "lookup" | "approval")
   /** It was verified when it was first allowed, and nobody kept it. */
   | "earlier"
 
@@ -31,43 +33,87 @@ export function compareFindings(a: Finding, b: Finding): number {
  * A kind that is not understood fails.
  */
 export function check(rule: ArgumentRule, value: unknown, evidence: Evidence): Checked {
-  if (!("anyOf" in rule)) return { rule, ...checkOne(rule, value, evidence) }
-  const checked = rule.anyOf.map((each) => ({ rule: each, ...checkOne(each, value, evidence) }))
-  return checked.reduce((best, each) => (compareFindings(each.finding, best.finding) > 0 ? each : best))
+  if ("anyOf" in rule) return best(rule.anyOf, value, evidence)
+  if (!("eachOf" in rule)) return { rule, ...checkOne(rule, value, evidence) }
+  // A list of nothing is none: whether it may be left out, the alternatives say.
+  if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) {
+    return best(rule.eachOf, null, evidence)
+  }
+  if (!Array.isArray(value)) return { rule: rule.eachOf[0]!, ...found("form", false) }
+  const items = value.map((item) => (isScalar(item) ? best(rule.eachOf, item, evidence) : null))
+  if (items.length > MAX_ITEMS || items.includes(null)) return { rule: rule.eachOf[0]!, ...found("form", false) }
+  return items.reduce((worst, each) => (compareFindings(each!.finding, worst!.finding) < 0 ? each : worst))!
 }
 
-function checkOne(rule: SimpleRule, value: unknown, evidence: Evidence): { finding: Finding; origin: Origin } {
+const MAX_ITEMS = 256
+
+function best(rules: readonly SimpleRule[], value: unknown, evidence: Evidence): Checked {
+  const checked = rules.map((rule) => ({ rule, ...checkOne(rule, value, evidence) }))
+  return checked.reduce((one, each) => (compareFindings(each.finding, one.finding) > 0 ? each : one))
+}
+
+type Found = { finding: Finding; origin: Origin }
+
+function checkOne(rule: SimpleRule, value: unknown, evidence: Evidence): Found {
   if ("constant" in rule || "oneOf" in rule) return found("constant", holds(rule, value))
   if ("atMost" in rule || "atLeast" in rule) return found("bound", holds(rule, value))
+  if ("pattern" in rule) return found("form", holds(rule, value))
   if ("absent" in rule) return found("absent", value === undefined || value === null)
   // Even when there is nothing to approve but that it was left out.
-  if ("approval" in rule) return { finding: "unverifiable", origin: "approval" }
+  if ("approval" in rule) return unverifiable("approval")
+  const { requestText } = evidence
+  if ("requestSays" in rule) return found("request", requestText === null ? null : says(requestText, rule.requestSays))
   if (!isScalar(value)) return { finding: "failed", origin: originOf(rule) }
-  if ("inRequest" in rule) {
-    const { requestText } = evidence
-    return found("request", requestText === null ? null : standsIn(requestText, value))
-  }
+  if ("inRequest" in rule) return found("request", requestText === null ? null : standsIn(requestText, value))
+  if ("plainText" in rule) return found("form", isPlain(rule.plainText, value, requestText))
   if ("userClaim" in rule) return found("claim", among(own(evidence.user?.claims, rule.userClaim), String(value)))
   if ("parameter" in rule) {
     const wanted = own(evidence.parameters, rule.parameter)
     return found("parameter", wanted === undefined ? null : wanted === value)
   }
   if ("madeHere" in rule) return found("made", among(own(evidence.made, rule.madeHere), String(value)))
-  if ("lookedUp" in rule) {
-    const values = own(evidence.lookups, rule.lookedUp) ?? null
-    return found("lookup", values === null ? null : values.includes(value))
+  return checkLookedUp(rule, value, evidence)
+}
+
+/** What needs a look-up, or may. */
+function checkLookedUp(rule: SimpleRule, value: Scalar, { requestText, lookups }: Evidence): Found {
+  const name = lookupOf(rule)
+  const values = (name === null ? [] : own(lookups, name)) ?? null
+  if ("fromSource" in rule) {
+    // Nobody says where else it came from; who wrote what the request refers to is not known, so that it verifies nothing.
+    if (requestText === null || says(requestText, rule.fromSource.words ?? [])) return unverifiable("request")
+    return values === null || namesAny(requestText, values) ? unverifiable("request") : found("request", false)
   }
+  if (values === null) return unverifiable("lookup")
+  if ("lookedUp" in rule) return found("lookup", values.includes(value))
+  if ("atMostLookedUp" in rule) return found("lookup", isWithin(value, values))
+  if ("choice" in rule) return values.includes(value) ? unverifiable("lookup") : found("lookup", false)
+  if ("named" in rule) return found("lookup", requestText === null ? null : isNamed(requestText, value, values))
   return { finding: "failed", origin: "constant" }
+}
+
+/** Null without a request, where something in it leads somewhere. */
+function isPlain(atMost: number, value: Scalar, requestText: Evidence["requestText"]): boolean | null {
+  if (!isShort(value, atMost)) return false
+  const leads = leadsIn(value)
+  if (leads.length === 0) return true
+  return requestText === null ? null : leads.every((lead) => standsIn(requestText, lead))
 }
 
 /** True when `a` and nothing else of what `a` allows is out of `b`'s reach: whatever comes of `a`, nothing worse comes of `b`. */
 export function implies(a: ArgumentRule, b: ArgumentRule): boolean {
   if ("anyOf" in a) return a.anyOf.every((each) => implies(each, b))
+  if ("eachOf" in a) {
+    return "eachOf" in b && a.eachOf.every((each) => b.eachOf.some((other) => implies(each, other)))
+  }
+  if ("eachOf" in b) return false
   if ("anyOf" in b) return b.anyOf.some((each) => implies(a, each))
   const values = valuesOf(a)
   if (values !== null) return values.every((value) => holds(b, value))
   if ("atMost" in a && "atMost" in b) return a.atMost <= b.atMost
   if ("atLeast" in a && "atLeast" in b) return a.atLeast >= b.atLeast
+  if ("plainText" in a && "plainText" in b) return a.plainText <= b.plainText
+  if ("requestSays" in a && "requestSays" in b) return a.requestSays.every((word) => b.requestSays.includes(word))
   return canonical(a as Json) === canonical(b as Json)
 }
 
@@ -77,6 +123,8 @@ function holds(rule: SimpleRule, value: unknown): boolean {
   if (values !== null) return values.some((allowed) => allowed === value)
   if ("atMost" in rule) return typeof value === "number" && value <= rule.atMost
   if ("atLeast" in rule) return typeof value === "number" && value >= rule.atLeast
+  if ("pattern" in rule) return typeof value === "string" && isOfForm(rule.pattern, value)
+  if ("plainText" in rule) return isShort(value, rule.plainText) && leadsIn(value).length === 0
   return false
 }
 
@@ -91,12 +139,17 @@ function among(texts: readonly string[] | undefined, text: string): boolean | nu
   return texts === undefined || texts.length === 0 ? null : texts.includes(text)
 }
 
-function found(origin: Origin, holds: boolean | null): { finding: Finding; origin: Origin } {
+function unverifiable(origin: Origin): Found {
+  return { finding: "unverifiable", origin }
+}
+
+function found(origin: Origin, holds: boolean | null): Found {
   return { finding: holds === null ? "unverifiable" : holds ? "verified" : "failed", origin }
 }
 
 function originOf(rule: SimpleRule): Origin {
-  if ("inRequest" in rule) return "request"
+  if ("inRequest" in rule || "fromSource" in rule) return "request"
+  if ("plainText" in rule) return "form"
   if ("userClaim" in rule) return "claim"
   if ("parameter" in rule) return "parameter"
   return "madeHere" in rule ? "made" : "lookup"

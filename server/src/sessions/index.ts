@@ -46,6 +46,7 @@ export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
 export { type Evidence, noEvidence } from "./mandates/evidence.ts"
 export { type Charge, chargesOfNothing } from "./mandates/limits.ts"
+export { lookupOf, simpleRules } from "./mandates/looked-up.ts"
 export type { Taken, Taking } from "./mandates/store.ts"
 export type { Usage } from "./mandates/usage.ts"
 export {

@@ -1,4 +1,4 @@
-import type { ArgumentRule, SimpleRule } from "#agents"
+import type { SimpleRule } from "#agents"
 import {
   type ActionDetail,
   type AskedAction,
@@ -10,6 +10,7 @@ import {
 import { check, compareFindings, type Finding, type Origin } from "../argument-rules.ts"
 import { type Evidence, noEvidence } from "./evidence.ts"
 import { type Charge, chargesOf } from "./limits.ts"
+import { lookupOf, simpleRules } from "./looked-up.ts"
 
 /** What came of one argument, by which rule, and where its value comes from. */
 export type SinkFound = {
@@ -74,7 +75,7 @@ export function verifiedEarlier(details: unknown, asked: AskedAction): Verified 
   if (found.length === 0) return failed("not-covered", {})
   const sinks = found.flatMap((detail) =>
     ruledNames(detail).map((name): [string, SinkFound] => {
-      const rule = simple(rulesOf(detail, name))[0]!
+      const rule = rulesOf(detail, name).flatMap(simpleRules)[0]!
       return [name, { finding: "verified", rule, origin: "earlier", isSink: declaredSinks(detail).includes(name) }]
     }),
   )
@@ -95,24 +96,24 @@ export type Needs = {
 export function needsOf(details: unknown, asked: AskedAction): Needs {
   const found = covering(details, asked)
   if (found.every(boundsNothing)) return NOTHING
-  const rules = simple(found.flatMap((detail) => Object.values(detail.arguments ?? {}).flat()))
+  const rules = found.flatMap((detail) =>
+    Object.values(detail.arguments ?? {})
+      .flat()
+      .flatMap(simpleRules),
+  )
   return {
     kinds: [...new Set(rules.flatMap((rule) => ("madeHere" in rule ? [rule.madeHere] : [])))],
-    lookups: [...new Set(rules.flatMap((rule) => ("lookedUp" in rule ? [rule.lookedUp] : [])))],
+    lookups: [...new Set(rules.flatMap((rule) => lookupOf(rule) ?? []))],
     // A sum of what is no number fails by its rules; nothing is left to ask.
     charges: found.flatMap((detail) => chargesOf(detail, asked)).filter(({ amount }) => Number.isFinite(amount)),
   }
 }
 
-function simple(rules: readonly ArgumentRule[]): SimpleRule[] {
-  return rules.flatMap((rule) => ("anyOf" in rule ? rule.anyOf : [rule]))
-}
-
 const NOTHING: Needs = { kinds: [], lookups: [], charges: [] }
 
 /** What and where is all that it says, as most details do: there is nothing to verify, and nothing to count. */
-function boundsNothing({ arguments: rules, sinks, limits }: ActionDetail): boolean {
-  return rules === undefined && sinks === undefined && limits === undefined
+function boundsNothing({ arguments: rules, sinks, limits, only }: ActionDetail): boolean {
+  return rules === undefined && sinks === undefined && limits === undefined && only === undefined
 }
 
 function labelsOf(details: readonly ActionDetail[]): string[] {
@@ -127,14 +128,19 @@ export function covering(details: unknown, { type, operation, resource }: AskedA
   )
 }
 
+/** What holds of an argument that the detail does not know. */
+const LEFT_OUT = { absent: true } as const
+
 type Examined = { detail: ActionDetail; finding: Finding; sinks: Verified["sinks"]; charges: Charge[] }
 
 function examine(detail: ActionDetail, asked: AskedAction, evidence: Evidence): Examined {
   const given = asked.arguments ?? {}
   const declared = declaredSinks(detail)
-  const sinks = ruledNames(detail).map((name): [string, SinkFound] => {
+  const unknown = Object.keys(given).filter((name) => detail.only?.includes(name) === false)
+  const sinks = [...new Set([...ruledNames(detail), ...unknown])].map((name): [string, SinkFound] => {
     const value = Object.hasOwn(given, name) ? given[name] : undefined
-    const checked = rulesOf(detail, name).map((rule) => check(rule, value, evidence))
+    const rules = unknown.includes(name) ? [...rulesOf(detail, name), LEFT_OUT] : rulesOf(detail, name)
+    const checked = rules.map((rule) => check(rule, value, evidence))
     const worst = checked.reduce((one, other) => (compareFindings(other.finding, one.finding) < 0 ? other : one))
     return [name, { ...worst, isSink: declared.includes(name) }]
   })

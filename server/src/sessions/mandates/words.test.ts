@@ -72,6 +72,34 @@ test("every kind of rule and limit has words, and an argument that is only a sin
   ])
 })
 
+test("rules that look at the request and at records say so", () => {
+  const said = ["pay", "send", "transfer", "refund", "wire"]
+  const ruled = detail({
+    actions: ["tool:pay"],
+    arguments: {
+      request: [{ requestSays: said }],
+      payees: [{ eachOf: [{ named: "payee" }, { choice: "payee" }, { fromSource: { words: ["bill"] } }] }],
+      amount: [{ atMostLookedUp: "largest" }],
+      reference: [{ pattern: "A-[0-9]+" }, { plainText: 140 }],
+    },
+  })
+  const lookups: { [name: string]: string } = { payee: "whom you paid before", largest: "your largest payment" }
+  assert.deepEqual(inWords([ruled], { ...described, lookup: (name) => lookups[name] ?? null }), [
+    [
+      "pay in the shop database",
+      'only as your request says "pay", "send", "transfer", "refund" or the like',
+      [
+        "each payees whom you paid before, by a name that stands in your request",
+        "each payees whom you paid before, as you choose each time",
+        "each payees out of what your request refers to, as you approve it each time",
+      ].join(" or "),
+      "amount at most your largest payment",
+      "reference of the form A-[0-9]+",
+      "reference at most 140 characters that lead nowhere but where your request does",
+    ].join(", "),
+  ])
+})
+
 test("a parameter that has no value yet is named, and the same phrase is said once", () => {
   const one = detail({ arguments: { order: [{ parameter: "order" }] } })
   assert.deepEqual(inWords([one, structuredClone(one)]), ["read-orders in shop, order the order that this is about"])

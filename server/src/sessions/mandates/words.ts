@@ -1,6 +1,7 @@
-import type { ActionLimit, ArgumentRule } from "#agents"
+import type { ActionLimit, ArgumentRule, SimpleRule } from "#agents"
 import type { ActionDetail } from "../action-details.ts"
 import type { Parameters } from "../delegation.ts"
+import { lookupOf } from "./looked-up.ts"
 
 /** A resource in the words of whoever configured it; all of them may be missing. */
 export type DescribedResource = {
@@ -61,6 +62,7 @@ function boundsInWords(detail: ActionDetail, described: Described): string[] {
 /** What a rule demands of an argument: `amount at most 50`. */
 export function ruleInWords(name: string, rule: ArgumentRule, described: Described = {}): string {
   if ("anyOf" in rule) return rule.anyOf.map((each) => ruleInWords(name, each, described)).join(" or ")
+  if ("eachOf" in rule) return rule.eachOf.map((each) => ruleInWords(`each ${name}`, each, described)).join(" or ")
   if ("constant" in rule) return `${name} ${shown(rule.constant)}`
   if ("oneOf" in rule) return `${name} one of ${rule.oneOf.map(shown).join(", ")}`
   if ("atMost" in rule) return `${name} at most ${rule.atMost}`
@@ -70,8 +72,30 @@ export function ruleInWords(name: string, rule: ArgumentRule, described: Describ
   if ("userClaim" in rule) return `${name} your own (${rule.userClaim})`
   if ("parameter" in rule) return parameterInWords(name, rule.parameter, described)
   if ("madeHere" in rule) return `${name} a ${rule.madeHere} that was made in this session`
-  if ("lookedUp" in rule) return `${name} ${described.lookup?.(rule.lookedUp) ?? `as found by ${rule.lookedUp}`}`
+  if ("pattern" in rule) return `${name} of the form ${rule.pattern}`
+  if ("plainText" in rule) {
+    return `${name} at most ${rule.plainText} characters that lead nowhere but where your request does`
+  }
+  if ("requestSays" in rule) return `only as your request says ${someOf(rule.requestSays)}`
+  if ("fromSource" in rule) return `${name} out of what your request refers to, as you approve it each time`
+  const found = lookedUpInWords(rule, described)
+  if (found !== null) return `${name} ${found}`
   return `${name} as you approve it each time`
+}
+
+function lookedUpInWords(rule: SimpleRule, { lookup }: Described): string | null {
+  const name = lookupOf(rule)
+  if (name === null) return null
+  const what = lookup?.(name) ?? `as found by ${name}`
+  if ("atMostLookedUp" in rule) return `at most ${what}`
+  if ("named" in rule) return `${what}, by a name that stands in your request`
+  return "choice" in rule ? `${what}, as you choose each time` : what
+}
+
+/** Words that are said in many forms would be a long list. */
+function someOf(words: readonly string[]): string {
+  const shown = words.slice(0, 4).map((word) => `"${word}"`)
+  return `${shown.join(", ")}${words.length > shown.length ? " or the like" : ""}`
 }
 
 function parameterInWords(name: string, parameter: string, { parameters = {} }: Described): string {
