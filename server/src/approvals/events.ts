@@ -16,4 +16,5 @@ export const events = {
   "approvals.device-lost":
     "Somebody lost a device: their passkeys were revoked, and what waited for them was withdrawn.",
   "approvals.withdrawn": "It is not asked any more: what it was asked for is over.",
+  "approvals.refused": "So many of one kind were asked for that nobody is asked, and what waited of them is withdrawn.",
 } as const

@@ -29,7 +29,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     held = await loadPart(database, log)
   })
   const waiting = stack.use(await openWaiting(database))
-  stack.use(startSweep({ database, log, commit: (change) => audit.commit(change) }))
+  stack.use(startSweep({ database, log, commit: (change) => audit.commit(change), part: () => held }))
   const owned = stack.move()
   return {
     issuer,
@@ -52,7 +52,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     decide: (decision) => deciding(held, decision),
     use: (use) => using(use),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
-    expire: () => expiring(100),
+    expire: () => expiring(held, 100),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

@@ -1,18 +1,25 @@
 import type { Change, Draft } from "#audit"
-import { canonical, type Id, type Json, newId, Refusal, random } from "#kernel"
+import { canonical, type Id, type Json, newId, Refusal, random, type Transaction } from "#kernel"
 import { insertNotice } from "./notices/store.ts"
+import { kindOf, noteDenied, paceCard, paceKind, type Refused } from "./pacing/pace.ts"
+import { waitingOf } from "./pacing/store.ts"
 import type { ApprovalsPart } from "./part.ts"
 import { counts, type Proven } from "./proof.ts"
 import { type Approval, type HeldAction, type NewRequest, type Person, rungOf, sayOf } from "./request.ts"
 import type { Statement } from "./statement.ts"
 import * as store from "./store.ts"
 
-/** A request that waits: this one, or the one that was made for the same action before. */
-export type Held = { approval: Approval; isNew: boolean }
+/**
+ * A request that waits: this one, or the one that was made for the same action before. Or `refused`: nobody is asked, and
+ * what waited of a burst is `withdrawn`.
+ */
+export type Held =
+  | { approval: Approval; isNew: boolean; refused: null }
+  | { approval: null; isNew: false; refused: Refused; withdrawn: Approval[] }
 
 /**
- * Asks for approval of an action, once: the same action asked again meanwhile is the same request. `tells` are those who are
- * told of it, users that are known.
+ * Asks for approval of an action, once: the same action asked again meanwhile is the same request. Requests that are alike stand
+ * on one card, too many of them are none (pacing/). `tells` are those who are told of it, users that are known.
  */
 export function requesting(part: ApprovalsPart, asked: NewRequest, tells: readonly Id<"user">[]): Change<Held> {
   return {
@@ -22,22 +29,58 @@ export function requesting(part: ApprovalsPart, asked: NewRequest, tells: readon
       const same = (await store.pendingLike(tx, of)).find(
         ({ action }) => action !== null && isSame(action, asked.action),
       )
-      if (same !== undefined) return { approval: same, isNew: false }
+      if (same !== undefined) return { approval: same, isNew: false, refused: null }
+      const refused = await paceKind(tx, part, asked)
+      if (refused !== null) return await refusing(tx, asked, refused, tells)
+      const card = await store.cardFor(tx, asked)
+      const tooMany = card === null ? await paceCard(tx, part, asked) : null
+      if (tooMany !== null) return await refusing(tx, asked, tooMany, tells)
       const { expirySeconds = part.expirySeconds, ...rest } = asked
       const approval = await store.insertRequest(tx, {
         ...rest,
         id: newId("approval"),
-        bundle: newId("bundle"),
+        bundle: card ?? newId("bundle"),
         nonce: random(16),
         expirySeconds: Math.min(expirySeconds, part.expirySeconds),
       })
-      for (const user of tells) {
+      // Of one card people are told once.
+      for (const user of card === null ? tells : []) {
         await insertNotice(tx, { user, kind: "asked", approval: approval.id, expiresAt: approval.expiresAt })
       }
-      return { approval, isNew: true }
+      return { approval, isNew: true, refused: null }
     },
-    entries: ({ approval, isNew }) => (isNew ? [requestedDraft(approval)] : []),
+    entries(held) {
+      if (held.refused !== null) return refusedDrafts(asked, held)
+      return held.isNew ? [requestedDraft(held.approval)] : []
+    },
   }
+}
+
+/** Of a burst what waits is withdrawn, and people are told once that it was refused. */
+async function refusing(
+  tx: Transaction,
+  asked: NewRequest,
+  refused: Refused,
+  tells: readonly Id<"user">[],
+): Promise<Held> {
+  if (refused.code !== "bulk-refused") return { approval: null, isNew: false, refused, withdrawn: [] }
+  const ids = await waitingOf(tx, kindOf(asked))
+  const withdrawn = await store.withdrawRequests(tx, { ids }, "bulk")
+  for (const { id } of withdrawn) await store.announce(tx, id)
+  const about = withdrawn[0] === undefined ? {} : { approval: withdrawn[0].id }
+  for (const user of tells) await insertNotice(tx, { user, kind: "refused", ...about })
+  return { approval: null, isNew: false, refused, withdrawn }
+}
+
+/** One entry for a burst; of what is refused afterwards the gate's says so. */
+function refusedDrafts(asked: NewRequest, { refused, withdrawn }: Held & { approval: null }): Draft[] {
+  if (refused.code !== "bulk-refused") return []
+  const { code, retryAfterSeconds } = refused
+  const about = aboutApproval(asked, "approvals.refused", "server")
+  return [
+    { ...about, of: asked.entry, data: { code, retryAfterSeconds, withdrawn: withdrawn.map(({ id }) => id) } },
+    ...withdrawn.map((approval) => withdrawnDraft(approval, "bulk", "server")),
+  ]
 }
 
 /** The same in everything but the name that it was asked under. */
@@ -81,8 +124,10 @@ export function deciding(part: ApprovalsPart, { id, person, decision, proven, st
         countsFor: counting.map(({ of }) => of),
       }
       if (!(await store.insertDecision(tx, said))) throw approvalOver(found)
-      if (decision !== "approve") await store.endRequest(tx, id, { state: decision === "deny" ? "denied" : "reported" })
-      else if (await isMet(tx, id)) {
+      if (decision !== "approve") {
+        await store.endRequest(tx, id, { state: decision === "deny" ? "denied" : "reported" })
+        await noteDenied(tx, part, found)
+      } else if (await isMet(tx, id)) {
         await store.endRequest(tx, id, { state: "approved", useWithinSeconds: part.useWithinSeconds })
       }
       await store.announce(tx, id)
@@ -141,20 +186,23 @@ export function withdrawing(of: store.WithdrawnOf, reason: string, by: string): 
       for (const { id } of withdrawn) await store.announce(tx, id)
       return withdrawn
     },
-    entries: (withdrawn) =>
-      withdrawn.map((approval) => ({
-        ...aboutApproval(approval, "approvals.withdrawn", by),
-        data: { approval: approval.id, reason },
-      })),
+    entries: (withdrawn) => withdrawn.map((approval) => withdrawnDraft(approval, reason, by)),
   }
 }
 
+function withdrawnDraft(approval: Approval, reason: string, by: string): Draft {
+  return { ...aboutApproval(approval, "approvals.withdrawn", by), data: { approval: approval.id, reason } }
+}
+
 /** Expires what nobody decided in time, at most that many. */
-export function expiring(limit: number): Change<Approval[]> {
+export function expiring(part: ApprovalsPart, limit: number): Change<Approval[]> {
   return {
     async work(tx) {
       const expired = await store.expireRequests(tx, limit)
-      for (const { id } of expired) await store.announce(tx, id)
+      for (const approval of expired) {
+        await noteDenied(tx, part, approval)
+        await store.announce(tx, approval.id)
+      }
       return expired
     },
     entries: (expired) =>
@@ -183,7 +231,7 @@ function requestedDraft(approval: Approval): Draft {
 }
 
 /** What an entry says of a request: whose it is, and which action. */
-export function aboutApproval(approval: Approval, event: string, by: string): Draft {
+export function aboutApproval(approval: Approval | NewRequest, event: string, by: string): Draft {
   const { session, purpose, user, application, chain, action } = approval
   return {
     event,

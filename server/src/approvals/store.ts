@@ -93,6 +93,40 @@ export async function pendingLike(
   return rows.map(approvalOf)
 }
 
+/** Requests on one card at the most, and seconds in which they come together. */
+const MOST_ON_CARD = 20
+const CARD_SECONDS = 60
+
+/**
+ * The card of requests that are alike and wait now: of one agent at work for one user's one purpose, the same operation, asked of
+ * the same people under the same policies. Null when there is none with room; what is unusual stands alone.
+ */
+export async function cardFor(tx: Transaction, asked: NewRequest): Promise<Id<"bundle"> | null> {
+  if (asked.facts.arguments.some(({ unusual }) => unusual !== null)) return null
+  const { type, resource, operation } = asked.action
+  const [row] = await tx.query<{ bundle: Id<"bundle"> }>(
+    `select bundle from approvals.requests where agent = $1 and root = $2 and purpose = $3 and action @> $4
+     and requirements = $5 and policy_version is not distinct from $6 and user_id is not distinct from $7
+     and requested_at > clock_timestamp() - make_interval(secs => $8)
+     group by bundle having count(*) < $9 and min(requested_at) > clock_timestamp() - make_interval(secs => $8)
+     and bool_or(state = 'requested' and expires_at > clock_timestamp())
+     and not bool_or(jsonb_path_exists(facts, '$.arguments[*].unusual ? (@ != null)'))
+     order by min(requested_at) desc limit 1`,
+    [
+      asked.agent,
+      asked.root,
+      asked.purpose,
+      JSON.stringify({ type, resource, operation }),
+      JSON.stringify(asked.requirements),
+      asked.policyVersion,
+      asked.user,
+      CARD_SECONDS,
+      MOST_ON_CARD,
+    ],
+  )
+  return row?.bundle ?? null
+}
+
 /** Whose requests are listed: all that a person may have a say in, one session's, an agent's, a card's, or all. */
 export type RequestsOf = {
   person?: { id: string; provider: string; sub: string } | undefined
