@@ -126,6 +126,7 @@ async function specOf(resource: string, { file, account, schema }: SpecOptions) 
     role,
     schemas: schema,
     bindsUser: operations.some(({ groupRole, bindsUser }) => groupRole === role && bindsUser === true),
+    requiresApproval: operations.some(({ groupRole, approval }) => groupRole === role && approval === "required"),
   }))
   return { database: part.database, account, groups }
 }
@@ -136,7 +137,7 @@ type Configured = { resource: string; username: string; warnings: { what: string
 type ResourcePart = {
   engine: string
   database: string
-  operations: Record<string, { groupRole: string; bindsUser?: boolean }>
+  operations: Record<string, { groupRole: string; bindsUser?: boolean; approval?: string }>
 }
 
 function adminUrl({ adminUrl: flag, adminUrlFile: file }: SpecOptions): Promise<string> {

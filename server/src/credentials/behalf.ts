@@ -1,4 +1,5 @@
 import type { Id } from "#kernel"
+import type { Approved } from "./approved.ts"
 
 /** A person as a resource's own rules know them: issuer and subject (OpenID Connect Core §2), and mapped claims. */
 export type Person = { iss: string; sub: string; claims: { [name: string]: string[] } }
@@ -33,6 +34,8 @@ export type Binding = Omit<Required<Behalf>, "chain"> & {
   purpose: string
   agent: string
   chain: readonly Link[]
+  /** What it is made for alone; null where nobody was asked. */
+  approval: Approved | null
 }
 
 /** A chain as it is told of: which sessions, and whose. */

@@ -27,7 +27,7 @@ export function engineConformance(title: string, open: () => Promise<Conformance
   const deployment = randomText(8)
   const orderOf = ({ part, operation }: ConformanceResource, behalf: Partial<Behalf> = {}): Order => {
     const lease = newId("lease") as Id<"lease">
-    const own = { user: null, application: null, chain: [], parameters: {} }
+    const own = { user: null, application: null, chain: [], parameters: {}, approval: null }
     const about = { lease, session: newId("session"), purpose: "order-help", agent: "support-bot" }
     return {
       name: roleName(deployment, lease),

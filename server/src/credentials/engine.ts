@@ -109,6 +109,9 @@ export interface EngineKind {
 /** The code of a ResourceError for a resource that is not as `prepare` makes it, where that is needed. */
 export const UNPREPARED = "unprepared"
 
+/** The code of a ResourceError for an approval of what was done at the resource before. */
+export const APPROVAL_USED = "approval-used"
+
 /** Why a resource did not do what was asked. `isUnreachable` tells the circuit breaker that the next call will fail too. */
 export class ResourceError extends Error {
   /** The resource's own code, such as an SQLSTATE; null when no answer came. */

@@ -12,6 +12,7 @@
  */
 import type { Migrations } from "#kernel"
 
+export type { Approved } from "./approved.ts"
 export type { Behalf, Binding } from "./behalf.ts"
 export {
   type DescribedOperation,
@@ -35,7 +36,14 @@ export type { Issued } from "./issue.ts"
 export { hasEnded, type Lease, type LeaseFilter, type LeaseState, type Whose } from "./lease.ts"
 export type { LookedUp } from "./look-up.ts"
 export * from "./open.ts"
-export { givesCredentials, type Limits, type Resource, type ResourcePart, type ResourcesPart } from "./part.ts"
+export {
+  givesCredentials,
+  type Limits,
+  type Resource,
+  type ResourcePart,
+  type ResourcesPart,
+  requiresApproval,
+} from "./part.ts"
 export { resourceProblems } from "./problems.ts"
 export { parseResources, type Replaced } from "./resources.ts"
 export type { Cut } from "./revoke.ts"

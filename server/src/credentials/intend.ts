@@ -1,5 +1,6 @@
 import type { Change, Draft } from "#audit"
 import { type Id, newId, Refusal } from "#kernel"
+import { type Approved, refuseUnapproved } from "./approved.ts"
 import { type Behalf, OWN } from "./behalf.ts"
 import { notConfigured } from "./desks.ts"
 import { draftOf, hasEnded, type Lease, roleName } from "./lease.ts"
@@ -15,6 +16,8 @@ export type Intention = {
   behalf?: Behalf
   /** Who asks; only what entries name is kept. */
   caller: { spiffeId: string; name: string; instance: string; serial: string }
+  /** What a human agreed to, where one was asked. The lease is for that alone, wherever the resource can tell. */
+  approval?: Approved
   /** The decided action. Its resource and operation say what is made. */
   action: NonNullable<Draft["action"]>
   /** The same key again is the same lease; null: the action's own id. */
@@ -30,11 +33,11 @@ export type Intention = {
 export type Intended = Lease & { isReplay: boolean }
 
 /**
- * The change that records a lease before anything is made. Its work throws `resource-unknown`, `user-required`,
+ * The change that records a lease before anything is made. Its work throws `resource-unknown`, `user-required`, `approval-required`,
  * `resource-not-configured`, `lease-limit`, `lease-ended` (a replay after the end, or a hard end that has passed), `idempotency-conflict`.
  */
 export function intend(room: Room, intention: Intention): Change<Intended> {
-  const { session, action } = intention
+  const { session, action, approval = null } = intention
   const key = intention.idempotencyKey ?? action.id
   const { user, application, chain, parameters = {} } = intention.behalf ?? OWN
   return {
@@ -52,6 +55,7 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         const what = `The operation "${action.operation}" of "${action.resource}" is for a user's own rows.`
         throw new Refusal("user-required", `${what} Open a session that a user delegated.`)
       }
+      refuseUnapproved(part, action.operation, approval)
       const id = newId("lease") as Id<"lease">
       await lockLedger(tx)
       const wanted = {
@@ -67,6 +71,8 @@ export function intend(room: Room, intention: Intention): Change<Intended> {
         chain: chain.map(({ session: of, agent, instance }) => ({ session: of, agent, instance })),
         person: user === null ? null : { iss: user.iss, sub: user.sub, claims: user.claims },
         parameters,
+        approval:
+          approval === null ? null : { id: approval.id, digest: approval.digest, arguments: approval.arguments },
         resource: action.resource,
         operation: action.operation,
         part,
@@ -103,9 +109,12 @@ function wasNeverMade({ state, liveAt }: Lease): boolean {
   return liveAt === null && state !== "intended"
 }
 
-function replayed(lease: Lease, { action, caller }: Intention): Intended {
+function replayed(lease: Lease, { action, caller, approval }: Intention): Intended {
   const isSame =
-    lease.resource === action.resource && lease.operation === action.operation && lease.instance === caller.instance
+    lease.resource === action.resource &&
+    lease.operation === action.operation &&
+    lease.instance === caller.instance &&
+    lease.approval?.id === approval?.id
   if (!isSame) throw new Refusal("idempotency-conflict", "This Idempotency-Key was used for something else.")
   if (hasEnded(lease) || lease.state === "revoking" || lease.state === "stuck") {
     throw new Refusal("lease-ended", "The lease of this Idempotency-Key has ended. Ask with a new key.")

@@ -1,7 +1,7 @@
 import type { Recorded } from "#audit"
 import { Refusal, Secret } from "#kernel"
 import { unavailable } from "./desks.ts"
-import { type Credential, type Made, ResourceError, UNPREPARED } from "./engine.ts"
+import { APPROVAL_USED, type Credential, type Made, ResourceError, UNPREPARED } from "./engine.ts"
 import type { Intended } from "./intend.ts"
 import { bindingOf, draftOf, type Lease } from "./lease.ts"
 import { begin } from "./revoke.ts"
@@ -16,7 +16,7 @@ const REPLAY_MS = 10_000
 
 /**
  * Makes what was intended; the intent must be durable. A replay gets the credential that was made before. Throws
- * `lease-ended` when it was taken away meanwhile, `resource-unavailable`, `resource-unprepared`, `resource-not-configured`,
+ * `lease-ended` when it was taken away meanwhile, `approval-used`, `resource-unavailable`, `resource-unprepared`, `resource-not-configured`,
  * `overloaded`, `store-unavailable`; then nothing is handed out, and whatever was made is being taken away.
  */
 export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded, "id">): Promise<Issued> {
@@ -32,8 +32,9 @@ export async function issue(room: Room, lease: Intended, intent?: Pick<Recorded,
     room.issuing.delete(lease.id)
     begin(room, begun, { why: "not-issued" })
     if (!(error instanceof ResourceError)) throw error
+    if (error.code === APPROVAL_USED) throw used(error)
     if (error.code !== UNPREPARED) throw unavailable(lease.resource, error)
-    room.log.error("a resource cannot tell whose a credential is; prepare it again", {
+    room.log.error("a resource cannot tell whose a credential is, or what for; prepare it again", {
       resource: lease.resource,
       error,
     })
@@ -71,9 +72,10 @@ export async function makeAccount(room: Room, lease: Lease): Promise<Made> {
 }
 
 /** Everybody at the resource may read it. */
-function commentOf({ id, session, agent, purpose, user, application, chain, lookup }: Lease): string {
+function commentOf({ id, session, agent, purpose, user, application, chain, lookup, approval }: Lease): string {
   const facts = [`safeconduct ${id} ${session} agent=${agent} purpose=${purpose}`]
   if (user !== null) facts.push(`user=${user}`)
+  if (approval !== null) facts.push(`approval=${approval.id}`)
   if (lookup !== null) facts.push(`look-up=${lookup}`)
   if (application !== null) facts.push(`application=${application}`)
   if (chain.length > 0) facts.push(`chain=${chain.map((link) => link.session).join(",")}`)
@@ -135,8 +137,12 @@ export function leaseContext(leaseId: string): string {
 }
 
 function unprepared(resource: string, cause: ResourceError): Refusal {
-  const what = `The resource "${resource}" cannot tell whose a credential is. An operator prepares it again.`
+  const what = `The resource "${resource}" cannot tell whose a credential is, or what for. An operator prepares it again.`
   return new Refusal("resource-unprepared", what, { cause })
+}
+
+function used(cause: ResourceError): Refusal {
+  return new Refusal("approval-used", "What was approved was done before. Ask for the action again.", { cause })
 }
 
 function ended(): Refusal {

@@ -1,5 +1,6 @@
 import type { Draft } from "#audit"
 import type { Id, Json } from "#kernel"
+import type { Approved } from "./approved.ts"
 import { type Binding, type Hop, linksOf, type Parameters, type Person } from "./behalf.ts"
 import type { Evidence } from "./engine.ts"
 import type { ResourcePart } from "./part.ts"
@@ -29,6 +30,8 @@ export type Lease = {
   person: Person | null
   /** Values of the purpose's parameters; none when nothing is left at the resource. */
   parameters: Parameters
+  /** What it is made for alone; null where nobody was asked. Without the arguments when nothing is left at the resource. */
+  approval: Approved | null
   resource: string
   operation: string
   part: ResourcePart
@@ -83,6 +86,7 @@ export type NewLease = Pick<
   | "chain"
   | "person"
   | "parameters"
+  | "approval"
   | "resource"
   | "operation"
   | "part"
@@ -107,9 +111,9 @@ export function hasEnded(lease: Lease): boolean {
 
 /** What the resource is told of a lease. */
 export function bindingOf({ id, session, purpose, agent, user, person, ...lease }: Lease): Binding {
-  const { application, chain, parameters } = lease
+  const { application, chain, parameters, approval } = lease
   const known = user === null || person === null ? null : { ...person, id: user }
-  return { lease: id, session, purpose, agent, user: known, application, chain: linksOf(chain), parameters }
+  return { lease: id, session, purpose, agent, user: known, application, chain: linksOf(chain), parameters, approval }
 }
 
 /** An entry about a lease: who it was for, and where. */
@@ -128,6 +132,7 @@ export function draftOf(lease: Lease, event: string, more: { by?: string; data?:
       resource: lease.resource,
       operation: lease.operation,
       role: lease.roleName,
+      ...(lease.approval === null ? {} : { approval: lease.approval.id }),
       ...(lease.lookup === null ? {} : { lookup: lease.lookup }),
       ...more.data,
     },

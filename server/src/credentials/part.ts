@@ -21,8 +21,17 @@ export function givesCredentials({ limits }: Pick<ResourcePart, "limits">): bool
 
 /** True for an operation that shows each user their own part: there is no credential of it without a user. */
 export function bindsUser(part: ResourcePart, operation: string): boolean {
-  const named = part.operations[operation]
-  return typeof named === "object" && named !== null && !Array.isArray(named) && named["bindsUser"] === true
+  return saysOf(part, operation, "bindsUser") === true
+}
+
+/** True for an operation whose credential is for one approved action: the resource itself refuses any other, and a second. */
+export function requiresApproval(part: ResourcePart, operation: string): boolean {
+  return saysOf(part, operation, "approval") === "required"
+}
+
+function saysOf(part: ResourcePart, operation: string, option: string): Json | undefined {
+  const named = Object.hasOwn(part.operations, operation) ? part.operations[operation] : undefined
+  return typeof named === "object" && named !== null && !Array.isArray(named) ? named[option] : undefined
 }
 
 /** Something protected, under its name. */

@@ -33,6 +33,7 @@ const leaseAnswer = z.object({
     .string()
     .nullable()
     .meta({ description: "The look-up that Safeconduct made it for; null: it was handed out" }),
+  approval: z.string().nullable().meta({ description: "The approval it was made for, and for that action alone" }),
   role: z.string().meta({ description: "Name of the account at the resource" }),
   intendedAt: time,
   liveAt: time.nullable(),
@@ -148,6 +149,7 @@ export function leaseView(lease: Lease): z.infer<typeof leaseAnswer> {
     operation: lease.operation,
     state: lease.state,
     lookup: lease.lookup,
+    approval: lease.approval?.id ?? null,
     role: lease.roleName,
     intendedAt: lease.intendedAt.toISOString(),
     liveAt: at(lease.liveAt),

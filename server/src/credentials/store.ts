@@ -10,7 +10,7 @@ const CLAIMED = `state = case when state = 'stuck' then 'stuck' else 'revoking' 
 /** An intent that was not confirmed by then never will be. */
 const INTENT_DEADLINE = "interval '60 seconds'"
 const COLUMNS = `l.id, l.session, l.agent, l.instance, l.svid, l.purpose, l.user_id as "user",
-  l.application, l.chain, l.person, l.parameters, l.resource, l.operation, l.part, l.state, l.lookup,
+  l.application, l.chain, l.person, l.parameters, l.approval, l.resource, l.operation, l.part, l.state, l.lookup,
   l.role_name as "roleName", l.role_oid as "roleOid", l.sealed, l.idempotency_key as "idempotencyKey",
   l.intended_at as "intendedAt", l.live_at as "liveAt", l.expires_at as "expiresAt", l.hard_end_at as "hardEndAt",
   l.last_active_at as "lastActiveAt", l.ending, l.dropped_at as "droppedAt", l.revoked_at as "revokedAt",
@@ -45,9 +45,9 @@ export async function insertIntent(
          from credentials.leases where resource = $7 and state in ${OPEN}),
      made as (
        insert into credentials.leases as l (id, session, agent, instance, svid, purpose, resource, operation, part,
-              state, role_name, idempotency_key, expires_at, hard_end_at, user_id, application, chain, person, parameters, lookup)
+              state, role_name, idempotency_key, expires_at, hard_end_at, user_id, application, chain, person, parameters, lookup, approval)
        select $1, $2, $3, $4, $5, $6, $7, $8, $9, 'intended', $10, $11,
-              least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz, $16, $17, $18, $19, $20, $21
+              least(now() + make_interval(secs => $12), $13::timestamptz), $13::timestamptz, $16, $17, $18, $19, $20, $21, $22
          from open where not exists (select from before) and "isConfigured" and leases < $14 and own < $15
           and $13::timestamptz > now()
        returning ${COLUMNS})
@@ -75,6 +75,7 @@ export async function insertIntent(
       lease.person === null ? null : JSON.stringify(lease.person),
       JSON.stringify(lease.parameters),
       lease.lookup,
+      lease.approval === null ? null : JSON.stringify(lease.approval),
     ],
   )
   const { leases, own, isConfigured, isReplay, ...found } = row!
@@ -213,7 +214,7 @@ export async function end(
 ): Promise<Lease | null> {
   const rows = await tx.query<Lease>(
     `update credentials.leases l set ending = coalesce(ending, $2), revoked_at = now(), sealed = null, evidence = $3,
-            person = null, parameters = '{}',
+            person = null, parameters = '{}', approval = approval || '{"arguments": {}}',
             role_oid = coalesce(role_oid, $4), dropped_at = to_timestamp($5::float8 / 1000),
             state = case when coalesce(ending, $2) = 'expired' then 'expired' else 'revoked' end
       where id = $1 and state in ${OPEN} returning ${COLUMNS}`,

@@ -205,6 +205,11 @@ describe("what is looked up", () => {
     assert.deepEqual([decision.verdict, asked], ["ask", []])
   })
 
+  test("a look-up by a credential that is for an approved action alone is refused with its place", async () => {
+    const kb = { ...document.resources.kb, operations: { read: { approval: "required" }, write: {} } }
+    await assert.rejects(gate.apply({ ...whole, resources: { kb } }), /lookups\.landlord\.operation: each read of kb/)
+  })
+
   test("a look-up that names what there is not is refused with its place", async () => {
     const wrong: [object, string][] = [
       [{ resource: "bank" }, "resource"],

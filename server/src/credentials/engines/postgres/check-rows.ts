@@ -12,8 +12,6 @@ type Row = {
   isForced: boolean
   isOwner: boolean
   reads: boolean
-  truncates: boolean
-  triggers: boolean
   policies: { policy: string; asksSetting: boolean; asksMapping: boolean; asksEachRow: boolean }[]
 }
 
@@ -24,27 +22,7 @@ type Row = {
 export async function rowFindings(sql: Sql, groups: readonly string[]): Promise<Finding[]> {
   if (groups.length === 0) return []
   const rows = await sql.run<Row>("check the row-level rules", TABLES, [groups])
-  const settings = await sql.run<{ group: string }>("check the rights on settings", SETTINGS, [groups])
-  return [
-    ...rows.flatMap((row) => [...rightFindings(row), ...ruleFindings(row)]),
-    ...settings.map(({ group }): Finding => {
-      const fix = `revoke set on parameter session_replication_role from ${name(group)}`
-      return { level: "problem", what: `${group} may turn triggers off, those that stamp its changes too.`, fix }
-    }),
-  ]
-}
-
-function rightFindings({ table, group, truncates, triggers }: Row): Finding[] {
-  const found: Finding[] = []
-  if (truncates) {
-    const what = `${group} may truncate ${table}, which no row-level rule sees.`
-    found.push({ level: "problem", what, fix: `revoke truncate on ${table} from ${name(group)}` })
-  }
-  if (triggers) {
-    const what = `${group} may put triggers on ${table}, which run as whoever writes there.`
-    found.push({ level: "problem", what, fix: `revoke trigger on ${table} from ${name(group)}` })
-  }
-  return found
+  return rows.flatMap(ruleFindings)
 }
 
 function ruleFindings({ table, group, reads, canHaveRules, hasRules, isForced, isOwner, policies }: Row): Finding[] {
@@ -86,8 +64,6 @@ const TABLES = `
          c.relrowsecurity as "hasRules", c.relforcerowsecurity as "isForced",
          pg_catalog.pg_has_role(g.oid, c.relowner, 'usage') as "isOwner",
          pg_catalog.has_any_column_privilege(g.oid, c.oid, 'select') as reads,
-         pg_catalog.has_table_privilege(g.oid, c.oid, 'truncate') as truncates,
-         pg_catalog.has_table_privilege(g.oid, c.oid, 'trigger') as triggers,
          (select coalesce(json_agg(json_build_object('policy', p.polname,
                    'asksSetting', x.rule ~ '\\mcurrent_setting\\(',
                    'asksEachRow', x.rule ~ '\\m${SCHEMA}\\.' and x.rule !~ '\\mSELECT\\M',
@@ -109,7 +85,3 @@ const TABLES = `
      and (pg_catalog.has_any_column_privilege(g.oid, c.oid, 'select, insert, update')
        or pg_catalog.has_table_privilege(g.oid, c.oid, 'delete, truncate, trigger'))
    order by 1, 2`
-
-const SETTINGS = `
-  select g.rolname::text as "group" from pg_catalog.pg_roles g where g.rolname = any ($1::text[]) and not g.rolsuper
-     and pg_catalog.has_parameter_privilege(g.oid, 'session_replication_role', 'set') order by 1`

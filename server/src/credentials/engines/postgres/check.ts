@@ -1,5 +1,7 @@
 import type { Finding } from "../../engine.ts"
+import { approvalFindings } from "./check-approvals.ts"
 import { makerFindings } from "./check-makers.ts"
+import { rightFindings } from "./check-rights.ts"
 import { rowFindings } from "./check-rows.ts"
 import type { Connections, Sql } from "./connect.ts"
 import { makersOf, makersStatement } from "./makers.ts"
@@ -8,27 +10,42 @@ import { OWNER } from "./mapping/functions.ts"
 import type { PostgresPart } from "./part.ts"
 import { literal, name } from "./quote.ts"
 
-/** What is looked at: our account, the group roles of the operations, and those of operations that bind their user. */
-export type CheckSpec = { account: string; groups: readonly string[]; userGroups: readonly string[] }
+/** What is looked at: our account, the group roles of the operations, and those of operations that bind their user or require an approval. */
+export type CheckSpec = {
+  account: string
+  groups: readonly string[]
+  userGroups: readonly string[]
+  approvalGroups: readonly string[]
+}
 
 /** Looks with our own account whether the resource is prepared; throws when the login fails. */
 export async function check(connections: Connections, part: PostgresPart): Promise<Finding[]> {
   const operations = Object.values(part.operations)
   const groups = operations.map(({ groupRole }) => groupRole)
   const userGroups = operations.filter(({ bindsUser }) => bindsUser).map(({ groupRole }) => groupRole)
-  return await findings(connections.give, { account: connections.root.username, groups, userGroups })
+  const approvalGroups = operations.filter(({ approval }) => approval).map(({ groupRole }) => groupRole)
+  return await findings(connections.give, { account: connections.root.username, groups, userGroups, approvalGroups })
 }
 
 /** Every difference between the resource and what `prepare` makes of it, worst first. */
-export async function findings(sql: Sql, { account, groups, userGroups }: CheckSpec): Promise<Finding[]> {
+export async function findings(
+  sql: Sql,
+  { account, groups, userGroups, approvalGroups }: CheckSpec,
+): Promise<Finding[]> {
   const names = [...new Set(groups)]
   const found = [
     ...(await accountFindings(sql, account)),
     ...(await groupFindings(sql, account, names)),
     ...(await makerFindings(sql, account, names)),
     ...(await databaseFindings(sql, names)),
-    ...(await mappingFindings(sql, { account, isNeeded: userGroups.length > 0 })),
+    ...(await mappingFindings(sql, {
+      account,
+      isNeeded: userGroups.length + approvalGroups.length > 0,
+      needsApprovals: approvalGroups.length > 0,
+    })),
+    ...(await rightFindings(sql, [...new Set([...userGroups, ...approvalGroups])])),
     ...(await rowFindings(sql, [...new Set(userGroups)])),
+    ...(await approvalFindings(sql, [...new Set(approvalGroups)])),
   ]
   const order = ["reject", "problem", "warning"]
   return found.sort((a, b) => order.indexOf(a.level) - order.indexOf(b.level))

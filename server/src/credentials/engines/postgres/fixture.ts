@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto"
 import pg from "pg"
-import { type Id, newId, Secret, silentLog } from "#kernel"
+import { type EmbeddedPostgres, type Id, newId, Secret, silentLog } from "#kernel"
 import { testPostgres } from "#testing"
+import type { Approved } from "../../approved.ts"
 import type { Behalf } from "../../behalf.ts"
 import type { Credential, Engine, Order, Root } from "../../engine.ts"
 import { roleName } from "../../lease.ts"
@@ -27,15 +28,16 @@ export interface LabDatabase {
 /** A driver's connection that remembers why it ended. */
 export type LabClient = pg.Client & AsyncDisposable & { ended: Promise<void> }
 
-/** Makes and prepares a database on PostgreSQL of that version. */
+/** Makes and prepares a database on PostgreSQL of that version, on a cluster that tests share unless told. */
 export async function labDatabase(
   version: 15 | 18,
   limits: Partial<PostgresPart["limits"]> = {},
   prepares = true,
+  cluster?: Pick<EmbeddedPostgres, "superuserUrl">,
 ): Promise<LabDatabase> {
-  const cluster = await testPostgres(version)
+  const { superuserUrl: url } = cluster ?? (await testPostgres(version))
   const database = `kb_${randomBytes(6).toString("hex")}`
-  const at = new URL(cluster.superuserUrl)
+  const at = new URL(url)
   const dba = (to = database) =>
     open({
       host: at.hostname,
@@ -52,7 +54,7 @@ export async function labDatabase(
   const group = `${database}_read`
   const account = `${database}_root`
   const spec: PrepareSpec = { database, account, groups: [{ role: group, schemas: ["public"] }] }
-  const superuserUrl = new URL(cluster.superuserUrl)
+  const superuserUrl = new URL(url)
   superuserUrl.pathname = `/${database}`
   const root = prepares ? await applyPrepare(superuserUrl.href, spec, silentLog) : null
   const part = parsePostgres(
@@ -91,7 +93,7 @@ export async function labDatabase(
 }
 
 /** The role's name, and whose it is: the agent's own unless told. */
-export type Ordered = Partial<Behalf> & Partial<Pick<Order, "name" | "operation">>
+export type Ordered = Partial<Behalf> & Partial<Pick<Order, "name" | "operation">> & { approval?: Approved }
 
 /** What the agent `support-bot` asks for at a laboratory, for a minute. */
 export function orderOf({ part }: LabDatabase, { name, operation = "read", ...behalf }: Ordered = {}): Order {
@@ -105,6 +107,7 @@ export function orderOf({ part }: LabDatabase, { name, operation = "read", ...be
     application: null,
     chain: [],
     parameters: {},
+    approval: null,
     ...behalf,
   }
   const expiresAt = new Date(Date.now() + 60_000)

@@ -6,8 +6,11 @@ import { commonLimits, parsePart, type ResourcePart } from "../../part.ts"
 /** How the connection to the resource is protected. */
 export type Tls = "verify-full" | "require" | "disable"
 
-/** What one operation is at PostgreSQL: membership in a group role that holds the rights, and whether its rules need a user. */
-export type PostgresOperation = { groupRole: string; bindsUser?: boolean }
+/**
+ * What one operation is at PostgreSQL: membership in a group role that holds the rights, whether its rules need a user, and whether
+ * its functions and triggers ask for an approval.
+ */
+export type PostgresOperation = { groupRole: string; bindsUser?: boolean; approval?: "required" }
 
 /** A PostgreSQL database in safeconduct.yaml, with every default filled in. */
 export type PostgresPart = ResourcePart & {
@@ -42,7 +45,12 @@ export const postgresSchema = z
     operations: z
       .record(
         z.string().regex(/^[a-z][a-z0-9-]*$/),
-        z.strictObject({ groupRole: identifier, bindsUser: z.boolean().optional(), ...commonOperation }),
+        z.strictObject({
+          groupRole: identifier,
+          bindsUser: z.boolean().optional(),
+          approval: z.literal("required").optional(),
+          ...commonOperation,
+        }),
       )
       .refine((operations) => Object.keys(operations).length > 0, "at least one operation"),
     limits: z

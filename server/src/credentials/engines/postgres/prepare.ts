@@ -26,6 +26,8 @@ export type PrepareGroup = {
   role: string
   /** An operation of it binds its user: row-level rules hold each lease to its user's rows. */
   bindsUser?: boolean
+  /** An operation of it requires an approval: functions and triggers of the resource hold each lease to what was approved. */
+  requiresApproval?: boolean
   schemas: readonly string[]
   /** Tables as [schema, table]; absent: every table of the schemas that exists now. */
   tables?: readonly (readonly [schema: string, table: string])[]
@@ -93,7 +95,8 @@ export async function applyPrepare(dbaUrl: string, spec: PrepareSpec, log: Log):
 export async function checkPrepared(dbaUrl: string, spec: PrepareSpec): Promise<Finding[]> {
   const groups = spec.groups.map(({ role }) => role)
   const userGroups = spec.groups.filter(({ bindsUser }) => bindsUser).map(({ role }) => role)
-  return await asDba(dbaUrl, (sql) => findings(sql, { account: spec.account, groups, userGroups }))
+  const approvalGroups = spec.groups.filter(({ requiresApproval }) => requiresApproval).map(({ role }) => role)
+  return await asDba(dbaUrl, (sql) => findings(sql, { account: spec.account, groups, userGroups, approvalGroups }))
 }
 
 async function asDba<T>(url: string, work: (sql: Sql) => Promise<T>): Promise<T> {

@@ -26,6 +26,18 @@ export function bindStatement({ name, binding }: Order, isRequired: boolean): st
 }
 
 /**
+ * The statement that writes down what the role was approved for, after bindStatement(); null where nobody was asked. Where the
+ * operation does not require it, a resource that cannot hold it is used all the same.
+ */
+export function approveStatement({ name, operation, binding }: Order, isRequired: boolean): string | null {
+  if (binding.approval === null) return null
+  const { id, digest, arguments: approved } = binding.approval
+  const facts = { approval: id, digest, operation, arguments: approved }
+  const call = `${SCHEMA}.approve(${literal(name)}, ${literal(JSON.stringify(facts))})`
+  return isRequired ? `select ${call}` : ifInstalled("approve", `perform ${call};`)
+}
+
+/**
  * The statement that writes down that the lease has ended, in the transaction that drops the role. Taking away does not fail
  * because of it: what it could not write tidy() does, and until then the line is that of a role which is not there.
  */

@@ -1,6 +1,7 @@
 import type { Finding } from "../../../engine.ts"
 import type { Planned, Sql } from "../connect.ts"
 import { literal, name } from "../quote.ts"
+import { approvalFunctions } from "./approvals.ts"
 import {
   functionStatement,
   type MappingFunction,
@@ -10,7 +11,7 @@ import {
   SCHEMA,
   signatureOf,
 } from "./functions.ts"
-import { mappingColumns, mappingConstraints } from "./statements.ts"
+import { approvalsTable, leasesTable, type MappingTable } from "./tables.ts"
 
 /** `makesRoles`: an account like ours, of another deployment. */
 type Grant = { to: string; right: string; makesRoles: boolean }
@@ -32,37 +33,57 @@ type Shape = {
   schemaOwner: string | null
   ownerCan: string[]
   schemaGrants: Grant[]
-  /** Null where there is no table. */
-  table: {
-    owner: string
-    columns: [string, string, boolean][]
-    constraints: [string, string][]
-    grants: Grant[]
-    oddities: string[]
-  } | null
+  tables: FoundTable[]
   functions: Found[]
 }
 
+type FoundTable = {
+  name: string
+  owner: string
+  columns: [string, string, boolean][]
+  constraints: [string, string][]
+  grants: Grant[]
+  oddities: string[]
+}
+
+/** What is asked whose a lease is, and what it was approved for. */
+const parts: readonly { table: MappingTable; functions: readonly MappingFunction[] }[] = [
+  { table: leasesTable, functions: mappingFunctions },
+  { table: approvalsTable, functions: approvalFunctions },
+]
+
 /**
  * Where the mapping of leases is not as `prepare` makes it; the fix is to prepare again, after asking who changed it. Empty
- * where it was never installed, unless it is needed.
+ * where it was never installed, unless it is needed; the same for what leases were approved for, which earlier releases did not install.
  */
 export async function mappingFindings(
   sql: Sql,
-  { account, isNeeded }: { account: string; isNeeded: boolean },
+  { account, isNeeded, needsApprovals }: { account: string; isNeeded: boolean; needsApprovals: boolean },
 ): Promise<Finding[]> {
   const shape = await readShape(sql)
   if (!shape.hasSchema) {
     if (!isNeeded) return []
-    const what = `Nothing here says whose a lease is: there is no schema ${SCHEMA}, and operations that bind their user need it.`
+    const what = `Nothing here says whose a lease is: there is no schema ${SCHEMA}, and operations that bind their user or require an approval need it.`
     return [{ level: "problem", what, fix: AGAIN }]
   }
   return [
     ...ownerFindings(shape),
-    ...tableFindings(shape),
-    ...mappingFunctions.flatMap((made) => functionFindings(shape.functions, made, account)),
+    ...parts
+      .filter((part) => part.table === leasesTable || needsApprovals || isInstalled(shape, part))
+      .flatMap(({ table, functions }) => [
+        ...tableFindings(shape, table),
+        ...functions.flatMap((made) => functionFindings(shape.functions, made, account)),
+      ]),
     ...shape.functions.filter(isStrange).map(({ signature }) => strange(signature)),
   ]
+}
+
+function isInstalled({ tables, functions }: Shape, part: (typeof parts)[number]): boolean {
+  const signatures = part.functions.map(signatureOf)
+  return (
+    tables.some(({ name: found }) => found === part.table.name) ||
+    functions.some(({ signature }) => signatures.includes(signature))
+  )
 }
 
 const AGAIN = 'prepare it again: "safeconduct credentials postgres prepare"'
@@ -95,21 +116,23 @@ function ownerFindings({ schemaOwner, ownerCan, schemaGrants }: Shape): Finding[
 
 const AGAIN_ALONE = `alter role ${OWNER} nologin nosuperuser nocreaterole nocreatedb noreplication nobypassrls, and revoke its memberships`
 
-function tableFindings({ table }: Shape): Finding[] {
-  if (table === null) return [problem(`The table ${SCHEMA}.leases is missing.`, AGAIN)]
+function tableFindings({ tables }: Shape, made: MappingTable): Finding[] {
+  const table = `${SCHEMA}.${made.name}`
+  const there = tables.find((each) => each.name === made.name)
+  if (there === undefined) return [problem(`The table ${table} is missing.`, AGAIN)]
   const found: Finding[] = []
-  const { columns, constraints } = table
-  const isSame = JSON.stringify([columns, constraints]) === JSON.stringify([mappingColumns, mappingConstraints])
-  if (table.owner !== OWNER || !isSame) {
-    const what = `The table ${SCHEMA}.leases is not the one that prepare makes.`
-    found.push(problem(what, `drop table ${SCHEMA}.leases, then ${AGAIN}`))
+  const asMade = [made.columns, made.constraints.map(([constraint, definition]) => [constraint, definition])]
+  const isSame = JSON.stringify([there.columns, there.constraints]) === JSON.stringify(asMade)
+  if (there.owner !== OWNER || !isSame) {
+    const what = `The table ${table} is not the one that prepare makes.`
+    found.push(problem(what, `drop table ${table} cascade, then ${AGAIN}`))
   }
-  for (const { to, right } of table.grants.filter((grant) => grant.to !== OWNER)) {
-    const what = `${to} has ${right} on ${SCHEMA}.leases, which says whose each lease is.`
-    found.push(problem(what, `revoke all on ${SCHEMA}.leases from ${grantee(to)}`))
+  for (const { to, right } of there.grants.filter((grant) => grant.to !== OWNER)) {
+    const what = `${to} has ${right} on ${table}, which says ${made.name === "leases" ? "whose each lease is" : "what was approved"}.`
+    found.push(problem(what, `revoke all on ${table} from ${grantee(to)}`))
   }
-  for (const oddity of table.oddities) {
-    found.push(problem(`The table ${SCHEMA}.leases has ${oddity}, which prepare does not make.`, `drop ${oddity}`))
+  for (const oddity of there.oddities) {
+    found.push(problem(`The table ${table} has ${oddity}, which prepare does not make.`, `drop ${oddity}`))
   }
   return found
 }
@@ -141,12 +164,12 @@ function functionFindings(there: readonly Found[], made: MappingFunction, accoun
   const others = found.grants.filter(({ to, makesRoles }) => to !== OWNER && to !== account && !makesRoles)
   return others.map(({ to }) => {
     const fix = `revoke execute on function ${signature} from ${grantee(to)}`
-    return problem(`${to} may call ${signature}, which says whose a lease is.`, fix)
+    return problem(`${to} may call ${signature}, which says whose a lease is, or what was approved.`, fix)
   })
 }
 
 function isStrange({ signature }: Found): boolean {
-  return !mappingFunctions.some((made) => signatureOf(made) === signature)
+  return !parts.some(({ functions }) => functions.some((made) => signatureOf(made) === signature))
 }
 
 function strange(signature: string): Finding {
@@ -202,14 +225,15 @@ function readingShape(): string {
             (select pg_catalog.pg_get_userbyid(nspowner) from space) as "schemaOwner",
             (select ${grants("nspacl", "n", "nspowner")} from space) as "schemaGrants",
             array(${OWNER_CAN}) as "ownerCan",
-            (select json_build_object('owner', pg_catalog.pg_get_userbyid(c.relowner), 'grants', ${grants("c.relacl", "r", "c.relowner")},
+            (select coalesce(json_agg(json_build_object('name', c.relname, 'owner', pg_catalog.pg_get_userbyid(c.relowner),
+                    'grants', ${grants("c.relacl", "r", "c.relowner")},
                     'columns', (select json_agg(json_build_array(a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull) order by a.attnum)
                        from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
                     'constraints', (select coalesce(json_agg(json_build_array(k.conname, pg_catalog.pg_get_constraintdef(k.oid)) order by k.conname), '[]')
-                       from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'c')),
-                    'oddities', (${ODDITIES}))
+                       from pg_catalog.pg_constraint k where k.conrelid = c.oid and k.contype in ('p', 'c', 'u', 'f', 'x')),
+                    'oddities', (${ODDITIES}))), '[]')
                from pg_catalog.pg_class c join space n on n.oid = c.relnamespace
-              where c.relname = 'leases' and c.relkind = 'r' and c.relpersistence = 'p') as "table",
+              where c.relname in ('leases', 'approvals') and c.relkind = 'r' and c.relpersistence = 'p') as tables,
             (select coalesce(json_agg(json_build_object('name', p.proname, 'parameters', pg_catalog.pg_get_function_arguments(p.oid),
                     'signature', '${SCHEMA}.' || p.proname || '(' || pg_catalog.pg_get_function_arguments(p.oid) || ')',
                     'returns', pg_catalog.pg_get_function_result(p.oid), 'volatility', ${volatility},

@@ -139,8 +139,8 @@ export function signatureOf({ name, parameters }: Pick<MappingFunction, "name" |
 }
 
 /** Whether a query that calls it may be run by several processes: they have the same session_user. */
-export function parallelOf({ isPublic, returns }: MappingFunction): "safe" | "unsafe" {
-  return isPublic && returns !== "trigger" ? "safe" : "unsafe"
+export function parallelOf({ volatility }: MappingFunction): "safe" | "unsafe" {
+  return volatility === "stable" ? "safe" : "unsafe"
 }
 
 /** The statement that makes a function, or makes it again as it should be. */

@@ -10,7 +10,7 @@ const changes: [change: (names: { account: string; clerk: string; group: string 
   [({ clerk }) => `alter schema safeconduct owner to ${clerk}`, /The schema safeconduct belongs to \w+_clerk/],
   [({ group }) => `grant create on schema safeconduct to ${group}`, /_read may make objects in the schema/],
   [({ clerk }) => `grant safeconduct_leases to ${clerk}`, /can be acted as by \w+_clerk/],
-  [() => "drop table safeconduct.leases", /The table safeconduct\.leases is missing/],
+  [() => "drop table safeconduct.leases cascade", /The table safeconduct\.leases is missing/],
   [({ clerk }) => `alter table safeconduct.leases owner to ${clerk}`, /leases is not the one/],
   [() => "alter table safeconduct.leases add extra text", /leases is not the one/],
   [() => "alter table safeconduct.leases drop constraint leases_role_name", /leases is not the one/],
@@ -21,7 +21,7 @@ const changes: [change: (names: { account: string; clerk: string; group: string 
   ],
   [
     () =>
-      "alter table safeconduct.leases drop constraint leases_pkey, add constraint leases_pkey primary key (role_name, lease)",
+      "alter table safeconduct.leases drop constraint leases_pkey cascade, add constraint leases_pkey primary key (role_name, lease)",
     /leases is not the one/,
   ],
   [
@@ -43,6 +43,26 @@ const changes: [change: (names: { account: string; clerk: string; group: string 
     /claim\(character varying\) is none/,
   ],
   [() => "drop function safeconduct.subject()", /subject\(\) is missing/],
+  [() => "drop table safeconduct.approvals", /The table safeconduct\.approvals is missing/],
+  [() => "alter table safeconduct.approvals drop constraint approvals_approval", /approvals is not the one/],
+  [() => "alter table safeconduct.approvals drop constraint approvals_role_name", /approvals is not the one/],
+  [({ clerk }) => `alter table safeconduct.approvals owner to ${clerk}`, /approvals is not the one/],
+  [
+    ({ group }) => `grant update on safeconduct.approvals to ${group}`,
+    /has UPDATE on safeconduct\.approvals, which says what was/,
+  ],
+  [
+    () =>
+      "create trigger t before update on safeconduct.approvals for each row execute function safeconduct.stamp('arguments')",
+    /approvals has trigger t/,
+  ],
+  [() => "drop function safeconduct.use_approval", /use_approval\(text, jsonb\) is missing/],
+  [() => "alter function safeconduct.use_approval security invoker", /use_approval\(text, jsonb\) is not the one/],
+  [() => "alter function safeconduct.use_approval parallel safe", /use_approval\(text, jsonb\) is not the one/],
+  [
+    () => "grant execute on function safeconduct.approve to public",
+    /public may call safeconduct\.approve\(name, jsonb\)/,
+  ],
   [() => "alter function safeconduct.subject() owner to postgres", /subject\(\) is not the one/],
   [() => "alter function safeconduct.subject() security invoker", /subject\(\) is not the one/],
   [() => "alter function safeconduct.subject() immutable", /subject\(\) is not the one/],

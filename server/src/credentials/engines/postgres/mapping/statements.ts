@@ -1,42 +1,16 @@
 import { literal, name } from "../quote.ts"
+import { approvalFunctions } from "./approvals.ts"
 import { functionStatement, mappingFunctions, OWNER, SCHEMA, signatureOf } from "./functions.ts"
-
-/** Names of roles that are leases: another role cannot be told to be somebody's. */
-const LEASE_ROLE = "^sc_[0-9a-hjkmnp-tv-z]{8}_[0-9a-hjkmnp-tv-z]{26}$"
-
-/** Columns of safeconduct.leases: name, type, and whether each lease has one. */
-export const mappingColumns: readonly [column: string, type: string, isThere: boolean][] = [
-  ["role_name", "name", true],
-  ["role_oid", "oid", true],
-  ["lease", "text", true],
-  ["session", "text", true],
-  ["purpose", "text", true],
-  ["agent", "text", true],
-  ["user_id", "text", false],
-  ["issuer", "text", false],
-  ["subject", "text", false],
-  ["claims", "jsonb", true],
-  ["parameters", "jsonb", true],
-  ["application", "text", false],
-  ["chain", "jsonb", true],
-  ["issued_at", "timestamp with time zone", true],
-  ["ended_at", "timestamp with time zone", false],
-]
-
-/** Its constraints, as pg_get_constraintdef() writes them where names are looked up in pg_catalog: a name is bound once, and only a lease's. */
-export const mappingConstraints: readonly [name: string, definition: string][] = [
-  ["leases_pkey", "PRIMARY KEY (role_name)"],
-  ["leases_role_name", `CHECK ((role_name ~ '${LEASE_ROLE}'::text))`],
-]
+import { approvalsTable, leasesTable, tableStatements } from "./tables.ts"
 
 /**
- * The statements that install the mapping of leases, each of which may be run again: whose each lease is, in a table that
- * nobody has a right on, and functions that say so. Only `account` may write it, and only by functions that make a line for
+ * The statements that install the mapping of leases, each of which may be run again: whose each lease is and what it was
+ * approved for, in tables that nobody has a right on, and functions that say so. Only `account` may write it, and only by functions that make a line for
  * a role that has none, and end it.
  */
 export function mappingStatements(account: string): string[] {
-  const columns = mappingColumns.map(([column, type, isThere]) => `${column} ${type}${isThere ? " not null" : ""}`)
-  const written = mappingFunctions
+  const functions = [...mappingFunctions, ...approvalFunctions]
+  const written = functions
     .filter(({ isPublic }) => !isPublic)
     .map(signatureOf)
     .join(", ")
@@ -48,12 +22,12 @@ export function mappingStatements(account: string): string[] {
     // What the DBA makes is given to whomever his default privileges name.
     `set role ${OWNER}`,
     `grant usage on schema ${SCHEMA} to public`,
-    `create table if not exists ${SCHEMA}.leases (\n  ${columns.join(",\n  ")},\n  constraint leases_pkey primary key (role_name),\n  ` +
-      `constraint leases_role_name check (role_name operator(pg_catalog.~) '${LEASE_ROLE}'))`,
+    ...tableStatements(leasesTable),
     `alter table ${SCHEMA}.leases alter issued_at set default pg_catalog.clock_timestamp()`,
     `create index if not exists leases_ended on ${SCHEMA}.leases (ended_at)`,
-    `revoke all on ${SCHEMA}.leases from public`,
-    ...mappingFunctions.map(functionStatement),
+    ...tableStatements(approvalsTable),
+    `alter table ${SCHEMA}.approvals alter bound_at set default pg_catalog.clock_timestamp()`,
+    ...functions.map(functionStatement),
     `revoke execute on function ${written} from public`,
     `grant execute on function ${written} to ${name(account)}`,
     "reset role",
