@@ -205,8 +205,9 @@ export function refuseUnlessActive(state: Agent["state"], name: string): void {
 }
 
 /** What the configuration says, without what we added to it. */
-export function definitionOf({ owner, description, purposes, ceiling, redirectUris }: Agent): AgentsPart[string] {
-  return { owner, description, purposes, ceiling, redirectUris }
+export function definitionOf(agent: Agent): AgentsPart[string] {
+  const { owner, description, purposes, ceiling, redirectUris, backchannel } = agent
+  return { owner, description, purposes, ceiling, redirectUris, ...(backchannel && { backchannel }) }
 }
 
 /** What a proof of an enrolled key says: with which name, by which SVID, and how. */

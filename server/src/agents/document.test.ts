@@ -68,6 +68,33 @@ test("a redirect URI is https or this machine, in one spelling, without user and
   for (const uri of bad) refuses({ a: { owner: "o", redirectUris: [uri] } }, "agents.a.redirectUris.0")
 })
 
+test("an agent that is pinged says where, over https or on this machine, and one that polls says nothing", () => {
+  const parsed = (backchannel: object) => parseAgents({ a: { owner: "o", backchannel } })["a"]!.backchannel
+  const ping = { delivery: "ping", notificationEndpoint: "https://bot.example/pings" }
+  const defaults = { network: "public", signed: "optional" }
+  assert.deepEqual(parsed({}), { delivery: "poll", ...defaults })
+  assert.deepEqual(parsed(ping), { ...ping, ...defaults })
+  const here = { ...ping, notificationEndpoint: "http://127.0.0.1:9/p", network: "loopback", signed: "required" }
+  assert.deepEqual(parsed(here), here)
+  const at = "agents.a.backchannel.notificationEndpoint"
+  refuses({ a: { owner: "o", backchannel: { delivery: "ping" } } }, at)
+  refuses({ a: { owner: "o", backchannel: { notificationEndpoint: "https://bot.example/pings" } } }, at)
+  refuses({ a: { owner: "o", backchannel: { delivery: "push" } } }, "agents.a.backchannel.delivery")
+  refuses({ a: { owner: "o", backchannel: { ...ping, more: 1 } } }, "agents.a.backchannel")
+  for (const notificationEndpoint of [
+    "http://bot.example/pings",
+    "http://127.0.0.1/p",
+    "https://user@bot.example/",
+    "https://bot.example/#",
+    "https://bot.example",
+    "ftp://bot.example/",
+    "",
+  ]) {
+    refuses({ a: { owner: "o", backchannel: { ...ping, notificationEndpoint } } }, at)
+  }
+  refuses({ a: { owner: "o", backchannel: { ...here, notificationEndpoint: "ftp://127.0.0.1/" } } }, at)
+})
+
 test("a bound that would vanish by its name is refused", () => {
   const text = `{"a":{"owner":"o","ceiling":[{"type":"safeconduct_action","actions":["sql:read"],"locations":["kb"],
     "arguments":{"__proto__":{"max":1}}}]}}`

@@ -30,12 +30,39 @@ const redirectUri = z
     else if (text.includes("#")) addIssue({ code: "custom", message: "must have no fragment" })
   })
 
+/** Where pings go: no fragment, nobody's name or password, and plain http on this machine alone. */
+const notificationEndpoint = z
+  .string()
+  .max(500)
+  .superRefine((text, { addIssue }) => {
+    const url = URL.parse(text)
+    const isPlain =
+      url !== null && url.href === text && url.username === "" && url.password === "" && !text.includes("#")
+    if (!isPlain) addIssue({ code: "custom", message: `must be a URL, written as ${url?.href ?? "https://…"}` })
+  })
+
+const backchannel = z
+  .strictObject({
+    delivery: z.enum(["poll", "ping"]).default("poll"),
+    notificationEndpoint: notificationEndpoint.optional(),
+    network: z.enum(["public", "private", "loopback"]).default("public"),
+    signed: z.enum(["required", "optional"]).default("optional"),
+  })
+  .superRefine(({ delivery, notificationEndpoint: endpoint, network }, { addIssue }) => {
+    const refuse = (message: string) => addIssue({ code: "custom", path: ["notificationEndpoint"], message })
+    if ((delivery === "ping") !== (endpoint !== undefined)) refuse("is there for delivery ping, and for that alone")
+    const { protocol } = new URL(endpoint ?? "https://example.org/")
+    const isSafe = protocol === "https:" || (protocol === "http:" && network === "loopback")
+    if (!isSafe) refuse("must be https, or http with network loopback")
+  })
+
 const definition = z.strictObject({
   owner: z.string().min(1).max(254),
   description: z.string().max(2_000).default(""),
   purposes: z.array(principalName).max(100).default([]),
   ceiling: z.array(actionDetails).max(100).default([]),
   redirectUris: z.array(redirectUri).max(32).default([]),
+  backchannel: backchannel.optional(),
 })
 
 /** Segments that are routes of their own under /v1/agents. */

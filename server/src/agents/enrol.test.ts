@@ -3,6 +3,7 @@ import { test } from "node:test"
 import { generateKey, refusalCode, sha256, systemClock } from "#kernel"
 import { bot, by, chainOf, enrolAgent, enrolWith, register, testDeployment } from "./fixture.ts"
 import { newSigningRequest } from "./index.ts"
+import { spkiOf } from "./issue.ts"
 
 const HOUR = 3_600_000
 
@@ -26,6 +27,25 @@ test("a join token and a signing request become an instance that is identified",
   assert.equal(principal.instance, holder.instance)
   assert.deepEqual(principal.confirmation, { "x5t#S256": sha256(holder.chain[0]!).toString("base64url") })
   assert.equal(new Date(principal.notAfterMs).toISOString(), holder.notAfter)
+})
+
+test("the public key of an instance is known, until that is revoked, and can be no other than the enrolled one", async () => {
+  await using s = await start()
+  const holder = await enrolAgent(s.server, "support-bot")
+  const spki = spkiOf(holder.privateKey)
+  const { owner } = s.deployment.store
+  assert.deepEqual((await s.agents.keyOf(holder.instance))!.export({ type: "spki", format: "der" }), spki)
+  assert.equal(await s.agents.keyOf("instance_00000000000000000000000000"), null)
+  const other = spkiOf(generateKey().privateKey)
+  await assert.rejects(owner.query("update agents.instances set spki = $1 where id = $2", [other, holder.instance]))
+  // Enrolled before keys were noted: its renewal notes it.
+  await owner.query("update agents.instances set spki = null where id = $1", [holder.instance])
+  assert.equal(await s.agents.keyOf(holder.instance), null)
+  await s.agents.renew(await s.agents.identify(holder.chain), newSigningRequest(holder.privateKey))
+  assert.deepEqual((await s.agents.keyOf(holder.instance))!.export({ type: "spki", format: "der" }), spki)
+  const of = { agent: "support-bot", instance: holder.instance }
+  await s.server.audit.commit(s.agents.revokeInstance(of, "lost", by))
+  assert.equal(await s.agents.keyOf(holder.instance), null)
 })
 
 test("an enrolment is two entries that name key, serial and end, and neither token nor owner", async () => {

@@ -8,7 +8,16 @@ import type { Principal } from "./principal.ts"
 import { signInOver } from "./signed-in/over.ts"
 import { signInEnd } from "./signed-in/store.ts"
 import { type PrincipalKind, spiffeIdOf } from "./spiffe-id.ts"
-import { findEnrolled, findInstance, findToken, insertInstance, insertSvid, lockOwner, useToken } from "./store.ts"
+import {
+  findEnrolled,
+  findInstance,
+  findToken,
+  insertInstance,
+  insertSvid,
+  lockOwner,
+  noteKey,
+  useToken,
+} from "./store.ts"
 
 /** What an instance needs to act: its certificate with the intermediate, and the roots to know us by. */
 export type Enrolment = {
@@ -46,7 +55,7 @@ export async function enrol(parts: EnrolParts, request: { token: string; csr: st
       const instance = isFirst ? newId("instance") : await findEnrolled(tx, hash, keyThumbprint)
       if (instance === null) throw tokenRefusal()
       refuseUnlessActive(await lockOwner(tx, kind, owner), `The ${kind} ${name}`)
-      if (isFirst && !(await insertInstance(tx, { id: instance, kind, owner, name, keyThumbprint }))) {
+      if (isFirst && !(await insertInstance(tx, { id: instance, kind, owner, name, keyThumbprint, spki }))) {
         throw new Refusal("key-already-enrolled", "This key is enrolled already. Make a new key and ask again.")
       }
       await insertSvid(tx, { ...leafRow(leaf), instance, spiffeId })
@@ -87,6 +96,7 @@ export async function renew(parts: EnrolParts, principal: Principal, csr: string
   await parts.audit.commit({
     async work(tx) {
       refuseUnlessActive(await lockOwner(tx, kind, registered.owner), `The ${kind} ${name}`)
+      await noteKey(tx, registered.id, { spki })
       await insertSvid(tx, { ...leafRow(leaf), instance: registered.id, spiffeId })
     },
     entries: () => [

@@ -10,6 +10,7 @@
  * they end in other rooms; so is `replace`. What an agent may do is not decided here: `sessions` and `policy` read its
  * ceiling. Who may call which route is: roles.ts.
  */
+import { createPublicKey, type KeyObject } from "node:crypto"
 import type { Audit, Change } from "#audit"
 import {
   type Clock,
@@ -43,7 +44,7 @@ import { endSignIns, type Narrowed, narrowSignIns, type SignOutReason } from "./
 import { type OperatorSignIn, signIn } from "./signed-in/sign-in.ts"
 import { forgetSignIns, type Grounds, type SignIn, type SignInsOf } from "./signed-in/store.ts"
 import { checkTrustDomain } from "./spiffe-id.ts"
-import { prune } from "./store.ts"
+import { findKey, prune } from "./store.ts"
 import { validateSvid } from "./validate.ts"
 
 export { newSigningRequest } from "./csr.ts"
@@ -121,6 +122,8 @@ export interface Agents extends AsyncDisposable {
   knows(key: Pick<ProvenKey, "keyThumbprint">): boolean
   /** True for a key that was ever enrolled, by an agent or an operator: nobody else's signature may be made with it. */
   isEnrolled(key: Pick<ProvenKey, "keyThumbprint">): Promise<boolean>
+  /** The public key that an instance enrolled; null for one that is revoked, or that enrolled before keys were noted and has not renewed since. */
+  keyOf(instance: string): Promise<KeyObject | null>
   /** True for an instance that was revoked, from memory: whoever was identified a moment ago may be by now. */
   isRevoked(instance: string): boolean
   /** Makes a join token, committed. Throws `not-found`, `agent-suspended`. */
@@ -211,6 +214,10 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       directory.holder(key, { nowMs: clock.nowMs(), graceMs: graceMs(forRenewal) }),
     knows: directory.knows,
     isEnrolled: directory.isEnrolled,
+    async keyOf(instance) {
+      const key = directory.isRevoked(instance) ? null : await findKey(database, instance)
+      return key === null ? null : createPublicKey({ key, format: "der", type: "spki" })
+    },
     isRevoked: directory.isRevoked,
     async createJoinToken(request, by) {
       const { hash, text } = mintToken(authority.rootDigests[0]!)

@@ -53,6 +53,18 @@ export function proofOf({ confirmation }: Pick<AgentPrincipal, "confirmation">):
 /** active → suspended → active; both → retired, which is the end. */
 export type AgentState = "active" | "suspended" | "retired"
 
+/** How an agent asks people by OpenID CIBA, and is told of what became of it (CIBA Core §4). */
+export type Backchannel = {
+  /** `poll`: it asks the token endpoint. `ping`: it is told when to. */
+  delivery: "poll" | "ping"
+  /** Where it is told; there for `ping` alone. */
+  notificationEndpoint?: string | undefined
+  /** Where that is: on the Internet, in a private network, or on this machine. */
+  network: "public" | "private" | "loopback"
+  /** Whether its requests have to be signed by its enrolled key (CIBA Core §7.1.1). */
+  signed: "required" | "optional"
+}
+
 /** What the configuration says of an agent. */
 export type AgentDefinition = {
   owner: string
@@ -62,6 +74,8 @@ export type AgentDefinition = {
   ceiling: ActionDetails[]
   /** Where a user may come back to with a code of the agent's; compared as text. */
   redirectUris: string[]
+  /** How it asks people by OpenID CIBA; absent for an agent that may not. */
+  backchannel?: Backchannel | undefined
 }
 
 /** The agents of a configuration, by name. */

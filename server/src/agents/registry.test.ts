@@ -46,6 +46,18 @@ test("the same part again changes nothing and records nothing", async () => {
   assert.equal(await server.epoch.refresh(), epoch)
 })
 
+test("how an agent asks people by CIBA is registered, recorded and taken back", async () => {
+  await using deployment = await testDeployment()
+  const server = await deployment.serve()
+  const backchannel = { delivery: "poll", network: "public", signed: "required" } as const
+  await register(server, { a: { ...bot, backchannel } })
+  assert.deepEqual(server.agents.agent("a")!.backchannel, backchannel)
+  assert.deepEqual((await deployment.entries("agents.registered"))[0]!.data?.["backchannel"], backchannel)
+  await register(server, { a: bot })
+  assert.ok(!("backchannel" in server.agents.agent("a")!))
+  assert.deepEqual(server.agents.current(), { a: bot })
+})
+
 test("an owner is personal: the leaf holds a commitment to it only", async () => {
   await using deployment = await testDeployment()
   await register(await deployment.serve(), { a: bot })

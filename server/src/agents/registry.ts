@@ -120,6 +120,7 @@ function stepDraft({ name, id, before, after }: AgentStep, by: string): Draft {
       purposes: after.purposes,
       ceiling: after.ceiling as unknown as Json,
       redirectUris: after.redirectUris,
+      ...(after.backchannel && { backchannel: after.backchannel as unknown as Json }),
     },
     ...(before?.owner === after.owner ? {} : { personal: { owner: after.owner } }),
   }

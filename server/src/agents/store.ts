@@ -12,6 +12,9 @@ export type Instance = {
   keyThumbprint: string
 }
 
+/** Its public key: SubjectPublicKeyInfo, DER. */
+export type EnrolledKey = { spki: Buffer }
+
 /** One at a time in the whole deployment, until the transaction ends. */
 export async function lock(tx: Transaction, what: "authority" | "registry"): Promise<void> {
   await tx.query("select pg_advisory_xact_lock(hashtext($1))", [`agents.${what}`])
@@ -29,28 +32,36 @@ export async function readRevision(database: Queryable): Promise<number> {
   return row!.revision
 }
 
-const AGENT = 'id, name, owner, description, purposes, ceiling, redirect_uris as "redirectUris", state'
+const AGENT = 'id, name, owner, description, purposes, ceiling, redirect_uris as "redirectUris", backchannel, state'
 
 /** Every agent, retired ones too; the newest registration of a name last. */
 export async function readAgents(database: Queryable): Promise<Agent[]> {
-  return await database.query<Agent>(`select ${AGENT} from agents.agents order by name, created_at`)
+  const rows = await database.query<AgentRow>(`select ${AGENT} from agents.agents order by name, created_at`)
+  return rows.map(agentOf)
+}
+
+type AgentRow = Omit<Agent, "backchannel"> & { backchannel: Agent["backchannel"] | null }
+
+/** One that may not ask by CIBA says nothing of it, as its configuration does. */
+function agentOf({ backchannel, ...agent }: AgentRow): Agent {
+  return backchannel === null ? agent : { ...agent, backchannel }
 }
 
 /** The registration of that name that is not retired, locked against a change of its state; null when there is none. */
 export async function readAgent(tx: Transaction, name: string): Promise<Agent | null> {
-  const [agent] = await tx.query<Agent>(
+  const [row] = await tx.query<AgentRow>(
     `select ${AGENT} from agents.agents where name = $1 and state <> 'retired' for share`,
     [name],
   )
-  return agent ?? null
+  return row === undefined ? null : agentOf(row)
 }
 
 /** Registers an agent, active. */
 export async function insertAgent(tx: Transaction, id: Id<"agent">, name: string, to: AgentDefinition): Promise<void> {
   await tx.query(
-    `insert into agents.agents (id, name, owner, description, purposes, ceiling, redirect_uris)
-     values ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, name, to.owner, to.description, to.purposes, JSON.stringify(to.ceiling), to.redirectUris],
+    `insert into agents.agents (id, name, owner, description, purposes, ceiling, redirect_uris, backchannel)
+     values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+    [id, name, ...valuesOf(to)],
   )
 }
 
@@ -58,9 +69,14 @@ export async function insertAgent(tx: Transaction, id: Id<"agent">, name: string
 export async function updateAgent(tx: Transaction, id: string, to: AgentDefinition): Promise<void> {
   await tx.query(
     `update agents.agents set owner = $2, description = $3, purposes = $4, ceiling = $5, redirect_uris = $6,
-       changed_at = now() where id = $1`,
-    [id, to.owner, to.description, to.purposes, JSON.stringify(to.ceiling), to.redirectUris],
+       backchannel = $7, changed_at = now() where id = $1`,
+    [id, ...valuesOf(to)],
   )
+}
+
+function valuesOf({ owner, description, purposes, ceiling, redirectUris, backchannel }: AgentDefinition): unknown[] {
+  const asked = backchannel === undefined ? null : JSON.stringify(backchannel)
+  return [owner, description, purposes, JSON.stringify(ceiling), redirectUris, asked]
 }
 
 /** Moves an agent to that state. */
@@ -167,11 +183,11 @@ export async function lockOwner(tx: Transaction, kind: PrincipalKind, id: string
 }
 
 /** False when the key already stands for an instance. */
-export async function insertInstance(tx: Transaction, instance: Instance): Promise<boolean> {
+export async function insertInstance(tx: Transaction, instance: Instance & EnrolledKey): Promise<boolean> {
   const rows = await tx.query(
-    `insert into agents.instances (id, kind, owner, name, key_thumbprint) values ($1, $2, $3, $4, $5)
+    `insert into agents.instances (id, kind, owner, name, key_thumbprint, spki) values ($1, $2, $3, $4, $5, $6)
      on conflict (key_thumbprint) do nothing returning id`,
-    [instance.id, instance.kind, instance.owner, instance.name, instance.keyThumbprint],
+    [instance.id, instance.kind, instance.owner, instance.name, instance.keyThumbprint, instance.spki],
   )
   return rows.length === 1
 }
@@ -183,6 +199,20 @@ export async function findInstance(database: Queryable, keyThumbprint: string): 
     [keyThumbprint],
   )
   return row ?? null
+}
+
+/** Notes the public key of an instance that was enrolled when none was noted. */
+export async function noteKey(tx: Transaction, id: string, { spki }: EnrolledKey): Promise<void> {
+  await tx.query("update agents.instances set spki = $2 where id = $1 and spki is null", [id, spki])
+}
+
+/** The public key of an instance that is not revoked; null where none is noted, or there is no such instance. */
+export async function findKey(database: Queryable, id: string): Promise<Buffer | null> {
+  const [row] = await database.query<{ spki: Buffer | null }>(
+    "select spki from agents.instances where id = $1 and revoked_at is null",
+    [id],
+  )
+  return row?.spki ?? null
 }
 
 /** Instances of agents that were revoked. */

@@ -70,7 +70,7 @@ export async function signIn(parts: EnrolParts, request: OperatorSignIn): Promis
       if (there === null) await insertOperatorOf(tx, { id: operator.id, name, user })
       const instance = proven.isFirst ? newId("instance") : await enrolledBefore(tx, keyThumbprint)
       if (proven.isFirst) {
-        const row = { id: instance, kind: "operator", owner: operator.id, name, keyThumbprint } as const
+        const row = { id: instance, kind: "operator", owner: operator.id, name, keyThumbprint, spki } as const
         if (!(await insertInstance(tx, row))) {
           throw new Refusal("key-already-enrolled", "This key is enrolled already. Make a new key and sign in again.")
         }
