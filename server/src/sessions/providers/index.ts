@@ -10,6 +10,7 @@
  */
 export type { Network } from "./addresses.ts"
 export type { Asking, AskingRequest } from "./ciba/ask.ts"
+export type { ChannelRequest, ChannelStatus, ChannelSubject } from "./ciba/channel.ts"
 export { checkCode } from "./ciba/check-code.ts"
 export type { PendingAsking, Polled } from "./ciba/poll.ts"
 export { type Role, rolesFor } from "./claims.ts"

@@ -3,6 +3,13 @@ import type { Audit } from "#audit"
 import { type Clock, canonical, type Database, type Json, type Keyring, Refusal, type Secret } from "#kernel"
 import { beginSignIn } from "./begin.ts"
 import { type Asking, type AskingRequest, askAtProvider } from "./ciba/ask.ts"
+import {
+  answerChannel,
+  type ChannelRequest,
+  type ChannelStatus,
+  type ChannelSubject,
+  verifyChannel,
+} from "./ciba/channel.ts"
 import { type PendingAsking, type Polled, pollAtProvider } from "./ciba/poll.ts"
 import type { ClientParts } from "./client.ts"
 import type { Resolve } from "./fetch.ts"
@@ -39,6 +46,10 @@ export interface Providers {
   ask(request: AskingRequest): Promise<Asking>
   /** Asks once what came of it, on whatever server. Throws `provider-not-configured`. */
   poll(pending: PendingAsking): Promise<Polled>
+  /** Whom a provider has us ask. Throws `subject-token-invalid`, `provider-unavailable`, `provider-not-configured`. */
+  verifyChannel(request: ChannelRequest): Promise<ChannelSubject>
+  /** Tells it what they said. Throws `provider-unavailable`, `provider-not-configured`. */
+  answerChannel(provider: string, bearer: Secret, status: ChannelStatus): Promise<void>
   /** Sends a user to prove anew who they are, over a challenge. Throws as beginSignIn(). */
   beginStepUp(request: StepUpRequest): Promise<{ url: string; pending: PendingSignIn }>
   /** The provider's signed word that they did. Throws as finishSignIn(). */
@@ -125,6 +136,13 @@ export function openProviders(parts: ProvidersParts): Providers {
       requireStill(provider)
       return polled
     },
+    async verifyChannel(request) {
+      const provider = named(request.provider)
+      const found = await verifyChannel(provider, request, clock.nowMs())
+      requireStill(provider)
+      return found
+    },
+    answerChannel: async (name, bearer, status) => await answerChannel(named(name), bearer, status),
     beginStepUp: async (request) => await beginStepUp(client, named(request.provider), request),
     async finishStepUp(steppingUp) {
       const pending = pendingSignIn.parse(steppingUp.pending)

@@ -88,7 +88,7 @@ export function cibaOf({ name, definition }: Provider): { profile: CibaProfile; 
 }
 
 /** Its metadata, with the endpoint of its profile where discovery has none. */
-async function placed({ definition, metadata }: Provider) {
+export async function placed({ definition, metadata }: Provider) {
   const found = await metadata()
   const path = cibaProfiles[definition.profile]?.path ?? null
   if (found.backchannel_authentication_endpoint !== undefined || path === null) return found
