@@ -9,7 +9,7 @@ import { enrol } from "./enrol.ts"
 import { SafeconductError } from "./errors.ts"
 import { type Identity, loadIdentity, peerOf } from "./identity.ts"
 import { isBeyondRenewal, keepIdentity, type OnProblem } from "./renewal.ts"
-import { type Keeping, openSession, type Session, type SessionRequest } from "./session.ts"
+import { type Keeping, openSession, reopenSession, type Session, type SessionRequest } from "./session.ts"
 import { openTransport, type Transport } from "./transport.ts"
 import { openWebTransport } from "./web-transport.ts"
 
@@ -49,6 +49,11 @@ export interface Safeconduct extends AsyncDisposable {
    * before; then `ask()` them.
    */
   exchange(request: ExchangeRequest): Promise<Session>
+  /**
+   * Takes up a session that this instance opened before a restart, such as that of a `PendingHandle`. Throws `session-ended`,
+   * `session-unknown`, `session-idle`.
+   */
+  reopen(session: string): Promise<Session>
   /** Ends every open session and closes the connections. */
   close(): Promise<void>
 }
@@ -98,6 +103,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Safeconduct
       return { ...asked, redeem: async (callback) => held(await asked.redeem(callback)) }
     },
     exchange: async (request) => held(await exchangeToken(keeping, request)),
+    reopen: async (session) => held(await reopenSession(keeping, session)),
     close,
     [Symbol.asyncDispose]: close,
   }

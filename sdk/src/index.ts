@@ -8,6 +8,14 @@
  * wrong in the background goes to `onProblem`, by default a process warning. No handler and no timer exists before a session
  * is open, and none keeps the process alive.
  */
+export {
+  ApprovalRequiredError,
+  type ApprovalState,
+  type AskOptions,
+  type Pending,
+  type PendingHandle,
+  type WaitOptions,
+} from "./approval.ts"
 export * from "./connect.ts"
 export type { Authorization, AuthorizationRequest, ExchangeRequest } from "./delegated.ts"
 export * from "./enrol.ts"
@@ -16,7 +24,7 @@ export { type Identity, loadIdentity, peerOf } from "./identity.ts"
 export type { Lease } from "./lease.ts"
 export { type AssertionRequest, createProver, type ProofRequest, type Prover } from "./proof.ts"
 export { isBeyondRenewal, type OnProblem, renewIdentity } from "./renewal.ts"
-export type { DelegationRequest, LeaseRequest, Offer, Session, SessionRequest, SessionTimes } from "./session.ts"
+export type { Acted, DelegationRequest, LeaseRequest, Offer, Session, SessionRequest, SessionTimes } from "./session.ts"
 export type { PostgresSettings } from "./settings.ts"
 export { comparedText, type Deployment, findDeployment, newChallenge, redeemSignIn } from "./sign-in.ts"
 export { type StatementKey, type StatementRequest, signStatement } from "./statement.ts"

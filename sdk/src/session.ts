@@ -1,4 +1,12 @@
 import { randomUUID } from "node:crypto"
+import {
+  ApprovalRequiredError,
+  asking,
+  type Pending,
+  type PendingHandle,
+  pendingOf,
+  type WaitOptions,
+} from "./approval.ts"
 import { DeniedError, SafeconductError, wasOver } from "./errors.ts"
 import { endOnExit } from "./exit.ts"
 import { keepRenewed } from "./keep-renewed.ts"
@@ -7,7 +15,15 @@ import type { OnProblem } from "./renewal.ts"
 import { renewalDelayMs } from "./schedule.ts"
 import { hide } from "./settings.ts"
 import type { Transport } from "./transport.ts"
-import type { Action, ActionAnswer, AuthorizationDetail, Decision, OfferAnswer, SessionAnswer } from "./wire.ts"
+import type {
+  Action,
+  ActionAnswer,
+  ApprovalAnswer,
+  AuthorizationDetail,
+  Decision,
+  OfferAnswer,
+  SessionAnswer,
+} from "./wire.ts"
 
 /** What a session is opened for. */
 export type SessionRequest = SessionTimes & {
@@ -31,8 +47,11 @@ export type DelegationRequest = SessionTimes & {
 /** An offer of a session, for one use by one instance of the agent that it is for. It is no secret: only that agent can take it. */
 export type Offer = { delegation: string; expiresAt: Date }
 
-/** What a lease is asked for. */
-export type LeaseRequest = { operation: string; arguments?: Record<string, unknown> }
+/** What a lease is asked for; `wait` for whoever has to approve it. */
+export type LeaseRequest = WaitOptions & { operation: string; arguments?: Record<string, unknown> }
+
+/** A decision. `pending` is there when a person has to approve the action first. */
+export type Acted = Decision & { pending: Pending | null; retryAfterSeconds: number | null }
 
 /**
  * One task of this agent, for one purpose. It renews itself while it is open, up to its hard end. When it is over, by
@@ -46,10 +65,20 @@ export interface Session extends AsyncDisposable {
   readonly hardEndAt: Date
   /** Aborted when the session is over, whoever ended it. */
   readonly signal: AbortSignal
-  /** Asks for a credential. Throws `DeniedError`, and what the server refuses with (`lease-limit`, `resource-unavailable`, …). */
+  /**
+   * Asks for a credential. Throws `DeniedError`, `ApprovalRequiredError` when a person has to approve it and nobody waits, and
+   * what the server refuses with (`lease-limit`, `resource-unavailable`, …).
+   */
   lease(resource: string, request: LeaseRequest): Promise<Lease>
   /** Asks whether an action may be done, and has it recorded. A no is an answer, with reasons. Tell its outcome() after. */
-  act(action: Action, options?: { idempotencyKey?: string }): Promise<Decision>
+  act(action: Action, options?: WaitOptions): Promise<Acted>
+  /**
+   * Does `work` when the action is allowed, once a person has approved it where that is needed, and tells what became of it.
+   * Throws `DeniedError` with nothing done, and what `work` throws.
+   */
+  perform<Result>(action: Action, work: (decision: Acted) => Promise<Result>, options?: WaitOptions): Promise<Result>
+  /** Goes on with an action that waited, perhaps in another process: see `pending.handle`. */
+  resume(handle: PendingHandle, options?: Pick<WaitOptions, "signal">): Promise<Acted>
   /** Tells what became of an allowed action. */
   outcome(decision: Pick<Decision, "entry">, outcome: "succeeded" | "failed"): Promise<void>
   /** Offers a part of this session to another agent, which takes it by `open({ delegation })`. Ends when this session does. */
@@ -74,6 +103,13 @@ export async function openSession(parts: Keeping, request: SessionRequest | { de
     isRepeatable: "purpose" in request,
   })
   return keepSession(parts, answer)
+}
+
+/** Takes up a session that this instance opened before, perhaps in another process. Throws `session-ended`, `session-unknown`. */
+export async function reopenSession(parts: Keeping, id: string): Promise<Session> {
+  const path = `/v1/sessions/${encodeURIComponent(id)}/renewal`
+  const call = { method: "POST", path, session: id, isRepeatable: true } as const
+  return keepSession(parts, await parts.transport.json<SessionAnswer>(call))
 }
 
 /** Keeps a session that was opened just now. */
@@ -129,14 +165,13 @@ export function keepSession(parts: Keeping, first: SessionAnswer): Session {
       finish()
     }
   }
-  const ask = (action: Action, idempotencyKey: string) =>
-    transport.json<ActionAnswer>({
-      method: "POST",
-      path: "/v1/actions",
-      body: { session: id, action: { arguments: {}, ...action } },
-      session: id,
-      idempotencyKey,
-    })
+  const ask = asking(transport, id)
+  const acted = (answer: ActionAnswer, action: Action, idempotencyKey: string): Acted => {
+    const { id: actionId, verdict, reasons, entry, approval, retryAfterSeconds = null } = answer
+    const handle = approval && { session: id, approval: approval.id, idempotencyKey, action }
+    const pending = handle === undefined ? null : pendingOf(transport, handle, approval!)
+    return { id: actionId, verdict, reasons, entry, pending, retryAfterSeconds }
+  }
 
   const session: Session = {
     id,
@@ -148,19 +183,37 @@ export function keepSession(parts: Keeping, first: SessionAnswer): Session {
       return new Date(held.hardEndMs)
     },
     signal: over.signal,
-    async lease(resource, { operation, arguments: given }) {
+    async lease(resource, { operation, arguments: given, ...options }) {
       const action: Action = { type: "credential", resource, operation, ...(given && { arguments: given }) }
-      const { verdict, reasons, lease: answer, credential } = await ask(action, randomUUID())
-      if (verdict !== "allow")
-        throw new DeniedError(verdict === "ask" ? "approval-required" : "denied-by-policy", reasons)
+      const key = options.idempotencyKey ?? randomUUID()
+      const answered = await ask.through(action, key, options)
+      const { verdict, lease: answer, credential } = answered
+      if (verdict !== "allow") throw refusalOf(acted(answered, action, key))
       if (answer === undefined || credential === undefined) {
         throw new SafeconductError("unexpected-answer", "The server allowed the lease and sent no credential.")
       }
       return keepLease({ answer, credential, transport, onProblem, session: id, over: over.signal })
     },
-    async act(action, options) {
-      const { id: actionId, verdict, reasons, entry } = await ask(action, options?.idempotencyKey ?? randomUUID())
-      return { id: actionId, verdict, reasons, entry }
+    async act(action, options = {}) {
+      const key = options.idempotencyKey ?? randomUUID()
+      return acted(await ask.through(action, key, options), action, key)
+    },
+    async perform(action, work, options) {
+      const decision = await session.act(action, options)
+      if (decision.verdict !== "allow") throw refusalOf(decision)
+      const told = (outcome: "succeeded" | "failed") => session.outcome(decision, outcome)
+      const result = await work(decision).catch(async (error: unknown) => {
+        await told("failed").catch(onProblem)
+        throw error
+      })
+      await told("succeeded").catch(onProblem)
+      return result
+    },
+    async resume({ action, approval, idempotencyKey }, { signal } = {}) {
+      const path = `/v1/approvals/${encodeURIComponent(approval)}`
+      const answer = await transport.json<ApprovalAnswer>({ method: "GET", path, session: id })
+      await pendingOf(transport, { session: id, approval, idempotencyKey, action }, answer).decided({ signal })
+      return acted(await ask.once(action, idempotencyKey, { approval }), action, idempotencyKey)
     },
     async outcome({ entry }, outcome) {
       const target = `/v1/actions/${encodeURIComponent(entry)}/outcome`
@@ -188,6 +241,12 @@ export function keepSession(parts: Keeping, first: SessionAnswer): Session {
   }
   const exit = endOnExit(() => session.end().catch(onProblem))
   return hide(session, () => ({ id, purpose, expiresAt: session.expiresAt, hardEndAt: session.hardEndAt }))
+}
+
+/** The error of a decision that is not to allow. */
+function refusalOf({ pending, verdict, reasons }: Acted): DeniedError {
+  if (pending !== null) return new ApprovalRequiredError(pending, reasons)
+  return new DeniedError(verdict === "ask" ? "approval-required" : "denied-by-policy", reasons)
 }
 
 const SHORTEST_TOKEN_MS = 10_000

@@ -43,8 +43,27 @@ export type Decision = {
   entry: string
 }
 
+/** A request for approval, as the agent that asked sees it. */
+export type ApprovalAnswer = {
+  id: string
+  state: string
+  rung: string
+  expiresAt: string
+  useBefore: string | null
+  used: boolean
+  pollAfterSeconds: number
+}
+
 /** A decision, with the lease and its credential where one was asked for and allowed. */
-export type ActionAnswer = Decision & { lease?: LeaseAnswer; credential?: PostgresCredential }
+export type ActionAnswer = Decision & {
+  /** Who has to approve it is asked; absent unless the verdict is `ask`. */
+  approval?: ApprovalAnswer
+  /** Why nobody is asked, and when it may be tried again; absent unless people were asked too often. */
+  code?: string
+  retryAfterSeconds?: number
+  lease?: LeaseAnswer
+  credential?: PostgresCredential
+}
 
 /** What may be done, where and within which bounds (RFC 9396 §2); contract/safeconduct.schema.json has the rules and limits. */
 export type AuthorizationDetail = {

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict"
+import { test } from "node:test"
+import { inspect } from "node:util"
+import { type ApprovalState, asking, pendingOf } from "./approval.ts"
+import { SafeconductError } from "./errors.ts"
+import type { Call, Transport } from "./transport.ts"
+import type { Action } from "./wire.ts"
+
+const action: Action = { type: "tool", resource: "hr", operation: "raise", arguments: { amount: 5 } }
+const waiting = { id: "approval_1", rung: "sign", expiresAt: "2026-01-01T00:05:00.000Z", useBefore: null, used: false }
+const answered = (state: ApprovalState) => ({ ...waiting, state, pollAfterSeconds: 2 })
+const handle = { session: "session_1", approval: "approval_1", idempotencyKey: "k", action }
+
+/** Answers calls in turn, and notes them. */
+function scripted(answers: (object | Error)[]) {
+  const calls: Call[] = []
+  const json = async (call: Call) => {
+    calls.push(call)
+    const answer = answers.shift()
+    if (answer === undefined) return await new Promise(() => undefined)
+    if (answer instanceof Error) throw answer
+    return answer
+  }
+  return { transport: { json } as unknown as Transport, calls }
+}
+
+test("an action that waits is asked again with its approval, under the same key, once somebody answered", async () => {
+  const gate = { id: "e", entry: "e", reasons: ["It is signed."] }
+  const { transport, calls } = scripted([
+    { ...gate, verdict: "ask", approval: answered("requested") },
+    answered("requested"),
+    answered("approved"),
+    { ...gate, verdict: "allow", reasons: [] },
+  ])
+  const seen: string[] = []
+  const options = { wait: true, justification: "as agreed", onPending: ({ id }: { id: string }) => void seen.push(id) }
+  assert.equal((await asking(transport, "session_1").through(action, "k", options)).verdict, "allow")
+  assert.deepEqual(seen, ["approval_1"])
+  const [first, , , last] = calls
+  assert.deepEqual(first!.body, { session: "session_1", action, justification: "as agreed" })
+  assert.deepEqual(last!.body, { session: "session_1", action, approval: "approval_1" })
+  assert.deepEqual([first!.idempotencyKey, last!.idempotencyKey], ["k", "k"])
+  assert.match(calls[1]!.path, /\/v1\/approvals\/approval_1\?wait=\d+$/)
+})
+
+test("without wait the answer is the request, and nothing is asked again", async () => {
+  const { transport, calls } = scripted([{ verdict: "ask", approval: answered("requested") }])
+  assert.equal((await asking(transport, "session_1").through(action, "k", {})).verdict, "ask")
+  assert.equal(calls.length, 1)
+})
+
+test("a denial, an expiry and a report are told as they are", async () => {
+  for (const state of ["denied", "expired", "reported", "withdrawn"] as const) {
+    const { transport } = scripted([answered(state)])
+    assert.equal(await pendingOf(transport, handle, answered("requested")).decided(), state)
+  }
+})
+
+test("a lost connection is tried again, and a refusal is not", async () => {
+  const lost = new SafeconductError("unreachable", "gone", { isRetryable: true })
+  const { transport, calls } = scripted([lost, answered("approved")])
+  assert.equal(await pendingOf(transport, handle, answered("requested")).decided(), "approved")
+  assert.equal(calls.length, 2)
+  const refused = scripted([new SafeconductError("approval-unknown", "no", { status: 404 })])
+  await assert.rejects(pendingOf(refused.transport, handle, answered("requested")).decided(), {
+    code: "approval-unknown",
+  })
+})
+
+test("who stops waiting stops at once, and the handle is all it takes to go on", async () => {
+  const { transport } = scripted([])
+  const pending = pendingOf(transport, handle, answered("requested"))
+  const stop = new AbortController()
+  const waited = pending.decided({ signal: stop.signal })
+  stop.abort(new Error("enough"))
+  await assert.rejects(waited, /enough/)
+  assert.deepEqual(JSON.parse(JSON.stringify(pending.handle)), handle)
+  assert.ok(inspect(pending).includes("approval_1"))
+})
