@@ -1,5 +1,5 @@
 import type { AgentPrincipal } from "#agents"
-import { labelsOf, operationOf, requiresApproval } from "#credentials"
+import { givesCredentials, labelsOf, operationOf, type ResourcePart, requiresApproval } from "#credentials"
 import type { Json } from "#kernel"
 import { type Ask, type Asking, type Decision, deniedBy, question } from "#policy"
 import { type SinkFound, type Standing, type Taking, type Verified, verify } from "#sessions"
@@ -41,6 +41,10 @@ export function judge(
   const { session, mandate, ancestors } = standing
   const sinks = worstOf(bounds.map(({ verified }) => verified))
   const part = rooms.credentials.current()[action.resource]
+  // Of a tool that its resource does not describe nobody knows what it moves.
+  if (isDescribedTool(action, part) && operationOf(part, action.operation) === null) {
+    return outside([`${action.resource} has no tool ${action.operation}.`])
+  }
   const { elevated = "", irreversible = false } = operationOf(part, action.operation) ?? {}
   const asking = {
     agents: [...ancestors.map(({ session: { agent } }) => agent), caller.name],
@@ -114,8 +118,15 @@ function whyNot({ bound: { words }, verified }: { bound: Bound; verified: Verifi
     .map(([name, { rule }]) => `${words} does not allow this ${name} (${Object.keys(rule)[0]}).`)
 }
 
+/** A tool of a resource that says what its tools are. */
+function isDescribedTool({ type }: Action, part: ResourcePart | undefined): boolean {
+  return type === "tool" && part !== undefined && !givesCredentials(part)
+}
+
 function labelsBy({ credentials }: Rooms, action: Action, bounds: readonly { verified: Verified }[]): string[] {
-  const shown = action.type === "credential" ? labelsOf(credentials.current()[action.resource], action.operation) : []
+  const part = credentials.current()[action.resource]
+  const isOperation = action.type === "credential" || isDescribedTool(action, part)
+  const shown = isOperation ? labelsOf(part, action.operation) : []
   return [...new Set([...shown, ...bounds.flatMap(({ verified }) => verified.labels)])].sort()
 }
 

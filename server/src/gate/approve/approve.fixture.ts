@@ -63,8 +63,14 @@ export const approving = {
 /** What a raise is asked with. */
 export const aRaise = { employee: "E-7", amount: 5200 }
 
-/** Opens it. `more` replaces parts of the configuration. */
-export async function openTestApproving(more: object = {}): Promise<TestApproving> {
+/** Opens it. `more` replaces parts of the configuration, and `details` what users grant. */
+export async function openTestApproving({
+  details = [detail],
+  ...more
+}: {
+  details?: object[]
+  [part: string]: unknown
+} = {}): Promise<TestApproving> {
   await using stack = new AsyncDisposableStack()
   const gate = stack.use(await openTestGate())
   const { rooms } = gate
@@ -82,7 +88,7 @@ export async function openTestApproving(more: object = {}): Promise<TestApprovin
     person,
     async session(user = alice, caller = gate.bot) {
       const by = { kind: "provider", claim: "may_act", tokenDigest: "t" } as const
-      const granted = { application: null, details: [detail], requestText: null, parameters: {}, providerSession: null }
+      const granted = { application: null, details, requestText: null, parameters: {}, providerSession: null }
       const delegation = { user, by, ...granted } as unknown as Delegation
       return (await openSession(rooms, caller, { purpose: "answer", delegation })).session.id
     },
