@@ -87,6 +87,7 @@ export function facts(more: Partial<NewRequest["facts"]> = {}): NewRequest["fact
     through: [],
     application: null,
     purpose: { name: "support", description: "Support" },
+    user: null,
     request: null,
     arguments: [],
     reasons: [],

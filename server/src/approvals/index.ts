@@ -12,7 +12,19 @@
  */
 import type { Migrations } from "#kernel"
 
+export {
+  CARD_VERSION,
+  type Card,
+  cardDigest,
+  type Line,
+  type LineKind,
+  lineText,
+  renderCard,
+  shownOf,
+} from "./card/card.ts"
 export type { ArgumentFact, CardFacts } from "./card/facts.ts"
+export type { Piece } from "./card/template.ts"
+export { type Locale, localeOf, locales } from "./channels/words.ts"
 export type { Approvals } from "./door.ts"
 export { events } from "./events.ts"
 export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"

@@ -32,6 +32,8 @@ export type CardFacts = {
   through: string[]
   application: { name: string; description: string } | null
   purpose: { name: string; description: string }
+  /** Whom it is done for, as who they are at their provider; null for nobody. */
+  user: { provider: string; subject: string } | null
   /** The user's own words, and how they are known to be. */
   request: { kind: "consent" | "application" | "passkey"; text: string } | null
   arguments: ArgumentFact[]

@@ -16,7 +16,7 @@ export async function cardFacts(
   { session, mandate }: Standing,
   { action, judged, justification }: { action: NamedAction; judged: Judged; justification: string | null },
 ): Promise<CardFacts> {
-  const { agent, chain, application, purpose, leaseSeconds } = session
+  const { agent, chain, application, purpose, user, leaseSeconds } = session
   const part = rooms.credentials.current()[action.resource]
   const operation = operationOf(part, action.operation)
   const registered = rooms.agents.agent(agent)
@@ -37,6 +37,7 @@ export async function cardFacts(
     through: chain.map((hop) => hop.agent),
     application: invoking && { name: invoking.name, description: invoking.description },
     purpose: { name: purpose, description: rooms.sessions.purpose(purpose)?.description ?? purpose },
+    user: user && { provider: user.provider, subject: user.sub },
     request: mandate.requestText && { kind: mandate.requestText.kind, text: mandate.requestText.text },
     arguments: argumentsOf(action, judged),
     reasons: judged.reasons,
