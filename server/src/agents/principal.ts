@@ -27,6 +27,8 @@ export type AgentPrincipal = {
   notAfterMs: number
   /** The only session that this request may touch: that of the access token presented with it. Absent without such a token. */
   onlySession?: string
+  /** The approval that the presented token is: the request may be for nothing but the action that it was given for. */
+  onlyApproval?: string
 }
 
 /** An operator that proved its key on this connection and is active. */

@@ -26,7 +26,7 @@ const admin: OperatorPrincipal = {
 }
 
 type Sent = RouteRequest<Principal | null, unknown>
-type Made = Partial<Pick<ApiRoute, "path" | "bodyType" | "isPage">> & {
+type Made = Partial<Pick<ApiRoute, "path" | "bodyType" | "isPage" | "takesApproval">> & {
   method?: ApiRoute["method"]
   right?: Right
   body?: z.ZodType
@@ -50,6 +50,13 @@ const routes = [
   made({ path: "/v1/query", query: z.strictObject({ text: z.string().optional() }) }),
   made({ path: "/v1/sessions/{id}/renewal", method: "POST" }),
   made({ path: "/v1/actions", method: "POST", body: z.strictObject({ session: z.string() }) }),
+  made({
+    path: "/v1/approved",
+    method: "POST",
+    body: z.strictObject({ session: z.string() }),
+    takesApproval: true,
+    handle: ({ caller }) => caller,
+  }),
   made({ path: "/v1/operators", right: "manage-agents" }),
   made({ path: "/v1/enrolments", method: "POST", right: "enrol", body: schema }),
   made({ path: "/oauth2/token", method: "POST", bodyType: "form", body: z.object({ grant_type: z.string() }) }),
@@ -92,6 +99,7 @@ function serving({ caller = agent, log = silentLog, address = "192.0.2.1", burst
       peers: { identify: async () => (typeof caller === "function" ? caller() : caller), closeAll: () => undefined },
       tokens: async (token, confirmation) => {
         const isMine = "x5t#S256" in confirmation && confirmation["x5t#S256"] === "mine"
+        if (token === "approval" && isMine) return { safeconduct_session: "session_1", txn: "approval_1" } as never
         if (token !== "good" || !isMine) throw new Refusal("token-invalid", "Not valid here.")
         return { safeconduct_session: "session_1" } as never
       },
@@ -315,6 +323,20 @@ test("an access token that comes along must be good on this connection, and of t
   const thief = serving({ caller: { ...agent, confirmation: { "x5t#S256": "thief's" } } })
   const stolen = { headers: { ...json, authorization: "Bearer good" }, body: `{"session":"session_1"}` }
   assert.equal((await thief("POST /v1/actions", stolen)).json.code, "token-invalid", "bound to another certificate")
+})
+
+test("a token that is an approval opens the one route that takes it, for its own session (pitfall 14)", async () => {
+  const ask = (path: string, session = "session_1", token = "approval") => {
+    const headers = { ...json, authorization: `Bearer ${token}` }
+    return send(`POST ${path}`, { headers, body: JSON.stringify({ session }) })
+  }
+  const { status, json: caller } = await ask("/v1/approved")
+  assert.deepEqual([status, caller.onlyApproval, caller.onlySession], [200, "approval_1", "session_1"])
+  assert.equal((await ask("/v1/approved", "session_1", "good")).json.onlyApproval, undefined)
+  assert.equal((await ask("/v1/approved", "session_2")).json.code, "token-invalid")
+  assert.equal((await ask("/v1/actions")).json.code, "token-invalid")
+  const renewed = await send("POST /v1/sessions/session_1/renewal", { headers: { authorization: "Bearer approval" } })
+  assert.equal(renewed.json.code, "token-invalid")
 })
 
 test("a web page cannot make a browser that holds an SVID change anything", async () => {

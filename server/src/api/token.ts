@@ -35,10 +35,13 @@ export type Named = { params: Record<string, string>; query: Record<string, stri
 
 /** Refuses a token on a route that it is not for, and one of a session where the request names another one. */
 export function refuseOtherUse(
-  { safeconduct_session: own }: TokenClaims,
-  { path, tokenOf: taken = "session" }: Pick<Route, "path" | "tokenOf">,
+  { safeconduct_session: own, txn }: TokenClaims,
+  { path, tokenOf: taken = "session", takesApproval }: Pick<Route, "path" | "tokenOf" | "takesApproval">,
   { params, query, body }: Named,
 ): void {
+  if (txn !== undefined && !takesApproval) {
+    throw new Refusal("token-invalid", "This access token is an approval, good for POST /v1/actions alone.")
+  }
   if (own === undefined && taken === "session") {
     throw new Refusal("token-invalid", "This access token is of no session. Fetch one with safeconduct_session.")
   }
@@ -53,7 +56,8 @@ export function refuseOtherUse(
   throw new Refusal("token-invalid", "The access token is of another session than the request is about.")
 }
 
-/** The caller, held to the session of its token in whatever the request turns out to be about. */
-export function heldTo({ safeconduct_session: session }: TokenClaims, caller: Principal): Principal {
-  return caller.kind !== "agent" || session === undefined ? caller : { ...caller, onlySession: session }
+/** The caller, held to the session of its token, and to the approval that it is, in whatever the request turns out to be about. */
+export function heldTo({ safeconduct_session: session, txn }: TokenClaims, caller: Principal): Principal {
+  if (caller.kind !== "agent" || session === undefined) return caller
+  return { ...caller, onlySession: session, ...(txn === undefined ? {} : { onlyApproval: txn }) }
 }

@@ -57,6 +57,8 @@ export type Route<Caller = unknown, Body = unknown> = {
    * is of no session, or either of them.
    */
   tokenOf?: "session" | "agent" | "either"
+  /** True where an access token that is an approval is good too: for the action that was approved, and nothing else. */
+  takesApproval?: true
   /** Schema of the JSON body; absent for routes without one. */
   body?: z.ZodType<Body>
   /** `form` for RFC 6749 endpoints and for pages; JSON otherwise. */

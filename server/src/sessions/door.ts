@@ -3,6 +3,8 @@ import type { Change } from "#audit"
 import type { Transaction } from "#kernel"
 import type { Application } from "./applications.ts"
 import type { Assertion } from "./assertion.ts"
+import type { RequestObject, RequestSigner } from "./backchannel/request-object.ts"
+import type { ApprovalTokens, ApprovedAction } from "./backchannel/tokens.ts"
 import type { Browsers } from "./consent/browsers/open.ts"
 import type { Consents } from "./consent/open.ts"
 import type { Delegations } from "./delegations/delegations.ts"
@@ -111,6 +113,12 @@ export interface Sessions extends AsyncDisposable {
   tokenClaims(token: string): TokenClaims | null
   /** The same with its session, as the database has it now; null for what is good for nothing. */
   inspectToken(token: string): Promise<Inspected | null>
+  /** True for a token of ours that was good for whoever proved exactly this, and has expired. */
+  hasExpired(token: string, confirmation: Confirmation): boolean
+  /** A signed request for an approval, by exactly that key; still to be used up. Throws `invalid-request`. */
+  readRequestObject(text: string, signer: RequestSigner): RequestObject
+  /** The tokens of an approved request, for its one holder. Throws `approval-over`. Nothing is recorded of them yet. */
+  signApproval(approved: ApprovedAction, holder: AgentPrincipal): Promise<ApprovalTokens>
   /** The nonce that DPoP proofs to this server take now. */
   dpopNonce(): string
   /** The token endpoint (RFC 6749 §4.4). The token is recorded before it is returned. */

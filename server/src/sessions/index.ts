@@ -27,6 +27,8 @@ export {
 export { type Application, type ApplicationsPart, applicationsSchema } from "./applications.ts"
 export { compareFindings } from "./argument-rules.ts"
 export type { Assertion } from "./assertion.ts"
+export type { RequestObject, RequestSigner } from "./backchannel/request-object.ts"
+export type { ApprovalTokens, ApprovedAction } from "./backchannel/tokens.ts"
 export type { Asked, AuthorizationRequest, Consent, Granted } from "./consent/asked.ts"
 export type { Arrival, Browsers } from "./consent/browsers/open.ts"
 export type { SignedInBrowser } from "./consent/browsers/store.ts"

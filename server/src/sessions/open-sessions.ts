@@ -2,6 +2,8 @@ import type { Audit } from "#audit"
 import { type Clock, type Database, type Epoch, isId, type Keyring, type Log, refuseSkewed } from "#kernel"
 import { assertionUsed, readApplicationAssertion } from "./application-assertion.ts"
 import { readAssertion, useAssertion } from "./assertion.ts"
+import { readRequestObject } from "./backchannel/request-object.ts"
+import { signApproval } from "./backchannel/tokens.ts"
 import { openBrowsers } from "./consent/browsers/open.ts"
 import { openConsents } from "./consent/open.ts"
 import { createDatabaseClock } from "./database-clock.ts"
@@ -168,6 +170,9 @@ export async function openSessions(parts: SessionsParts): Promise<Sessions> {
     },
     tokenClaims: tokens.inspect,
     inspectToken: (token) => inspect({ tokens, standings }, token),
+    hasExpired: tokens.hasExpired,
+    readRequestObject: (text, signer) => readRequestObject({ issuer, clock: databaseClock }, text, signer),
+    signApproval: (approved, holder) => signApproval({ ...signing, databaseClock }, approved, holder),
     dpopNonce: nonces.current,
     async clientCredentials(form, caller) {
       refuseSkewed(epoch)

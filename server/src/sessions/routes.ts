@@ -99,5 +99,15 @@ export function routes(sessions: Sessions): Route<never, never>[] {
       answer: document,
       handle: () => sessions.metadata(),
     }),
+    route({
+      method: "GET",
+      path: "/.well-known/openid-configuration",
+      listeners: ["agents", "web"],
+      right: "public",
+      events: null,
+      summary: "The same, where clients of OpenID CIBA look for it (OpenID Connect Discovery §4)",
+      answer: document,
+      handle: () => sessions.metadata(),
+    }),
   ]
 }

@@ -3,8 +3,9 @@ import { z } from "zod"
 import { type AgentPrincipal, type Confirmation, parseSpiffeId, spiffeIdOf } from "#agents"
 import { type Json, newId, Refusal, sha256 } from "#kernel"
 import { detailsSchema } from "./action-details.ts"
+import { APPROVAL_TOKEN, approvalClaims } from "./backchannel/tokens.ts"
 import type { DatabaseClock } from "./database-clock.ts"
-import { verifiedPayload } from "./jws.ts"
+import { readCompact, verifiedPayload } from "./jws.ts"
 import type { Mandate } from "./mandate.ts"
 import type { Session } from "./session.ts"
 import type { TokenKeys } from "./token-keys.ts"
@@ -26,8 +27,8 @@ export type IssuedToken = {
 /** What a token is for: a session with its mandate, or none yet, and then it carries no rights of its own. */
 export type TokenSubject = { session: Session; mandate: Pick<Mandate, "details"> } | null
 
-/** What a verified token says. */
-export type TokenClaims = z.infer<typeof claimsSchema>
+/** What a verified token says; with `txn` it is an approval, and good for that alone. */
+export type TokenClaims = z.infer<typeof claimsSchema> & { txn?: string | undefined }
 
 /** Access tokens (RFC 9068), bound to the caller's certificate (RFC 8705 §3) or to its key (RFC 9449 §6), as it proved itself. */
 export interface Tokens {
@@ -38,8 +39,13 @@ export interface Tokens {
    * standing()'s to say.
    */
   verify(token: string, confirmation: Confirmation): Promise<TokenClaims>
-  /** Claims of a token of ours that has not expired, whoever shows it; null for anything else. Nothing is released for it. */
+  /**
+   * Claims of a session's or an agent's token that has not expired, whoever shows it; null for anything else. Nothing is released
+   * for it.
+   */
   inspect(token: string): TokenClaims | null
+  /** True for a token of ours, bound to exactly this, that was good and has expired. */
+  hasExpired(token: string, confirmation: Confirmation): boolean
   /** Forgets what was verified. */
   flush(): void
   /** Verified tokens held. */
@@ -74,7 +80,9 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
 
   const read = (token: string): TokenClaims => {
     // RFC 9068 §4: typ, iss and aud are pinned, the algorithm too; exp is judged at each use.
-    const claims = claimsSchema.parse(verifiedPayload(token, "at+jwt", keys.publicKey))
+    const claims = isApproval(token)
+      ? { ...approvalClaims.parse(verifiedPayload(token, APPROVAL_TOKEN, keys.publicKey)), authorization_details: [] }
+      : claimsSchema.parse(verifiedPayload(token, "at+jwt", keys.publicKey))
     if (claims.iss !== issuer || claims.aud !== issuer)
       throw new Error("the token is another issuer's, or for another one")
     if (remembered.size >= MAX_REMEMBERED) remembered.delete(remembered.keys().next().value!)
@@ -125,9 +133,17 @@ export function openTokens({ keys, issuer, databaseClock }: TokensParts): Tokens
     inspect(token) {
       try {
         const claims = remembered.get(nameOf(token)) ?? read(token)
-        return claims.exp * 1000 <= databaseClock.nowMs() ? null : claims
+        return claims.txn !== undefined || claims.exp * 1000 <= databaseClock.nowMs() ? null : claims
       } catch {
         return null
+      }
+    },
+    hasExpired(token, confirmation) {
+      try {
+        const { exp, cnf } = remembered.get(nameOf(token)) ?? read(token)
+        return exp * 1000 <= databaseClock.nowMs() && isSame(cnf, confirmation)
+      } catch {
+        return false
       }
     },
     flush() {
@@ -152,6 +168,11 @@ function onBehalf({ user, chain }: Session, holder: AgentPrincipal) {
     sub_id: { format: "iss_sub", iss: user.iss, sub: user.sub },
     act: { sub: holder.spiffeId, ...(before && { act: before }) },
   }
+}
+
+/** What it says that it is; verifiedPayload() holds it to that. */
+function isApproval(token: string): boolean {
+  return readCompact(token).header["typ"] === APPROVAL_TOKEN
 }
 
 /** Of the same kind, and the same: a certificate's hash is nobody's key, whatever it looks like. */
