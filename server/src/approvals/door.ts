@@ -4,6 +4,7 @@ import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
 import type { Approval, ApprovalState, NewRequest } from "./request.ts"
 import type { Decision, Held, Use } from "./requests.ts"
+import type { Reports } from "./reports/reports.ts"
 import type { RequestsOf, WithdrawnOf } from "./store.ts"
 
 /** The approvals room. Expiry is judged by the database's clock; what is in force is as old as the epoch at the most. */
@@ -32,6 +33,8 @@ export interface Approvals extends AsyncDisposable {
   use(use: Use): Change<"used" | "again">
   /** Withdraws what waits, and what was approved and not used. */
   withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
+  /** Agents that people reported, and who lifts that. */
+  readonly reports: Reports
   /** Expires what is due; the room does it by itself. */
   expire(): Change<Approval[]>
 }

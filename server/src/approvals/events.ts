@@ -16,5 +16,7 @@ export const events = {
   "approvals.device-lost":
     "Somebody lost a device: their passkeys were revoked, and what waited for them was withdrawn.",
   "approvals.withdrawn": "It is not asked any more: what it was asked for is over.",
+  "approvals.agent-barred": "An agent that was reported may not act, for everybody or for one user, until somebody else lifts it.",
+  "approvals.report-lifted": "A second person lifted what stopped an agent that was reported.",
   "approvals.refused": "So many of one kind were asked for that nobody is asked, and what waited of them is withdrawn.",
 } as const

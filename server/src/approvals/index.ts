@@ -60,6 +60,8 @@ export {
   statementBytes,
   statementOf,
 } from "./statement.ts"
+export type { Lifter, Reports } from "./reports/reports.ts"
+export type { Report } from "./reports/store.ts"
 export type { RequestsOf, WithdrawnOf } from "./store.ts"
 
 /** The room's schema. */

@@ -3,6 +3,7 @@ import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyri
 import type { Approvals } from "./door.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
+import { openReports } from "./reports/reports.ts"
 import { deciding, expiring, requesting, using, withdrawing } from "./requests.ts"
 import * as store from "./store.ts"
 import { startSweep } from "./sweep.ts"
@@ -25,8 +26,10 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
   const { database, audit, epoch, log, issuer } = parts
   await using stack = new AsyncDisposableStack()
   let held = await loadPart(database, log)
+  const { reports, load } = await openReports(database)
   epoch.onChange(async () => {
     held = await loadPart(database, log)
+    await load()
   })
   const waiting = stack.use(await openWaiting(database))
   stack.use(startSweep({ database, log, commit: (change) => audit.commit(change), part: () => held }))
@@ -52,6 +55,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     decide: (decision) => deciding(held, decision),
     use: (use) => using(use),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
+    reports,
     expire: () => expiring(held, 100),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }

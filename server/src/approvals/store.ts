@@ -196,19 +196,35 @@ export async function useRequest(
   return rows.length === 1
 }
 
-/** What ends requests that wait, and approvals that wait to be used; sessions also as one that it was handed on through. */
-export type WithdrawnOf = { session: string } | { agent: string } | { user: string } | { ids: readonly string[] }
+/** What ends requests that wait, and approvals that wait to be used; sessions and agents also where it was handed on through them. */
+export type WithdrawnOf =
+  | { session: string }
+  | { agent: string }
+  | { instance: string }
+  /** Only as that agent's. */
+  | { user: string; agent?: string }
+  | { ids: readonly string[] }
 
 /** Withdraws them. */
 export async function withdrawRequests(tx: Transaction, of: WithdrawnOf, reason: string): Promise<Approval[]> {
-  const { session = null, agent = null, user = null, ids = null } = of as { [name: string]: string | string[] }
-  const chained = session === null ? null : JSON.stringify([{ session }])
+  const {
+    session = null,
+    agent = null,
+    user = null,
+    ids = null,
+    instance = null,
+  } = of as { [of: string]: string | string[] }
+  const through = (hop: object) => JSON.stringify([hop])
   const rows = await tx.query<Row>(
-    `update approvals.requests set state = 'withdrawn', reason = $6, decided_at = clock_timestamp()
-     where (state = 'requested' or (state = 'approved' and used_at is null and use_before > clock_timestamp()))
-     and ($1::text is null or session = $1 or chain @> $2::jsonb) and ($3::text is null or agent = $3)
-     and ($4::text is null or user_id = $4) and ($5::text[] is null or id = any($5)) returning ${COLUMNS}`,
-    [session, chained, agent, user, ids, reason],
+    `update approvals.requests set state = 'withdrawn', reason = $8, decided_at = clock_timestamp()
+     where id in (
+       select id from approvals.requests where state = 'requested'
+       union all
+       select id from approvals.requests where state = 'approved' and used_at is null and use_before > clock_timestamp())
+     and ($1::text is null or session = $1 or chain @> $2::jsonb)
+     and ($3::text is null or agent = $3 or chain @> $4::jsonb) and ($5::text is null or user_id = $5)
+     and ($6::text[] is null or id = any($6)) and ($7::text is null or instance = $7) returning ${COLUMNS}`,
+    [session, through({ session }), agent, through({ agent }), user, ids, instance, reason],
   )
   return rows.map(approvalOf)
 }

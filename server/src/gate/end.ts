@@ -1,4 +1,5 @@
 import type { AgentPrincipal, Principal, RevokedInstance } from "#agents"
+import type { Approval } from "#approvals"
 import type { Change } from "#audit"
 import type { Cut } from "#credentials"
 import { type Id, refusalCode } from "#kernel"
@@ -69,22 +70,31 @@ export async function endOverdue(rooms: Rooms): Promise<number | null> {
   return due.length > 0 ? 0 : nextInMs
 }
 
-/** The end of a session and of all beneath it, and the mark on their leases, in one transaction: no crash can come between. */
+/**
+ * The end of a session and of all beneath it, the mark on their leases and the end of what was asked in them, in one
+ * transaction: no crash can come between.
+ */
 export function ending(
-  rooms: Pick<Rooms, "sessions" | "credentials">,
+  rooms: Pick<Rooms, "sessions" | "credentials" | "approvals">,
   id: string,
   reason: EndReason,
   by: string,
 ): Change<EndedSession> {
   const end = rooms.sessions.end(id, reason, by)
   const mark = rooms.credentials.marking({ session: id }, `session-${reason}`)
+  const withdrawal = rooms.approvals.withdraw({ session: id }, `session-${reason}`, by)
+  let withdrawn: Approval[] = []
   return {
     async work(tx) {
+      withdrawn = []
       const session = await end.work!(tx)
-      if (session.state === "ended") await mark.work!(tx)
+      if (session.state === "ended") {
+        await mark.work!(tx)
+        withdrawn = await withdrawal.work!(tx)
+      }
       return session
     },
-    entries: (session) => end.entries(session),
+    entries: (session) => [...end.entries(session), ...withdrawal.entries(withdrawn)],
   }
 }
 

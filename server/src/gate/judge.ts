@@ -94,8 +94,16 @@ function asked(decision: Decision): Decision {
   return { ...decision, verdict: "ask", asks, reasons, tells: false }
 }
 
-/** Why one of the chain may not act at all any more, or for that purpose; null when all may. */
-function whoStopped({ agents }: Rooms, { name }: Pick<AgentPrincipal, "name">, standing: Standing): string | null {
+/** Why one of the chain may not act at all any more, or for that purpose or user; null when all may. */
+function whoStopped(
+  { agents, approvals }: Rooms,
+  { name }: Pick<AgentPrincipal, "name">,
+  standing: Standing,
+): string | null {
+  const user = standing.session.user?.id ?? null
+  const all = [...standing.ancestors.map(({ session }) => session.agent), name]
+  const barred = all.find((agent) => approvals.reports.isBarred(agent, user))
+  if (barred !== undefined) return `The agent ${barred} was reported. It may act again when somebody else lifts that.`
   for (const { session } of standing.ancestors) {
     const handing = agents.agent(session.agent)
     if (handing?.state !== "active" || agents.isRevoked(session.instance)) {

@@ -35,6 +35,7 @@ export async function openSession(rooms: Rooms, caller: AgentPrincipal, request:
   refuseStopped(rooms, caller)
   const seen = { epoch: epoch.current, basis: basisOf(rooms, caller, request) }
   const { beneath } = request
+  refuseBarred(rooms, caller, request)
   const { spending = { entries: () => [] }, ...asked } = request
   const { purposes, ceiling } = rooms.agents.agent(caller.name) ?? { purposes: [], ceiling: [] }
   const opening = await recordingRefusal(rooms, caller, { purpose: request.purpose }, () => {
@@ -55,6 +56,13 @@ export async function openSession(rooms: Rooms, caller: AgentPrincipal, request:
   throw new Refusal("epoch-changed", `Rights changed while the session was opened. ${again}`)
 }
 
+/** Throws `agent-barred` for an agent that was reported: by the user whom it would act for, or by anybody. */
+function refuseBarred({ approvals }: Rooms, { name }: AgentPrincipal, { delegation, beneath }: Opening): void {
+  const user = (delegation?.user ?? beneath?.parent.session.user)?.id ?? null
+  if (!approvals.reports.isBarred(name, user)) return
+  throw new Refusal("agent-barred", `The agent ${name} was reported. It may act again when somebody else lifts that.`)
+}
+
 /** Both, for the result of the second. */
 function second<T>(first: Change<unknown>, then: Change<T>): Change<T> {
   const both = together(first, then)
@@ -71,11 +79,12 @@ function second<T>(first: Change<unknown>, then: Change<T>): Change<T> {
 
 /** All that a session's mandate and times are made of; who may not act any more has that in it. */
 function basisOf(rooms: Rooms, caller: AgentPrincipal, { purpose, delegation, beneath }: Opening): string {
-  const { agents, sessions, policy } = rooms
+  const { agents, approvals, sessions, policy } = rooms
   const { application = null, user = null } = delegation ?? {}
   const basis = [
     agents.agent(caller.name),
     agents.isRevoked(caller.instance),
+    approvals.reports.isBarred(caller.name, (user ?? beneath?.parent.session.user)?.id ?? null),
     sessions.purpose(purpose),
     application && sessions.application(application),
     user && sessions.providers.find(user.provider),

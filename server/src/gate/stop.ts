@@ -1,4 +1,5 @@
 import type { OperatorPrincipal, RevokedInstance } from "#agents"
+import type { Lifter } from "#approvals"
 import { type Change, together } from "#audit"
 import type { Id } from "#kernel"
 import { endSessionsOf, endSessionsOfInstances } from "./end.ts"
@@ -22,7 +23,9 @@ export async function setAgentState(
   if (to === "active") {
     // What was commanded here before comes before: or it would stop again whoever is resumed.
     await rooms.owed.enter()
-    await audit.commit(agents.resume(name, reason, by))
+    // Whoever stopped it by a report does not resume it.
+    const lifting = rooms.approvals.reports.lift({ agent: name }, await lifterOf(rooms, operator))
+    await audit.commit(together(lifting, agents.resume(name, reason, by)))
     await rooms.epoch.refresh()
     return { agent: name, state: to }
   }
@@ -44,6 +47,12 @@ export async function setAgentState(
   // Another server may have ended them first, and not have cut their connections yet.
   await credentials.revokeAll({ agent: name }, `agent-${to}`, by)
   return { agent: name, state: to }
+}
+
+/** Who the operator is to a report: somebody who signs in is the user that they are at their provider. */
+export async function lifterOf({ agents }: Rooms, { operatorId, spiffeId }: OperatorPrincipal): Promise<Lifter> {
+  const operator = (await agents.operators()).find(({ id }) => id === operatorId)
+  return { by: spiffeId, user: operator?.user ?? null }
 }
 
 /**
@@ -79,27 +88,33 @@ export async function revokeInstance(
   return of
 }
 
-/** The instance's end and the mark on its leases, in one transaction. */
+/** The instance's end, the mark on its leases and the end of what it asked for, in one transaction. */
 export function revoking(
-  { agents, credentials }: Pick<Rooms, "agents" | "credentials">,
+  { agents, credentials, approvals }: Pick<Rooms, "agents" | "credentials" | "approvals">,
   { agent, instance, reason }: RevokedInstance & { reason: string },
   by: string,
 ): Change<unknown> {
   const change = agents.revokeInstance({ agent, instance }, reason, by)
+  const withdrawal = approvals.withdraw({ instance }, "instance-revoked", by)
   // Leases first, as stopping() does.
-  return together(credentials.marking({ instance }, "instance-revoked"), change) as Change<unknown>
+  return together(
+    credentials.marking({ instance }, "instance-revoked"),
+    together(withdrawal, change),
+  ) as Change<unknown>
 }
 
 /** Who is stopped, how and by whom; with an id only that registration of the name. */
 export type Stop = { name: string; id?: string | undefined; to: "suspended" | "retired"; reason: string; by: string }
 
-/** The agent's end and the mark on its leases, in one transaction. */
+/** The agent's end, the mark on its leases and the end of what it asked for, in one transaction. */
 export function stopping(
-  { agents, credentials }: Pick<Rooms, "agents" | "credentials">,
+  { agents, credentials, approvals }: Pick<Rooms, "agents" | "credentials" | "approvals">,
   { name, id, to, reason, by }: Stop,
 ): Change<unknown> {
   const who = id === undefined ? name : { name, id }
   const change = to === "retired" ? agents.retire(who, reason, by) : agents.suspend(who, reason, by)
+  const withdrawal = approvals.withdraw({ agent: name }, `agent-${to}`, by)
   // Leases first, as apply() does: whoever locks both in another order would wait for it, and it for them.
-  return together(credentials.marking({ agent: name }, `agent-${to}`), change) as Change<unknown>
+  const mark = credentials.marking({ agent: name }, `agent-${to}`)
+  return together(mark, together(withdrawal, change)) as Change<unknown>
 }

@@ -113,6 +113,8 @@ export const refusals = {
   "approval-over": conflict,
   "approval-used": conflict,
   "proof-insufficient": denied,
+  "second-person-required": denied,
+  "agent-barred": denied,
   "cooling-off": { ...denied, status: 429, exit: 75, isRetryable: true },
   "bulk-refused": { ...denied, status: 429, exit: 75, isRetryable: true },
   "asked-too-often": { ...denied, status: 429, exit: 75, isRetryable: true },

@@ -8,13 +8,16 @@ import {
   type Proven,
   type Shown,
   type Statement,
-  sayOf,
   statementOf,
   unknownApproval,
 } from "#approvals"
 import type { Change } from "#audit"
 import { base64url } from "#kernel"
 import type { Rooms } from "../rooms.ts"
+import { reportAgent } from "./report.ts"
+import { waitingFor } from "./waiting.ts"
+
+export { waitingFor } from "./waiting.ts"
 
 /** What somebody decides: these requests, in this order, and what they saw of each. */
 export type Deciding = {
@@ -50,22 +53,6 @@ export async function challengeFor(rooms: Rooms, person: Person, { ids, shown, b
   return { approvals, statements, challenge: challengeOf(statements) }
 }
 
-/** The request, which waits for this person, for a session that goes on. Throws `approval-unknown`, `approval-over`. */
-export async function waitingFor(rooms: Rooms, person: Person, id: string): Promise<Approval> {
-  const found = await rooms.approvals.find(id)
-  if (found === null || sayOf(found, person).length === 0) throw unknownApproval()
-  if (!found.isOpen) throw approvalOver(found)
-  if (await isStillAsked(rooms, found)) return found
-  const { result } = await rooms.audit.commit(rooms.approvals.withdraw({ ids: [id] }, "session-ended", "server"))
-  throw approvalOver(result[0] ?? found)
-}
-
-/** False when the session is over, or its agent may not act any more. */
-async function isStillAsked(rooms: Rooms, { session, agent, instance }: Approval): Promise<boolean> {
-  if (rooms.agents.agent(agent)?.state !== "active" || rooms.agents.isRevoked(instance)) return false
-  return (await rooms.sessions.look(session)) !== null
-}
-
 /**
  * Approves what was signed. `proven` was verified against the challenge of exactly these statements; each request's entry gets its
  * own statement, and where it stands under what was signed. Throws as challengeFor() does, `proof-insufficient`.
@@ -87,12 +74,13 @@ export async function approve(
   return (await rooms.audit.commit(allOf(changes))).result
 }
 
-/** Denies them: for that, being signed in is enough. Throws `approval-unknown`, `approval-over`. */
+/** Denies them, or also reports the agent: for either, being signed in is enough. Throws `approval-unknown`, `approval-over`. */
 export async function deny(
   rooms: Rooms,
   person: Person,
   { ids, decision }: { ids: readonly string[]; decision: "deny" | "report" },
 ): Promise<Approval[]> {
+  if (decision === "report") return await reportAgent(rooms, person, ids)
   const proven: Proven = { way: "session", evidence: {} }
   const changes = [...new Set(ids)].map((id) =>
     rooms.approvals.decide({ id, person, decision, proven, statement: null }),
