@@ -79,6 +79,7 @@ test("a rehearsal says what the gate then decides, in the same words but for who
       {
         agent: (name) => rooms.agents.agent(name),
         purpose: (name) => rooms.sessions.purpose(name),
+        resource: (name) => rooms.credentials.current()[name] ?? null,
         set: rooms.policy.inForce(),
       },
       { agents: [bot.name], purpose: "answer", action },

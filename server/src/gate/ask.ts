@@ -82,7 +82,13 @@ function judgeOne(rooms: Rooms, set: PolicySet, question: AccessQuestion): Decis
   const own = isOwn(question) ? ownAction(question) : null
   if (own === null) return evaluate(set, question)
   const { type, operation, purpose } = own
-  const bounds = { agent, purpose: (name: string) => rooms.sessions.purpose(name), set }
+  const parts = rooms.credentials.current()
+  const bounds = {
+    agent,
+    purpose: (name: string) => rooms.sessions.purpose(name),
+    resource: (name: string) => (Object.hasOwn(parts, name) ? parts[name]! : null),
+    set,
+  }
   const action = { type, resource: resource.id, operation }
   return rehearse(bounds, { agents: [subject.id], purpose, action }).decision
 }

@@ -39,6 +39,30 @@ describe("the explanation of a session", () => {
       idempotencyKey: null,
     })
 
+  test("says what has to be approved because of what it moves", async () => {
+    const operations = { read: { elevated: "people" }, write: { approval: "required" } }
+    await apply([part(["credential:read", "credential:write"])], {
+      resources: { kb: { engine: "fake", operations } },
+      policies: [
+        {
+          file: "people.cedar",
+          text: `@id("all") permit (principal, action, resource);
+            @id("people") @ask("user") @reason("People are asked about.")
+            forbid (principal, action, resource) when { context.elevated == "people" } unless { context.approved };`,
+        },
+      ],
+    })
+    const { id } = await chain.root()
+    const { may } = await explainSession(chain.rooms, chain.bot, id)
+    assert.deepEqual(
+      may.map(({ action, verdict, reasons }) => [action, verdict, reasons.length]),
+      [
+        ["credential:read", "ask", 1],
+        ["credential:write", "ask", 1],
+      ],
+    )
+  })
+
   test("says in words what may be done, how much of each limit is left, and what was used and seen", async () => {
     const limits: ActionDetail["limits"] = [{ uses: 5 }, { uses: 9, budget: "all" }, { sum: "amount", atMost: 80 }]
     await apply([part(["credential:read"]), part(["tool:ask"], { arguments: { amount: [{ atMost: 50 }] }, limits })])

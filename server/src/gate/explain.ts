@@ -1,6 +1,6 @@
 import type { Principal } from "#agents"
 import type { Id } from "#kernel"
-import { type ActionType, type Decision, question } from "#policy"
+import { type ActionType, type Asking, type Decision, question } from "#policy"
 import {
   type ActionDetail,
   chargesOfNothing,
@@ -13,6 +13,7 @@ import {
 } from "#sessions"
 import { describing } from "./consent/wanted.ts"
 import { type Bound, boundsOf } from "./known.ts"
+import { askedByResource, notDescribed, operationFacts } from "./operation.ts"
 import type { Rooms } from "./rooms.ts"
 
 /** How much of a limit is left: of the whole session, or over the last `perSeconds`. */
@@ -94,9 +95,13 @@ function decideAt(rooms: Rooms, { session, mandate, ancestors, labels }: Standin
   const agents = [...ancestors.map((each) => each.session.agent), session.agent]
   const requestText = mandate.requestText?.kind ?? "none"
   const { purpose } = session
-  return rooms.policy.decide(
-    question({ agents, user: mandate.user, purpose, action: actionAt(action, location), labels, requestText }),
-  )
+  const asked = actionAt(action, location)
+  const part = rooms.credentials.current()[location]
+  const missing = notDescribed(part, asked)
+  if (missing !== null) return { verdict: "deny" as const, reasons: [missing] }
+  const about = { agents, user: mandate.user, purpose, action: asked, labels, requestText } satisfies Asking
+  const decision = rooms.policy.decide(question({ ...about, ...operationFacts(part, asked) }))
+  return askedByResource(decision, part, asked, false)
 }
 
 /** Limits of this very detail, and of whatever covers it above: whichever is reached first ends it. */

@@ -1,10 +1,10 @@
 import type { AgentPrincipal } from "#agents"
-import { givesCredentials, labelsOf, operationOf, type ResourcePart, requiresApproval } from "#credentials"
 import type { Json } from "#kernel"
-import { type Ask, type Asking, type Decision, deniedBy, question } from "#policy"
+import { type Asking, type Decision, deniedBy, question } from "#policy"
 import { type SinkFound, type Standing, type Taking, type Verified, verify } from "#sessions"
 import type { Action } from "./action.ts"
 import { type Bound, boundsOf, type Known, knownOf } from "./known.ts"
+import { askedByResource, notDescribed, operationFacts, shownBy } from "./operation.ts"
 import type { Rooms } from "./rooms.ts"
 import { worstOf } from "./sinks.ts"
 
@@ -41,11 +41,8 @@ export function judge(
   const { session, mandate, ancestors } = standing
   const sinks = worstOf(bounds.map(({ verified }) => verified))
   const part = rooms.credentials.current()[action.resource]
-  // Of a tool that its resource does not describe nobody knows what it moves.
-  if (isDescribedTool(action, part) && operationOf(part, action.operation) === null) {
-    return outside([`${action.resource} has no tool ${action.operation}.`])
-  }
-  const { elevated = "", irreversible = false } = operationOf(part, action.operation) ?? {}
+  const missing = notDescribed(part, action)
+  if (missing !== null) return outside([missing])
   const asking = {
     agents: [...ancestors.map(({ session: { agent } }) => agent), caller.name],
     user: mandate.user,
@@ -55,8 +52,7 @@ export function judge(
     sinks: Object.fromEntries(sinks.map(([name, { finding }]) => [name, finding])),
     requestText: mandate.requestText?.kind ?? "none",
     approved: known.approved,
-    elevated: elevated === "" ? null : elevated,
-    irreversible,
+    ...operationFacts(part, action),
   } satisfies Asking
   const facts = factsOf(asking, sinks)
   const failed = bounds.filter(({ verified }) => verified.finding === "failed")
@@ -65,13 +61,11 @@ export function judge(
       failed.slice(0, 1).flatMap((each) => whyNot(each, action)),
       facts,
     )
-  const decided = rooms.policy.decide(question(asking))
-  const isUnasked = part !== undefined && action.type === "credential" && requiresApproval(part, action.operation)
-  const decision = decided.verdict === "allow" && isUnasked && !known.approved ? asked(decided) : decided
+  const decision = askedByResource(rooms.policy.decide(question(asking)), part, action, known.approved)
   return {
     ...decision,
     // What moves money, people or rights is heard of at the least.
-    tells: decision.tells || (decision.verdict === "allow" && elevated !== ""),
+    tells: decision.tells || (decision.verdict === "allow" && asking.elevated !== null),
     facts,
     found: Object.fromEntries(sinks),
     takings: bounds.flatMap(({ bound, verified }) =>
@@ -85,13 +79,6 @@ export function judge(
 export function refused({ policy }: Pick<Rooms, "policy">, ...reasons: string[]): Judged {
   const version = policy.version()?.digest ?? null
   return { ...deniedBy(reasons), version, facts: {}, takings: [], labels: [], found: {} }
-}
-
-/** The resource itself takes nothing of it that nobody approved: then it is asked, whatever policies say. */
-function asked(decision: Decision): Decision {
-  const asks: Ask[] = [{ of: "user", rung: "sign" }]
-  const reasons = ["The resource takes this only with an approval of the very action."]
-  return { ...decision, verdict: "ask", asks, reasons, tells: false }
 }
 
 /** Why one of the chain may not act at all any more, or for that purpose or user; null when all may. */
@@ -126,15 +113,8 @@ function whyNot({ bound: { words }, verified }: { bound: Bound; verified: Verifi
     .map(([name, { rule }]) => `${words} does not allow this ${name} (${Object.keys(rule)[0]}).`)
 }
 
-/** A tool of a resource that says what its tools are. */
-function isDescribedTool({ type }: Action, part: ResourcePart | undefined): boolean {
-  return type === "tool" && part !== undefined && !givesCredentials(part)
-}
-
 function labelsBy({ credentials }: Rooms, action: Action, bounds: readonly { verified: Verified }[]): string[] {
-  const part = credentials.current()[action.resource]
-  const isOperation = action.type === "credential" || isDescribedTool(action, part)
-  const shown = isOperation ? labelsOf(part, action.operation) : []
+  const shown = shownBy(credentials.current()[action.resource], action)
   return [...new Set([...shown, ...bounds.flatMap(({ verified }) => verified.labels)])].sort()
 }
 

@@ -1,6 +1,8 @@
+import type { ResourcePart } from "#credentials"
 import { type AskedUser, type Asking, type Decision, decide, deniedBy, type PolicySet, question } from "#policy"
 import { type ActionDetail, noEvidence, parseDetails, type Verified, verify } from "#sessions"
 import type { Parts } from "./apply.ts"
+import { askedByResource, notDescribed, operationFacts } from "./operation.ts"
 import { worstOf } from "./sinks.ts"
 
 /** What stood against an action, or for it. */
@@ -13,14 +15,20 @@ export type Rehearsed = { decision: Decision; by: DecidedBy }
 export type Rehearsal = {
   agent(name: string): { purposes: readonly string[]; ceiling: unknown } | null
   purpose(name: string): { actions: ActionDetail[] } | null
+  resource(name: string): ResourcePart | null
   set: PolicySet
 }
 
 /** A configuration as check() returned it, to rehearse under. */
-export function rehearsalOf({ agents, purposes, policies: set }: Parts): Rehearsal {
+export function rehearsalOf({ agents, purposes, resources, policies: set }: Parts): Rehearsal {
   const own = <Value>(named: { [name: string]: Value }, name: string) =>
     Object.hasOwn(named, name) ? named[name]! : null
-  return { agent: (name) => own(agents, name), purpose: (name) => own(purposes, name), set }
+  return {
+    agent: (name) => own(agents, name),
+    purpose: (name) => own(purposes, name),
+    resource: (name) => own(resources, name),
+    set,
+  }
 }
 
 /** A question with the action's arguments, which ceilings and mandates may bound. */
@@ -30,7 +38,7 @@ export type RehearsedAsking = Asking & { arguments?: { readonly [name: string]: 
  * What the gate would decide under a configuration, for a session that is opened under it now: the same bounds and the same
  * policies, in the same order (judge.ts). Pure: nothing is recorded, nothing is released.
  */
-export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAsking): Rehearsed {
+export function rehearse({ agent, purpose, resource, set }: Rehearsal, asking: RehearsedAsking): Rehearsed {
   const { purpose: name, agents, arguments: given = {} } = asking
   const action = { ...asking.action, arguments: given }
   const evidence = { ...noEvidence, user: asking.user?.claims === undefined ? null : { claims: claimsOf(asking.user) } }
@@ -62,7 +70,11 @@ export function rehearse({ agent, purpose, set }: Rehearsal, asking: RehearsedAs
   // What is said of a sink wins: a request, a history and look-ups are a session's, and there is none here.
   const found = worstOf(verified).map(([sink, { finding }]) => [sink, finding] as const)
   const sinks = { ...Object.fromEntries(found), ...asking.sinks }
-  return { decision: decide(set, question({ ...asking, sinks })), by: "policy" }
+  const part = resource(action.resource) ?? undefined
+  const missing = notDescribed(part, action)
+  if (missing !== null) return outside("mandate", missing)
+  const decision = decide(set, question({ ...asking, ...operationFacts(part, action), sinks }))
+  return { decision: askedByResource(decision, part, action, asking.approved ?? false), by: "policy" }
 }
 
 function isHandedOn(actions: ActionDetail[] = []): boolean {

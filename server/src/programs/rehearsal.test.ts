@@ -146,6 +146,35 @@ const leaf = (id: string, verdict: string, more: object = {}, data: object = {})
   data: { verdict, policies: [], reasons: [], policyVersion: null, mandate: "m", ...data },
 })
 
+test("what a resource says of its operations decides as at the gate: what they move, and that an approval is asked for", () => {
+  const tools = { engine: "tools", operations: { announce: { elevated: "publication", irreversible: true }, look: {} } }
+  const approved = { ...kb, operations: { read: { groupRole: "r", approval: "required" } } }
+  const actions = [
+    { ...detail(["credential:read"]) },
+    { ...detail(["tool:announce", "tool:look"]), locations: ["office", "attic"] },
+  ]
+  const described = openRehearsal({
+    ...base,
+    resources: { kb: approved, office: tools, attic: { engine: "tools", operations: { look: {} } } },
+    purposes: { answer: { description: "Answer", actions } },
+    agents: { bot: { ...base.agents.bot, ceiling: actions } },
+    policies: policies(`@id("all") permit(principal, action, resource is credentials::Resource);
+      @id("moves") @ask("user") forbid(principal, action, resource is credentials::Resource)
+        when { context.elevated == "publication" && context.irreversible } unless { context.approved };`),
+  })
+  const asked = (action: string, resource: string, more: object = {}) => {
+    const [type, operation] = action.split(":") as ["tool" | "credential", string]
+    return explain(described, { agents: ["bot"], purpose: "answer", action: { type, resource, operation }, ...more })
+  }
+  const verdict = (...about: Parameters<typeof asked>) => asked(...about).verdict
+  assert.equal(verdict("tool:look", "office"), "allow")
+  assert.equal(verdict("tool:announce", "office"), "ask")
+  assert.equal(verdict("tool:announce", "office", { approved: true }), "allow")
+  assert.equal(verdict("tool:announce", "attic"), "deny")
+  assert.equal(verdict("credential:read", "kb"), "ask")
+  assert.equal(verdict("credential:read", "kb", { approved: true }), "allow")
+})
+
 test("a period is replayed: what stays, what changes and how often, grouped", () => {
   const strict = openRehearsal({
     ...base,
