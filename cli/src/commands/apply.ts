@@ -36,13 +36,20 @@ export function addApply(program: Command): void {
       // The digest that the difference was shown against: when another version came in between, nothing is applied.
       const body = { document, expected: difference.digest }
       const applied = await atServer(command, "Applying", (server) =>
-        server.json<{ digest: string; lines: string[] }>({
+        server.json<{ digest: string; lines: string[]; id?: string; expiresAt?: string }>({
           method: "PUT",
           path: "/v1/policy",
           body,
           isRepeatable: false,
         }),
       )
+      if (applied.id !== undefined) {
+        if (style.isJson) printRow({ ...applied, isApplied: false }, style)
+        return done(
+          `Not in force yet: a second operator has to sign it by ${applied.expiresAt}.`,
+          `safeconduct policy approve ${applied.id}    # as another operator`,
+        )
+      }
       if (style.isJson) printRow({ ...applied, isApplied: true }, style)
       done(`In force: ${applied.digest}.`, "safeconduct agents list")
     })

@@ -6,6 +6,7 @@ import { atServer, noun, remote, styleOf, verb } from "../command.ts"
 import { CommandError, exits, usage } from "../exit.ts"
 import { printRow, say, writeOut } from "../output.ts"
 import { loadPrograms } from "../programs.ts"
+import { addChanges } from "./changes.ts"
 import { addSimulate } from "./simulate.ts"
 
 const CONFIGURATION = "safeconduct.yaml"
@@ -32,6 +33,7 @@ export function addPolicy(program: Command): void {
   addTest(policy)
   addExplain(policy)
   addSimulate(policy)
+  addChanges(policy)
 }
 
 function addTest(policy: Command): void {

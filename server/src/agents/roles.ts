@@ -14,12 +14,13 @@ export const roles: Readonly<Record<OperatorRole | "agent", readonly Right[]>> =
     "manage-operators",
     "end-sessions",
     "apply-policy",
+    "approve-changes",
     "manage-credentials",
     "manage-keys",
   ],
   operator: [...READING, "read-audit", "ask-policy", "manage-agents", "end-sessions"],
   auditor: [...READING, "read-audit", "ask-policy"],
-  approver: ["read-agents", "read-sessions"],
+  approver: ["read-agents", "read-sessions", "read-policy", "approve-changes"],
   agent: ["agent", "read-sessions", "read-credentials", "end-sessions"],
 }
 

@@ -65,12 +65,19 @@ export function compare(rooms: Rooms, document: Document): Difference {
  * shown against; when another version came in between, nothing is applied and it throws `idempotency-conflict`. A version
  * that does not load stands in nobody's way. Throws `policy-invalid`.
  */
-export async function apply(
-  rooms: Rooms,
-  by: string,
-  document: Document,
-  expected?: string | null,
-): Promise<Difference & { digest: string }> {
+export async function apply(rooms: Rooms, by: string, document: Document, expected?: string | null): Promise<Applied> {
+  const applied = applying(rooms, by, document, expected)
+  return await taken(rooms, applied, (await rooms.audit.commit(applied.change)).result)
+}
+
+/** A version that was put in force, and what that changed. */
+export type Applied = Difference & { digest: string }
+
+/** Putting a document in force, wanting only to be committed, perhaps with what allows it. */
+export type Applying = { change: Change<[Version, unknown]>; lines: string[] }
+
+/** See apply(). */
+export function applying(rooms: Rooms, by: string, document: Document, expected?: string | null): Applying {
   const parts = check(rooms, document)
   const before = inForce(rooms)
   const lines = diff(before === "broken" ? null : (before?.document ?? null), document)
@@ -87,10 +94,14 @@ export async function apply(
       together(markingRetired(rooms, before, parts), registering(rooms, parts, by)),
     ),
   )
-  const { result } = await rooms.audit.commit(change)
+  return { change: change as Change<[Version, unknown]>, lines }
+}
+
+/** What was committed is in force here too. */
+export async function taken(rooms: Rooms, { lines }: Applying, [version]: [Version, unknown]): Promise<Applied> {
   // A crash here leaves the new version in force; every server takes it in with the next reading of the epoch.
   await rooms.epoch.refresh()
-  return { digest: result[0].digest, lines }
+  return { digest: version.digest, lines }
 }
 
 /** The agents, and what is left of the rights of operators who signed in at a provider that changed. */

@@ -5,9 +5,9 @@ import { Refusal, type Route, route } from "#kernel"
 import { sessionView } from "#sessions"
 import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
-import { apply, compare, documentSchema } from "./apply.ts"
 import { approvalRoutes, heldView } from "./approve/routes.ts"
 import { askRoutes } from "./ask-routes.ts"
+import { changeRoutes } from "./change-routes.ts"
 import { consentRoutes } from "./consent/routes.ts"
 import { takeUp } from "./delegate.ts"
 import { delegationRoutes } from "./delegation-routes.ts"
@@ -54,10 +54,6 @@ const outcomeSchema = z.strictObject({
   detail: z.string().max(500).optional(),
 })
 const reasonSchema = z.strictObject({ reason: z.string().min(1).max(500).default("no reason given") })
-/** A configuration with all its policies, schemas and entities. */
-const MAX_DOCUMENT_BYTES = 1024 * 1024
-const applySchema = z.strictObject({ document: documentSchema, expected: z.string().max(100).nullable().optional() })
-const diffSchema = z.strictObject({ document: documentSchema })
 
 /** Every effect that crosses rooms, whatever noun its URL carries. */
 export function routes(rooms: Rooms): Route<Principal | null, never>[] {
@@ -142,6 +138,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     ...operatorSignInRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
+    ...changeRoutes(rooms),
     ...askRoutes(rooms),
   ]
 }
@@ -208,36 +205,6 @@ function operatorRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         const { entry, ...revoked } = await revokeInstance(rooms, operatorOf(caller), of, body.reason)
         return entry === undefined ? revoked : accepted(revoked, entry)
       },
-    }),
-    route<Principal | null, z.infer<typeof diffSchema>>({
-      method: "POST",
-      path: "/v1/policy/diff",
-      listeners: ["agents"],
-      right: "read-policy",
-      events: null,
-      summary: "What a configuration would change, checked as apply would",
-      body: diffSchema,
-      maxBodyBytes: MAX_DOCUMENT_BYTES,
-      handle: ({ body }) => compare(rooms, body.document),
-    }),
-    route<Principal | null, z.infer<typeof applySchema>>({
-      method: "PUT",
-      path: "/v1/policy",
-      listeners: ["agents"],
-      right: "apply-policy",
-      events: [
-        "policy.applied",
-        "sessions.purposes-replaced",
-        "agents.registered",
-        "agents.changed",
-        "agents.retired",
-        "agents.operator-changed",
-        "agents.operator-signed-out",
-      ],
-      summary: "Put a configuration in force: purposes, resources, agents and policies, all or nothing",
-      body: applySchema,
-      maxBodyBytes: MAX_DOCUMENT_BYTES,
-      handle: ({ caller, body }) => apply(rooms, operatorOf(caller).spiffeId, body.document, body.expected),
     }),
   ]
 }

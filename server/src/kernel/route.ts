@@ -21,6 +21,7 @@ export type Right =
   | "end-sessions"
   | "read-policy"
   | "apply-policy"
+  | "approve-changes"
   | "read-credentials"
   | "manage-credentials"
   | "read-audit"

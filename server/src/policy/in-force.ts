@@ -1,5 +1,6 @@
 import type { Audit, Change } from "#audit"
 import { bumpEpoch, canonical, type Database, type Epoch, type Json, type Log, Refusal } from "#kernel"
+import { type Changes, openChanges } from "./changes/changes.ts"
 import { type Decision, decide } from "./decide.ts"
 import type { Document } from "./diff.ts"
 import { parse } from "./parse.ts"
@@ -21,6 +22,8 @@ export interface Policy {
    * work throws `idempotency-conflict` when another one is. One at a time: what is joined after it waits its turn too.
    */
   replace(document: Document, set: PolicySet, by: string, expected?: string | null): Change<Version>
+  /** What waits for a second operator. */
+  readonly changes: Changes
 }
 
 /** `audit` is not used: replacing is a Change that the gate commits together with other rooms' parts. */
@@ -52,6 +55,7 @@ export async function openPolicy({ database, epoch, log }: PolicyParts): Promise
       if (decision.errors.length > 0) log.error("a question could not be evaluated", { errors: decision.errors })
       return decision
     },
+    changes: openChanges(database),
     inForce: () => loaded().set,
     version: () => loaded().version,
     replace(document, set, by, expected) {

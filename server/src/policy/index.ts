@@ -12,6 +12,8 @@
  */
 import type { Migrations } from "#kernel"
 
+export { type Changes, changeOver } from "./changes/changes.ts"
+export type { ProposedChange } from "./changes/store.ts"
 export { type Ask, type Decision, decide, deniedBy } from "./decide.ts"
 export { type Document, diff } from "./diff.ts"
 export { idsOf } from "./entities.ts"
