@@ -140,7 +140,12 @@ export function deciding(part: ApprovalsPart, { id, person, decision, proven, st
           `approvals.${approval.state === "requested" ? "decided" : approval.state}`,
           person.id,
         ),
-        data: { approval: approval.id, decision, way: proven.way },
+        data: {
+          approval: approval.id,
+          decision,
+          way: proven.way,
+          countsFor: approval.decisions.find(({ approver }) => approver === person.id)?.countsFor ?? [],
+        },
         personal: {
           evidence: proven.evidence,
           ...(statement === null ? {} : { statement: statement as unknown as Json }),

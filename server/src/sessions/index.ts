@@ -44,6 +44,7 @@ export type { ShownProof } from "./dpop.ts"
 export { events } from "./events.ts"
 export { parsePart, type SessionsDocument, type SessionsPart } from "./in-force/parts.ts"
 export { detailsFor, type Inspected } from "./introspection.ts"
+export { readCompact } from "./jws.ts"
 export type { EndedSession, Opening } from "./lifecycle.ts"
 export type { Mandate } from "./mandate.ts"
 export { type Evidence, noEvidence } from "./mandates/evidence.ts"
@@ -106,6 +107,8 @@ export {
   verifyProviderEvidence,
   viewProviders,
 } from "./providers/index.ts"
+export { algorithms as signatureAlgorithms } from "./providers/profiles.ts"
+export { isSignedWith } from "./providers/signed.ts"
 export { type Purpose, type PurposeDefinition, type PurposesPart, parsePurposes, purposesSchema } from "./purposes.ts"
 export { routes } from "./routes.ts"
 export {

@@ -50,6 +50,14 @@ export function verifyAssertion(evidence: PasskeyEvidence, expected: ExpectedAss
   return facts
 }
 
+/** The 32 bytes that a recorded assertion says it signs, nothing verified. Throws `not-verified`. */
+export function challengeIn({ clientDataJSON }: PasskeyEvidence): Buffer {
+  const given = objectOf(bytesOf(clientDataJSON))["challenge"]
+  const challenge = typeof given === "string" ? bytesOf(given) : null
+  if (challenge?.length !== 32) throw refused("it signs no statement")
+  return challenge
+}
+
 /** §7.2 steps 10 to 14. `topOrigin` and a truthy `crossOrigin` say that another site drew our page. */
 function requireClientData(clientData: Buffer, { origin, challenge }: ExpectedAssertion): void {
   const said = objectOf(clientData)
