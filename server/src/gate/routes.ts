@@ -16,6 +16,7 @@ import { explanationRoutes } from "./explanation-routes.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import { operatorSignInRoutes } from "./operators/routes.ts"
+import { phoneRoutes } from "./phone/routes.ts"
 import type { Rooms } from "./rooms.ts"
 import { revokeInstance, setAgentState } from "./stop.ts"
 import { tokenRoutes } from "./tokens/routes.ts"
@@ -135,6 +136,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),
     ...consentRoutes(rooms),
+    ...phoneRoutes(rooms),
     ...operatorSignInRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),

@@ -4,12 +4,13 @@ import { Refusal, type Route, type RouteRequest, route } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { authorize, proceed, proceedSignedIn, pushRequest } from "./authorize.ts"
+import { setCookie } from "./cookies.ts"
 import { ownRequest, showConsent, takeDecision } from "./decide.ts"
 import { providerLogout } from "./logout.ts"
 import { endAllMine, endMine, requireMine, revokeMine, showMine, signOut } from "./me.ts"
 import { seeOther } from "./pages/page.ts"
 import { beginAt, comeBack, sendToProvider } from "./sign-in.ts"
-import { placeOf, signedInOf, type Visit, visitOf } from "./visit.ts"
+import { afterSignIn, placeOf, signedInOf, type Visit, visitOf } from "./visit.ts"
 
 type Fields = { [name: string]: string }
 type Request<Body = undefined> = RouteRequest<Principal | null, Body>
@@ -92,7 +93,8 @@ function signInRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         if ("answer" in back) return back.answer
         const signedIn = { ...visit, setCookies: back.setCookies }
         if (back.request !== null) return await proceedSignedIn(rooms, signedIn, back.request, back.seen)
-        return seeOther(placeOf(visit.issuer, "/me"), back.setCookies)
+        const cookies = [...back.setCookies, setCookie(visit.issuer, "after", null)]
+        return seeOther(afterSignIn(visit) ?? placeOf(visit.issuer, "/me"), cookies)
       },
     }),
     route<Principal | null, { logout_token: string }>({

@@ -14,9 +14,17 @@ export type Visit = {
   setCookies: readonly string[]
 }
 
-/** Who visits; a browser that was never here gets its cookie with the answer. Throws `invalid-request`. */
-export function visitOf({ sessions }: Pick<Rooms, "sessions">, headers: Headers): Visit {
-  refuseUnseen(headers)
+/**
+ * Who visits; a browser that was never here gets its cookie with the answer. `by` is what fetches: a window, or a script of a page of
+ * ours. Throws `invalid-request`.
+ */
+export function visitOf(
+  { sessions }: Pick<Rooms, "sessions">,
+  headers: Headers,
+  by: "window" | "script" = "window",
+): Visit {
+  if (by === "window") refuseUnseen(headers)
+  else refuseForeign(headers)
   const issuer = new URL(sessions.issuer)
   const cookies = readCookies(headers, issuer)
   const isKnown = cookies.browser !== null && /^[A-Za-z0-9_-]{43}$/.test(cookies.browser)
@@ -33,6 +41,18 @@ function refuseUnseen(headers: Headers): void {
   const isAhead = ["sec-purpose", "purpose", "x-moz"].some((name) => headers.get(name)?.startsWith("prefetch"))
   if (destination === "document" && !isAhead) return
   throw new Refusal("invalid-request", "This page opens by itself only. Open the link in a window of its own.")
+}
+
+/** A script of another site's page has no business here, whatever it could read of the answer. */
+function refuseForeign(headers: Headers): void {
+  if ((headers.get("sec-fetch-site") ?? "same-origin") === "same-origin") return
+  throw new Refusal("invalid-request", "Only pages of this site may ask for this.")
+}
+
+/** Where somebody is led who signed in to get to a page of ours; null for none. */
+export function afterSignIn({ issuer, cookies: { after } }: Visit): string | null {
+  const isOurs = after !== null && /^\/(approvals|me)(\/[a-z0-9_-]{1,60})?$/.test(after)
+  return isOurs ? placeOf(issuer, after) : null
 }
 
 /** Who is signed in with the visiting browser, now; null for nobody. */

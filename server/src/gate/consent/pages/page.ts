@@ -1,5 +1,5 @@
 import { type Html, html } from "./html.ts"
-import { style, styleSource } from "./style.ts"
+import { sourceOf, style, styleSource } from "./style.ts"
 
 /** A page: what a browser shows, and what it may send to. */
 export type Page = {
@@ -11,22 +11,27 @@ export type Page = {
   leadsTo?: string | null
   status?: number
   cookies?: readonly string[]
+  /** BCP 47; English unless told. */
+  lang?: string
+  /** What it loads beside itself; a page loads nothing unless told. */
+  loads?: { style: string; head: Html; navigation: Html }
 }
 
-/** The page as an answer. Nothing of it rests in a cache, runs, is framed, or is told to another site. */
-export function pageResponse({ title, main, who = null, leadsTo = null, status = 200, cookies = [] }: Page): Response {
+/** The page as an answer. Nothing of it rests in a cache, is framed, or is told to another site; nothing runs but scripts of ours. */
+export function pageResponse(page: Page): Response {
+  const { title, main, who = null, leadsTo = null, status = 200, cookies = [], lang = "en", loads = null } = page
   const document = html`<!doctype html>
-<html lang="en">
+<html lang="${lang}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
 <title>${title} · Safeconduct</title>
-<style>${{ html: style }}</style>
-</head>
+<style>${{ html: style + (loads?.style ?? "") }}</style>
+${loads?.head ?? null}</head>
 <body>
 <header><b>Safeconduct</b>${who !== null && html`<span>${who}</span>`}</header>
-<main>
+${loads?.navigation ?? null}<main>
 ${main}
 </main>
 </body>
@@ -35,7 +40,8 @@ ${main}
   const targets = leadsTo === null ? "'self'" : `'self' ${new URL(leadsTo).origin}`
   const policy = [
     "default-src 'none'",
-    `style-src ${styleSource}`,
+    `style-src ${loads === null ? styleSource : sourceOf(style + loads.style)}`,
+    ...(loads === null ? [] : OWN.map((kind) => `${kind} 'self'`)),
     `form-action ${targets}`,
     "frame-ancestors 'none'",
     "base-uri 'none'",
@@ -58,6 +64,9 @@ export function seeOther(url: string, cookies: readonly string[] = []): Response
   for (const cookie of cookies) headers.append("set-cookie", cookie)
   return new Response(null, { status: 303, headers })
 }
+
+/** What such a page may load, from us alone. */
+const OWN = ["script-src", "connect-src", "manifest-src", "worker-src", "img-src"]
 
 const shared = {
   "cache-control": "no-store",

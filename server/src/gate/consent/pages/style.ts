@@ -93,4 +93,9 @@ a { color: var(--accent); }
 `
 
 /** As Content-Security-Policy names it (CSP Level 3 §2.3.1). */
-export const styleSource = `'sha256-${createHash("sha256").update(style).digest("base64")}'`
+export const styleSource = sourceOf(style)
+
+/** The same of any style. */
+export function sourceOf(text: string): string {
+  return `'sha256-${createHash("sha256").update(text).digest("base64")}'`
+}

@@ -1,0 +1,73 @@
+import { assets, manifestPath, phoneStyle, scriptPath } from "@safeconduct/console"
+import type { Locale } from "#approvals"
+import type { SignedInBrowser } from "#sessions"
+import { setCookie } from "../consent/cookies.ts"
+import { type Html, html } from "../consent/pages/html.ts"
+import { pageResponse } from "../consent/pages/page.ts"
+import { sendToProvider } from "../consent/sign-in.ts"
+import { signedInOf, type Visit, whoInWords } from "../consent/visit.ts"
+import type { Rooms } from "../rooms.ts"
+import { phoneWords } from "./words.ts"
+
+/** A page of somebody's own that may load scripts of ours. */
+export type PhonePage = {
+  title: string
+  main: Html
+  known: SignedInBrowser
+  locale: Locale
+  /** Which of them it loads; none unless told. */
+  script?: Parameters<typeof scriptPath>[0]
+  /** Which tab it is under; none unless told. */
+  tab?: "approvals" | "history" | "me"
+  /** Its own path, where it can be had in another language. */
+  path?: string
+  status?: number
+}
+
+const icon = [...assets().keys()].find((path) => path.endsWith("icon-192.png"))!
+
+/** The page as an answer. */
+export function phonePage(visit: Visit, page: PhonePage): Response {
+  const { title, main, known, locale, script, tab, path, status } = page
+  const words = phoneWords[locale]
+  const head = html`<meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no">
+<meta name="theme-color" content="#f3f5f2" media="(prefers-color-scheme: light)">
+<meta name="theme-color" content="#101412" media="(prefers-color-scheme: dark)">
+<link rel="manifest" href="${manifestPath}">
+<link rel="icon" href="${icon}">
+<link rel="apple-touch-icon" href="${icon}">
+${script !== undefined && html`<script type="module" src="${scriptPath(script)}"></script>`}
+`
+  const link = (to: string, name: "approvals" | "history" | "me") =>
+    html`<a href="${to}"${tab === name && html` aria-current="page"`}>${words.tabs[name]}</a>`
+  const navigation = html`<nav class="tabs">${[link("/approvals", "approvals"), link("/approvals/history", "history"), link("/me", "me")]}</nav>
+`
+  const other = locale === "en" ? "de" : "en"
+  const links =
+    path !== undefined &&
+    html`<p class="links"><a href="${path}?language=${other}" hreflang="${other}" lang="${other}">${words.language}</a></p>`
+  return pageResponse({
+    title,
+    main: html`${main}${links}`,
+    who: whoInWords(known),
+    lang: locale,
+    loads: { style: phoneStyle, head, navigation },
+    cookies: visit.setCookies,
+    ...(status === undefined ? {} : { status }),
+  })
+}
+
+/**
+ * Draws a page for whoever is signed in; anybody else signs in first and comes back to it. `path` is its own, without a query.
+ */
+export async function forSignedIn(
+  rooms: Rooms,
+  visit: Visit,
+  path: string,
+  draw: (known: SignedInBrowser) => Promise<Response>,
+): Promise<Response> {
+  const known = await signedInOf(rooms, visit)
+  if (known !== null) return await draw(known)
+  const after = setCookie(visit.issuer, "after", path)
+  return await sendToProvider(rooms, { ...visit, setCookies: [...visit.setCookies, after] }, null)
+}
