@@ -1,5 +1,6 @@
 import type { Change } from "#audit"
 import type { Id } from "#kernel"
+import type { Backchannel } from "./backchannel/backchannel.ts"
 import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
 import type { Approval, ApprovalState, NewRequest } from "./request.ts"
@@ -13,6 +14,8 @@ export interface Approvals extends AsyncDisposable {
   readonly issuer: string
   /** Keys that people sign approvals with. */
   readonly passkeys: Passkeys
+  /** Requests that agents ask by OpenID CIBA. */
+  readonly backchannel: Backchannel
   /** Checks the room's part of a configuration. Throws `policy-invalid` with `detail.path`. */
   parse(document: { approvals?: unknown }): ApprovalsPart
   /** Puts it in force. `by` is the SPIFFE ID of who does. */

@@ -4,6 +4,8 @@ export const events = {
   "approvals.requested": "Somebody is asked to approve an action that an agent wants to take.",
   "approvals.decided": "One of several whose approval it takes approved it.",
   "approvals.approved": "Everybody whose approval it takes approved exactly this action, once.",
+  "approvals.token-issued":
+    "The agent that asked by OpenID CIBA got what was approved as an access token, once; it was not used yet.",
   "approvals.denied": "Somebody whose approval it takes denied it.",
   "approvals.reported": "Somebody denied it and reported the agent, which is stopped.",
   "approvals.expired": "Nobody decided in time, which is a denial.",

@@ -22,6 +22,7 @@ export {
   renderCard,
   shownOf,
 } from "./card/card.ts"
+export { type Backchannel, type Ping, type Polled, resealBackchannel } from "./backchannel/backchannel.ts"
 export type { ArgumentFact, CardFacts } from "./card/facts.ts"
 export type { Piece } from "./card/template.ts"
 export { type Locale, localeOf, locales } from "./channels/words.ts"

@@ -1,5 +1,6 @@
 import type { Audit, Draft } from "#audit"
 import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
+import { openBackchannel } from "./backchannel/backchannel.ts"
 import type { Approvals } from "./door.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
@@ -37,6 +38,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
   return {
     issuer,
     passkeys: openPasskeys({ database, audit, issuer, part: () => held }),
+    backchannel: openBackchannel(parts),
     parse: ({ approvals }) => parseApprovals(approvals),
     part: () => held,
     replace: (part, by) => ({
