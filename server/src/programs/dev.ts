@@ -1,7 +1,7 @@
 import { dirname, join, resolve } from "node:path"
 import { apply, compare, parseDocument } from "#gate"
 import { type EmbeddedPostgres, type Log, parseJson, prepareOwnDatabase, startPostgres } from "#kernel"
-import { readConfiguration, type SettingName } from "./configuration.ts"
+import { type Configuration, readConfiguration, type SettingName } from "./configuration.ts"
 import { placed, readDocument } from "./document.ts"
 import { newKeyEncryptionKey, readOrCreate } from "./files.ts"
 import { createLogKeyOnce } from "./log-key.ts"
@@ -37,7 +37,8 @@ export async function dev(options: DevOptions): Promise<Dev> {
   await using stack = new AsyncDisposableStack()
   const postgres = stack.use(await startPostgres({ folder: join(folder, "postgres"), log: options.log }))
   const { ownerUrl, serverUrl } = await prepareOwnDatabase(postgres)
-  const configuration = readConfiguration({ ...flags, databaseUrl: serverUrl, ownerUrl })
+  const given = readConfiguration({ ...flags, databaseUrl: serverUrl, ownerUrl })
+  const configuration = flags.issuer === undefined ? { ...given, issuer: byName(given) } : given
   await migrateAll(configuration)
   const running = stack.use(await serve({ configuration, log: options.log }))
   if (options.document !== undefined) stack.use(await applyAndWatch(running, options.document, options.log))
@@ -46,11 +47,20 @@ export async function dev(options: DevOptions): Promise<Dev> {
   const owned = stack.move()
   return {
     ...running,
+    webUrl: running.configuration.issuer,
     ...(bootstrap === null ? {} : { operatorJoinToken: bootstrap.token.reveal() }),
     postgres,
     stop: () => owned.disposeAsync(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
+}
+
+/**
+ * The public URL on a laptop: by name where it would be an address, because a passkey is for a domain (WebAuthn Level 3 §5.1.2, RP
+ * ID), and `localhost` is one.
+ */
+function byName({ issuer }: Configuration): string {
+  return issuer.replace(/^http:\/\/(127\.0\.0\.1|\[::1\])(?=:|$)/, "http://localhost")
 }
 
 /** Applies the document, or throws; then again whenever it changes. A broken file changes nothing, and says so. */
