@@ -7,6 +7,7 @@ import type { Approval, ApprovalState, NewRequest } from "./request.ts"
 import type { Decision, Held, Use } from "./requests.ts"
 import type { Reports } from "./reports/reports.ts"
 import type { RequestsOf, WithdrawnOf } from "./store.ts"
+import type { Ways } from "./ways/open.ts"
 
 /** The approvals room. Expiry is judged by the database's clock; what is in force is as old as the epoch at the most. */
 export interface Approvals extends AsyncDisposable {
@@ -14,6 +15,8 @@ export interface Approvals extends AsyncDisposable {
   readonly issuer: string
   /** Keys that people sign approvals with. */
   readonly passkeys: Passkeys
+  /** Ways to people through their providers. */
+  readonly ways: Ways
   /** Requests that agents ask by OpenID CIBA. */
   readonly backchannel: Backchannel
   /** Checks the room's part of a configuration. Throws `policy-invalid` with `detail.path`. */

@@ -17,6 +17,9 @@ export const events = {
     "A passkey's counter went back: there seems to be a copy of it. What it signed was refused.",
   "approvals.device-lost":
     "Somebody lost a device: their passkeys were revoked, and what waited for them was withdrawn.",
+  "approvals.provider-asked": "A provider is asked to ask its user, out of band, over what both screens show the code of.",
+  "approvals.provider-answered": "Somebody told their provider, through us, whether it was they who agreed.",
+  "approvals.provider-failed": "A provider could not ask its user, or did not say in time or believably what they said.",
   "approvals.withdrawn": "It is not asked any more: what it was asked for is over.",
   "approvals.agent-barred": "An agent that was reported may not act, for everybody or for one user, until somebody else lifts it.",
   "approvals.report-lifted": "A second person lifted what stopped an agent that was reported.",

@@ -64,6 +64,8 @@ export {
 export type { Lifter, Reports } from "./reports/reports.ts"
 export type { Report } from "./reports/store.ts"
 export type { RequestsOf, WithdrawnOf } from "./store.ts"
+export type { AskingState, NewAsking, ProviderAsking } from "./ways/asking.ts"
+export type { AskingFor, StepUp, Ways } from "./ways/open.ts"
 
 /** The room's schema. */
 export const migrations: Migrations = { room: "approvals", folder: new URL("./migrations/", import.meta.url) }

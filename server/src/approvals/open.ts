@@ -9,6 +9,7 @@ import { deciding, expiring, requesting, using, withdrawing } from "./requests.t
 import * as store from "./store.ts"
 import { startSweep } from "./sweep.ts"
 import { openWaiting } from "./waiting.ts"
+import { openWays } from "./ways/open.ts"
 
 /** What the room stands on. */
 export type ApprovalsParts = {
@@ -37,6 +38,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
   const owned = stack.move()
   return {
     issuer,
+    ways: openWays(parts),
     passkeys: openPasskeys({ database, audit, issuer, part: () => held }),
     backchannel: openBackchannel(parts),
     parse: ({ approvals }) => parseApprovals(approvals),
