@@ -81,6 +81,7 @@ test("a question and what else would say it are not mixed", async () => {
 for (const [example, count] of [
   ["1-read-only", 4],
   ["2-personalized", 7],
+  ["3-privileged", 12],
 ] as const) {
   test(`the own cases of example ${example} pass`, async () => {
     using anywhere = workplace()
