@@ -1,10 +1,12 @@
 import type { Change } from "#audit"
 import type { Id } from "#kernel"
+import type { Decision } from "./decisions.ts"
 import type { Backchannel } from "./backchannel/backchannel.ts"
+import type { Grants } from "./grants/grants.ts"
 import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
 import type { Approval, ApprovalState, NewRequest } from "./request.ts"
-import type { Decision, Held, Use } from "./requests.ts"
+import type { Held, Use } from "./requests.ts"
 import type { Reports } from "./reports/reports.ts"
 import type { RequestsOf, WithdrawnOf } from "./store.ts"
 import type { Ways } from "./ways/open.ts"
@@ -39,6 +41,8 @@ export interface Approvals extends AsyncDisposable {
   use(use: Use): Change<"used" | "again">
   /** Withdraws what waits, and what was approved and not used. */
   withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
+  /** Leave for more of the same. */
+  readonly grants: Grants
   /** Agents that people reported, and who lifts that. */
   readonly reports: Reports
   /** Expires what is due; the room does it by itself. */

@@ -23,5 +23,7 @@ export const events = {
   "approvals.withdrawn": "It is not asked any more: what it was asked for is over.",
   "approvals.agent-barred": "An agent that was reported may not act, for everybody or for one user, until somebody else lifts it.",
   "approvals.report-lifted": "A second person lifted what stopped an agent that was reported.",
+  "approvals.granted": "Somebody gave an agent leave for more of what they approved, within bounds that they signed.",
+  "approvals.grant-revoked": "Leave for more of the same was taken back.",
   "approvals.refused": "So many of one kind were asked for that nobody is asked, and what waited of them is withdrawn.",
 } as const

@@ -26,9 +26,13 @@ export { type Backchannel, type Ping, type Polled, resealBackchannel } from "./b
 export type { ArgumentFact, CardFacts } from "./card/facts.ts"
 export type { Piece } from "./card/template.ts"
 export { type Locale, localeOf, locales } from "./channels/words.ts"
+export type { Decision } from "./decisions.ts"
 export type { Approvals } from "./door.ts"
 export { events } from "./events.ts"
 export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"
+export { type GrantBounds, takingsOf } from "./grants/bounds.ts"
+export type { Grants } from "./grants/grants.ts"
+export type { Grant } from "./grants/store.ts"
 export { type ApprovalsParts, openApprovals } from "./open.ts"
 export type { Refused } from "./pacing/pace.ts"
 export { type ApprovalsPart, approvalsSchema, parseApprovals } from "./part.ts"
@@ -50,7 +54,7 @@ export {
   rungOf,
   sayOf,
 } from "./request.ts"
-export { aboutApproval, approvalOver, type Decision, type Held, type Use, unknownApproval } from "./requests.ts"
+export { aboutApproval, approvalOver, type Held, type Use, unknownApproval } from "./requests.ts"
 export {
   type Bounds,
   challengeOf,

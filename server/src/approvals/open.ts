@@ -1,11 +1,13 @@
 import type { Audit, Draft } from "#audit"
 import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
 import { openBackchannel } from "./backchannel/backchannel.ts"
+import { deciding } from "./decisions.ts"
 import type { Approvals } from "./door.ts"
+import { openGrants } from "./grants/grants.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
 import { openReports } from "./reports/reports.ts"
-import { deciding, expiring, requesting, using, withdrawing } from "./requests.ts"
+import { expiring, requesting, using, withdrawing } from "./requests.ts"
 import * as store from "./store.ts"
 import { startSweep } from "./sweep.ts"
 import { openWaiting } from "./waiting.ts"
@@ -59,6 +61,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     decide: (decision) => deciding(held, decision),
     use: (use) => using(use),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
+    grants: openGrants({ database, part: () => held }),
     reports,
     expire: () => expiring(held, 100),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -47,6 +47,15 @@ export const approvalsSchema = z.strictObject({
       afterLoss: z.union([z.literal("operator"), seconds(2_592_000)]).default(86_400),
     })
     .prefault({}),
+  /** Leave for more of the same, which a user may give with an approval. 0 for none. */
+  grants: z
+    .strictObject({
+      maxUses: z.int().min(0).max(1_000).default(20),
+      /** What is offered to begin with. */
+      offerUses: z.int().min(1).max(1_000).default(5),
+      maxSeconds: seconds(86_400).default(3_600),
+    })
+    .prefault({}),
   /** Whom "deny and report" stops the agent for: everybody, or the one who reports. */
   report: z.enum(["agent", "user"]).default("agent"),
   /** Whether a second operator signs what an operator applies. */

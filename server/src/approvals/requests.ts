@@ -1,12 +1,11 @@
 import type { Change, Draft } from "#audit"
 import { canonical, type Id, type Json, newId, Refusal, random, type Transaction } from "#kernel"
+import { endGrants } from "./grants/store.ts"
 import { insertNotice } from "./notices/store.ts"
 import { kindOf, noteDenied, paceCard, paceKind, type Refused } from "./pacing/pace.ts"
 import { waitingOf } from "./pacing/store.ts"
 import type { ApprovalsPart } from "./part.ts"
-import { counts, type Proven } from "./proof.ts"
-import { type Approval, type HeldAction, type NewRequest, type Person, rungOf, sayOf } from "./request.ts"
-import type { Statement } from "./statement.ts"
+import { type Approval, type HeldAction, type NewRequest, rungOf } from "./request.ts"
 import * as store from "./store.ts"
 
 /**
@@ -92,76 +91,6 @@ function meaningOf({ type, resource, operation, arguments: given }: HeldAction):
   return canonical({ type, resource, operation, arguments: given })
 }
 
-/** What somebody says, and how they are known to be who they are. */
-export type Decision = {
-  id: string
-  person: Person
-  decision: "approve" | "deny" | "report"
-  /** To deny, being signed in is enough. */
-  proven: Proven
-  /** What was signed; null with what needs no signature, such as a denial. */
-  statement: Statement | null
-}
-
-/**
- * Takes a decision, once: it stands from then on, whatever comes later. Its work throws `approval-unknown` for who has no say in
- * it, `approval-over` when it is decided, expired or withdrawn or they have decided, `proof-insufficient`.
- */
-export function deciding(part: ApprovalsPart, { id, person, decision, proven, statement }: Decision): Change<Approval> {
-  return {
-    async work(tx) {
-      const found = await store.lockRequest(tx, id)
-      const say = found === null ? [] : sayOf(found, person)
-      if (found === null || say.length === 0) throw unknownApproval()
-      if (!found.isOpen) throw approvalOver(found)
-      const counting = decision === "approve" ? say.filter(({ rung }) => counts(part, rung, proven.way)) : say
-      if (counting.length === 0) throw insufficient()
-      const said = {
-        request: id,
-        approver: person.id,
-        decision,
-        way: proven.way,
-        countsFor: counting.map(({ of }) => of),
-      }
-      if (!(await store.insertDecision(tx, said))) throw approvalOver(found)
-      if (decision !== "approve") {
-        await store.endRequest(tx, id, { state: decision === "deny" ? "denied" : "reported" })
-        await noteDenied(tx, part, found)
-      } else if (await isMet(tx, id)) {
-        await store.endRequest(tx, id, { state: "approved", useWithinSeconds: part.useWithinSeconds })
-      }
-      await store.announce(tx, id)
-      return (await store.findRequest(tx, id))!
-    },
-    entries: (approval) => [
-      {
-        ...aboutApproval(
-          approval,
-          `approvals.${approval.state === "requested" ? "decided" : approval.state}`,
-          person.id,
-        ),
-        data: {
-          approval: approval.id,
-          decision,
-          way: proven.way,
-          countsFor: approval.decisions.find(({ approver }) => approver === person.id)?.countsFor ?? [],
-        },
-        personal: {
-          evidence: proven.evidence,
-          ...(statement === null ? {} : { statement: statement as unknown as Json }),
-        },
-      },
-    ],
-  }
-}
-
-async function isMet(tx: Parameters<typeof store.findRequest>[0], id: string): Promise<boolean> {
-  const { requirements, decisions } = (await store.findRequest(tx, id))!
-  return requirements.every(({ of, required }) => {
-    return decisions.filter((each) => each.decision === "approve" && each.countsFor.includes(of)).length >= required
-  })
-}
-
 /** What an approval is used for; `key` is the Idempotency-Key of the request. */
 export type Use = { id: Id<"approval">; entry: Id<"entry">; key: string | null }
 
@@ -183,12 +112,13 @@ export function using(use: Use): Change<"used" | "again"> {
   }
 }
 
-/** Withdraws what waits, and what was approved and not used: what it was asked for is over. */
+/** Withdraws what waits, what was approved and not used, and leave for more: what it was asked for is over. */
 export function withdrawing(of: store.WithdrawnOf, reason: string, by: string): Change<Approval[]> {
   return {
     async work(tx) {
       const withdrawn = await store.withdrawRequests(tx, of, reason)
       for (const { id } of withdrawn) await store.announce(tx, id)
+      await endGrants(tx, of, by)
       return withdrawn
     },
     entries: (withdrawn) => withdrawn.map((approval) => withdrawnDraft(approval, reason, by)),
@@ -270,9 +200,4 @@ export function approvalOver({ state, usedAt }: Pick<Approval, "state" | "usedAt
     withdrawn: "It was withdrawn",
   }[state]
   return new Refusal("approval-over", `${words}: nothing waits for a decision here any more.`)
-}
-
-function insufficient(): Refusal {
-  const what = "Being signed in is not enough to approve this."
-  return new Refusal("proof-insufficient", `${what} Sign it with your passkey, or in another way that is asked for.`)
 }

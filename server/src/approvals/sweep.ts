@@ -1,5 +1,6 @@
 import type { Audit } from "#audit"
 import type { Database, Log } from "#kernel"
+import { forgetGrants } from "./grants/store.ts"
 import { forgetKinds } from "./pacing/store.ts"
 import type { ApprovalsPart } from "./part.ts"
 import { expiring } from "./requests.ts"
@@ -32,6 +33,7 @@ export function startSweep(parts: SweepParts): AsyncDisposable {
         forgotAtMs = performance.now()
         await forgetRequests(database)
         await forgetKinds(database)
+        await forgetGrants(database)
       }
     } catch (error) {
       log.warn("requests for approval could not be swept; trying again", { error })

@@ -8,6 +8,7 @@ import { aboutSession, type Standing } from "#sessions"
 import { type Action, actionReference, type NamedAction } from "./action.ts"
 import { type Consulted, consult } from "./approve/consult.ts"
 import { askingFor } from "./approve/hold.ts"
+import { type LeaveView, leaveFor, leaveView } from "./approve/leave.ts"
 import { type Answered, type Asked, type Committed, type Effect, intentOf, notAsked } from "./intent.ts"
 import { judge, refused } from "./judge.ts"
 import { learn, requestName } from "./known.ts"
@@ -22,6 +23,10 @@ export type ActionRequest = {
   approval?: string | null | undefined
   /** What the agent says to whoever may have to approve it; shown as not verified. */
   justification?: string | null | undefined
+  /** Seconds that a request for approval waits at the most; as long as is configured unless told. */
+  expirySeconds?: number | undefined
+  /** Nothing is begun: what needs no approval is refused with `approval-needless`. */
+  isOnlyAsked?: boolean
 }
 
 /** The gate's answer. `entry` is the log entry that holds it; `lease` is there only for an allowed credential. */
@@ -35,6 +40,8 @@ export type Permit = {
   spent: string | null
   /** The request for approval that it waits for; null unless the verdict is `ask`. */
   held: Approval | null
+  /** Leave that it was taken under; null without one. */
+  leave: LeaveView | null
   /** Why nobody is asked, and when it may be tried again; null unless people were asked too often. */
   paced: { code: string; retryAfterSeconds: number } | null
 }
@@ -70,12 +77,14 @@ export async function admit(
   if (consulted.answered !== null) return await repeated(rooms, caller, session, consulted)
   const name = requestName(action, session, idempotencyKey)
   const asked: Asked = { action, name, idempotencyKey, effect, approval }
-  const about = { ...consulted, justification: request.justification ?? null }
+  const { justification = null, expirySeconds } = request
+  const about = { ...consulted, justification, expirySeconds }
   const done: Done = { lease: null, spent: null, labels: new Set(), isShort: false }
   try {
     for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
       const answer = await ask(rooms, caller, session, asked, { ...about, done })
       const { standing, judged } = answer
+      if (request.isOnlyAsked === true && judged.verdict === "allow") throw needless()
       const change = intentOf(rooms, caller, asked, answer, done.lease)
       const committed: { result: Committed | undefined; entries: Recorded[]; epoch: number } =
         await rooms.audit.commit(change)
@@ -97,7 +106,8 @@ export async function admit(
       if (committed.epoch === answer.epoch || (await stillHolds(rooms, caller, asked, answer, { ...about, done }))) {
         const paced = held?.refused ?? null
         const decision = paced === null ? judged : notAsked(judged, paced)
-        const permit = { action, decision, entry, standing, held: held?.approval ?? null, paced }
+        const leave = answer.grant && (await leaveView(rooms, answer.grant))
+        const permit = { action, decision, entry, standing, held: held?.approval ?? null, paced, leave }
         if (judged.verdict === "allow") return { ...permit, lease: done.lease, spent: done.spent }
         await giveUp(rooms, done)
         return { ...permit, lease: null, spent: null }
@@ -112,19 +122,23 @@ export async function admit(
 }
 
 /** What a request says of approval, and what it has brought about so far. */
-type About = Consulted & { justification: string | null; done: Done }
+type About = Consulted & { justification: string | null; expirySeconds: number | undefined; done: Done }
+
+function needless(): Refusal {
+  return new Refusal("approval-needless", "Nobody has to approve this action: ask for it at POST /v1/actions.")
+}
 
 async function ask(
   rooms: Rooms,
   caller: AgentPrincipal,
   session: string,
   { action, name, approval, effect }: Asked,
-  { problem, waiting, justification, done: { labels, isShort } }: About,
+  { problem, waiting, justification, expirySeconds, done: { labels, isShort } }: About,
 ): Promise<Answer> {
   const epoch = rooms.epoch.current
   refuseStopped(rooms, caller)
   const standing = await rooms.sessions.standing(session, caller)
-  if (problem !== null) return { epoch, standing, judged: refused(rooms, problem), asking: null }
+  if (problem !== null) return { epoch, standing, judged: refused(rooms, problem), asking: null, grant: null }
   const known = await learn(rooms, caller, standing, action, isShort ? name : null)
   // A look-up takes its time, and a session that is over by then gets nothing.
   if (Object.keys(known.evidence.lookups).length > 0) await rooms.sessions.standing(session, caller)
@@ -132,11 +146,14 @@ async function ask(
   const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)), approved: approval !== null }
   const judged = judge(rooms, caller, standing, action, unseen)
   // What another effect comes with is not kept: nobody could do it when it is approved.
-  if (judged.verdict !== "ask" || effect !== undefined) return { epoch, standing, judged, asking: null }
-  const asking = await askingFor(rooms, caller, standing, { action, judged, justification })
-  if (asking !== null || waiting !== null) return { epoch, standing, judged, asking }
+  if (judged.verdict !== "ask" || effect !== undefined) return { epoch, standing, judged, asking: null, grant: null }
+  const approvedly = () => judge(rooms, caller, standing, action, { ...unseen, approved: true })
+  const leave = waiting === null ? await leaveFor(rooms, caller, standing, { action, judged, name, approvedly }) : null
+  if (leave !== null) return { epoch, standing, asking: null, ...leave }
+  const asking = await askingFor(rooms, caller, standing, { action, judged, justification, expirySeconds })
+  if (asking !== null || waiting !== null) return { epoch, standing, judged, asking, grant: null }
   const reasons = [...judged.reasons, NOBODY]
-  return { epoch, standing, judged: { ...judged, verdict: "deny", reasons, asks: [] }, asking: null }
+  return { epoch, standing, judged: { ...judged, verdict: "deny", reasons, asks: [] }, asking: null, grant: null }
 }
 
 const NOBODY = "This needs an approval, and there is nobody who could give it: no user, or too few of a group."
@@ -185,7 +202,17 @@ async function repeated(
     tells: false,
     version,
   }
-  return { action, decision, entry: answered!, standing, lease: null, spent: null, held: null, paced: null }
+  return {
+    action,
+    decision,
+    entry: answered!,
+    standing,
+    lease: null,
+    spent: null,
+    held: null,
+    paced: null,
+    leave: null,
+  }
 }
 
 /** Throws the decision away, with what it took of limits; a lease is kept for the next try. */

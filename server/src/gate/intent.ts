@@ -1,5 +1,5 @@
 import type { AgentPrincipal } from "#agents"
-import { type Approval, type Held, noticing } from "#approvals"
+import { type Approval, type Grant, type Held, noticing } from "#approvals"
 import type { Change, Draft } from "#audit"
 import type { Intended, Intention } from "#credentials"
 import { type Id, newId } from "#kernel"
@@ -43,7 +43,13 @@ export type Committed = {
 }
 
 /** What was judged, and what has to be asked before it may happen; null where nothing has. */
-export type Answered = { standing: Standing; judged: Judged; asking: Asking | null }
+export type Answered = {
+  standing: Standing
+  judged: Judged
+  asking: Asking | null
+  /** Leave that the user gave for it; null where none is needed, or there is none. */
+  grant: Grant | null
+}
 
 /** Seconds in which the outcome of an allowed action must be recorded. */
 const OUTCOME_SECONDS = 60
@@ -56,12 +62,12 @@ export function intentOf(
   rooms: Rooms,
   caller: AgentPrincipal,
   asked: Asked,
-  { standing, judged, asking }: Answered,
+  { standing, judged, asking, grant }: Answered,
   lease: Intended | null,
 ): Change<Committed> {
   const entry = newId("entry")
   if (asking !== null) return holding(rooms, caller, asked, { standing, judged, asking, entry })
-  const draft = { ...decisionDraft(caller, standing, asked, judged), id: entry }
+  const draft = { ...decisionDraft(caller, standing, asked, judged, grant), id: entry }
   const isAllowed = judged.verdict === "allow"
   const change = isAllowed ? changeOf(rooms, caller, asked, { standing, judged, entry }, lease) : null
   if (change === null) return { entries: () => [draft] }
@@ -160,6 +166,7 @@ function decisionDraft(
   { session, mandate }: Standing,
   { action, effect, approval }: Asked,
   { verdict, policies, reasons, version, facts }: Judged,
+  grant: Grant | null = null,
 ): Draft {
   const isAllowed = verdict === "allow"
   return {
@@ -174,6 +181,7 @@ function decisionDraft(
       policyVersion: version,
       mandate: mandate.digest,
       ...(approval === null ? {} : { approval: approval.id }),
+      ...(grant === null ? {} : { grant: grant.id }),
       ...(Object.keys(facts).length === 0 ? {} : { facts }),
     },
     ...(isAllowed ? { deadlineSeconds: effect?.deadlineSeconds ?? OUTCOME_SECONDS } : {}),

@@ -217,9 +217,10 @@ function openedView({ session, token }: Opened) {
 }
 
 /** The action is known by the entry that holds its decision: that is what an outcome refers to. */
-function actedView({ action, decision, entry, held, paced, handed }: Acted) {
+function actedView({ action, decision, entry, held, paced, leave, handed }: Acted) {
   const { verdict, reasons, policies } = decision
-  const answer = { id: entry, entry, digest: action.digest, verdict, reasons, policies }
+  const under = leave === null ? {} : { grant: leave }
+  const answer = { id: entry, entry, digest: action.digest, verdict, reasons, policies, ...under }
   if (paced !== null) return { ...answer, code: paced.code, retryAfterSeconds: paced.retryAfterSeconds }
   if (held !== null) return { ...answer, approval: heldView(held) }
   if (handed === null) return answer

@@ -115,6 +115,7 @@ export const refusals = {
   "proof-insufficient": denied,
   "second-person-required": denied,
   "agent-barred": denied,
+  "bounds-invalid": { ...bad, status: 422 },
   "cooling-off": { ...denied, status: 429, exit: 75, isRetryable: true },
   "bulk-refused": { ...denied, status: 429, exit: 75, isRetryable: true },
   "asked-too-often": { ...denied, status: 429, exit: 75, isRetryable: true },

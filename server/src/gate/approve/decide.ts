@@ -12,7 +12,7 @@ import {
   unknownApproval,
 } from "#approvals"
 import type { Change } from "#audit"
-import { base64url } from "#kernel"
+import { base64url, Refusal } from "#kernel"
 import type { Rooms } from "../rooms.ts"
 import { reportAgent } from "./report.ts"
 import { waitingFor } from "./waiting.ts"
@@ -39,6 +39,10 @@ export async function challengeFor(rooms: Rooms, person: Person, { ids, shown, b
   const approvals: Approval[] = []
   for (const id of new Set(ids)) approvals.push(await waitingFor(rooms, person, id))
   if (approvals.length === 0) throw unknownApproval()
+  // What it is leave for has to be the one thing that was looked at.
+  if (bounds != null && approvals.length > 1) {
+    throw new Refusal("bounds-invalid", "Leave for more is given with one approval at a time.")
+  }
   const { issuer } = rooms.approvals
   const statements = approvals.map((approval) => {
     const statement = statementOf(approval, {

@@ -1,0 +1,100 @@
+import type { Change, Draft } from "#audit"
+import { type Json, Refusal, type Transaction } from "#kernel"
+import { giveGrant, grantedDraft } from "./grants/grants.ts"
+import type { Grant } from "./grants/store.ts"
+import { noteDenied } from "./pacing/pace.ts"
+import type { ApprovalsPart } from "./part.ts"
+import { counts, type Proven } from "./proof.ts"
+import { type Approval, type Person, sayOf } from "./request.ts"
+import { aboutApproval, approvalOver, unknownApproval } from "./requests.ts"
+import type { Statement } from "./statement.ts"
+import * as store from "./store.ts"
+
+/** What somebody says, and how they are known to be who they are. */
+export type Decision = {
+  id: string
+  person: Person
+  decision: "approve" | "deny" | "report"
+  /** To deny, being signed in is enough. */
+  proven: Proven
+  /** What was signed; null with what needs no signature, such as a denial. */
+  statement: Statement | null
+}
+
+/**
+ * Takes a decision, once: it stands from then on, whatever comes later; with it, leave for more where that was signed. Its work
+ * throws `approval-unknown` for who has no say in it, `approval-over` when it is decided, expired or withdrawn or they have
+ * decided, `proof-insufficient`, `bounds-invalid`.
+ */
+export function deciding(part: ApprovalsPart, made: Decision): Change<Approval> {
+  const { id, person, decision, proven, statement } = made
+  let granted: Grant | null = null
+  return {
+    async work(tx) {
+      granted = null
+      const found = await store.lockRequest(tx, id)
+      const say = found === null ? [] : sayOf(found, person)
+      if (found === null || say.length === 0) throw unknownApproval()
+      if (!found.isOpen) throw approvalOver(found)
+      const counting = decision === "approve" ? say.filter(({ rung }) => counts(part, rung, proven.way)) : say
+      if (counting.length === 0) throw insufficient()
+      const said = {
+        request: id,
+        approver: person.id,
+        decision,
+        way: proven.way,
+        countsFor: counting.map(({ of }) => of),
+      }
+      if (!(await store.insertDecision(tx, said))) throw approvalOver(found)
+      if (decision !== "approve") {
+        await store.endRequest(tx, id, { state: decision === "deny" ? "denied" : "reported" })
+        await noteDenied(tx, part, found)
+      } else if (await isMet(tx, id)) {
+        await store.endRequest(tx, id, { state: "approved", useWithinSeconds: part.useWithinSeconds })
+      }
+      if (decision === "approve" && statement !== null) granted = await grantSigned(tx, part, found, made)
+      await store.announce(tx, id)
+      return (await store.findRequest(tx, id))!
+    },
+    entries: (approval) => [decidedDraft(approval, made), ...(granted === null ? [] : [grantedDraft(granted)])],
+  }
+}
+
+function decidedDraft(approval: Approval, { person, decision, proven, statement }: Decision): Draft {
+  const { id, state, decisions } = approval
+  const said = decisions.find(({ approver }) => approver === person.id)
+  return {
+    ...aboutApproval(approval, `approvals.${state === "requested" ? "decided" : state}`, person.id),
+    data: { approval: id, decision, way: proven.way, countsFor: said?.countsFor ?? [] },
+    personal: {
+      evidence: proven.evidence,
+      ...(statement === null ? {} : { statement: statement as unknown as Json }),
+    },
+  }
+}
+
+/** What was signed beyond the one action; null for nothing. A tap gives no leave, even where it approves. */
+async function grantSigned(
+  tx: Transaction,
+  part: ApprovalsPart,
+  approval: Approval,
+  { person, proven, statement }: Decision,
+): Promise<Grant | null> {
+  const { bounds, approval: of, approver } = statement!
+  if (of !== approval.id || approver !== person.id) throw insufficient()
+  if (bounds === null) return null
+  if (!counts(part, "sign", proven.way)) throw insufficient()
+  return await giveGrant(tx, part, { approval, user: person.id, signed: bounds })
+}
+
+async function isMet(tx: Transaction, id: string): Promise<boolean> {
+  const { requirements, decisions } = (await store.findRequest(tx, id))!
+  return requirements.every(({ of, required }) => {
+    return decisions.filter((each) => each.decision === "approve" && each.countsFor.includes(of)).length >= required
+  })
+}
+
+function insufficient(): Refusal {
+  const what = "Being signed in is not enough to approve this."
+  return new Refusal("proof-insufficient", `${what} Sign it with your passkey, or in another way that is asked for.`)
+}
