@@ -173,7 +173,7 @@ for (const version of [15, 18] as const) {
       assert.deepEqual(codes, Array(7).fill(REFUSED.used))
       assert.deepEqual(await payroll.salaries(), AFTER)
       await Promise.all(clients.map((client) => client.end()))
-      await reset(payroll)
+      await payroll.correct()
     })
 
     for (const [isolation, code] of [
@@ -232,11 +232,7 @@ async function doOnce(payroll: Payroll, lease: ApprovedLease): Promise<void> {
   await assert.rejects(lease.query(RAISE), { code: REFUSED.used })
   await assert.rejects(lease.query(USE), { code: REFUSED.used })
   assert.deepEqual(await payroll.salaries(), AFTER)
-  await reset(payroll)
-}
-
-async function reset({ dba }: Payroll): Promise<void> {
-  await dba.query("update salaries set euros = 4800 where employee = 'alice'")
+  await payroll.correct()
 }
 
 /** Resolves once a connection of the role waits for another one. */

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs"
 import { appendFile, chmod, mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -10,7 +11,7 @@ import { postgres } from "./index.ts"
 import type { PostgresPart } from "./part.ts"
 import { applyPrepare, type PrepareSpec } from "./prepare.ts"
 
-/** Salaries that agents change by approval alone: a trigger asks for it, whoever writes the table. */
+/** Salaries that agents change by approval alone, made by the statements of docs/how-to/refuse-what-was-not-approved.md. */
 export type Payroll = AsyncDisposable & {
   lab: LabDatabase
   dba: LabClient
@@ -21,6 +22,8 @@ export type Payroll = AsyncDisposable & {
   /** A lease for an approved raise of Alice to 5,200 unless told. */
   lease(approved?: Partial<Approved> | null, operation?: string): Promise<ApprovedLease>
   order(approved?: Partial<Approved> | null, operation?: string): Order
+  /** The department's own application sets Alice's salary to what it was; nobody approves that. */
+  correct(): Promise<void>
   /** What everybody earns. */
   salaries(): Promise<{ [employee: string]: number }>
   /** When the approval was used; null when it was not, undefined when there is none. */
@@ -33,20 +36,10 @@ export type ApprovedLease = LabClient & { account: Account; approval: string; ag
 /** What Alice is to earn, as the statement that does it. */
 export const RAISE = "update salaries set euros = 5200 where employee = 'alice'"
 
-const TABLES = (group: string) => `
-  drop table faq;
-  create table salaries (employee text primary key, euros numeric(12, 2) not null, grade int not null default 1);
-  insert into salaries values ('alice', 4800), ('bob', 4100), ('carol', 3900);
-  grant select, insert (employee, euros), update (euros), delete on salaries to ${group};
-  create function approved_raise() returns trigger language plpgsql set search_path = pg_catalog, pg_temp as $$
-  begin
-    if session_user <> 'postgres' then
-      perform safeconduct.use_approval('raise', jsonb_build_object('employee', new.employee, 'euros', new.euros));
-    end if;
-    return null;
-  end $$;
-  create trigger approved after insert or update or delete on salaries for each row execute function approved_raise();
-  alter table salaries enable always trigger approved;
+const document = new URL("../../../../../docs/how-to/refuse-what-was-not-approved.md", import.meta.url)
+
+/** What the document leaves to the attacker, and what its owner may have added. */
+const MORE = `grant insert (employee, euros), delete on salaries to salary_desk;
   create function raise_by(who text, more numeric) returns void language sql security definer set search_path = pg_catalog, pg_temp as $$
     update public.salaries set euros = euros + more where employee = who
   $$;`
@@ -55,10 +48,16 @@ const TABLES = (group: string) => `
 export async function openPayroll(version: 15 | 18, cluster?: EmbeddedPostgres): Promise<Payroll> {
   const lab = await labDatabase(version, { scramIterations: 1, connectionsPerLease: 20 }, false, cluster)
   const group = `${lab.database}_raise`
+  const application = `${lab.database}_app`
+  // Roles are the whole cluster's.
+  const here = (text: string) => text.replaceAll("salary_desk", group).replaceAll("hr_app", application)
+  const blocks = [...readFileSync(document, "utf8").matchAll(/^```sql\n(.*?)^```/gms)].map(([, sql]) => here(sql!))
+  const [tables, grants, trigger] = blocks
   const dba = await lab.dba()
-  const spec: PrepareSpec = { ...lab.spec, groups: [{ role: group, schemas: [], requiresApproval: true }] }
+  await dba.query(`drop table faq; ${tables}`)
+  const spec: PrepareSpec = { ...lab.spec, groups: [{ role: group, schemas: ["public"], requiresApproval: true }] }
   const root = (await applyPrepare(lab.superuserUrl, spec, silentLog))!
-  await dba.query(`grant usage on schema public to ${group}; ${TABLES(group)}`)
+  for (const block of [grants, trigger, here(MORE)]) await dba.query(block!)
   const operations = {
     raise: { groupRole: group, approval: "required" as const },
     demote: { groupRole: group, approval: "required" as const },
@@ -85,6 +84,11 @@ export async function openPayroll(version: 15 | 18, cluster?: EmbeddedPostgres):
       const again = () => lab.lease(credential.reveal())
       const account = { name: ordered.name, oid }
       return Object.assign(await again(), { account, approval: ordered.binding.approval?.id ?? "", again })
+    },
+    async correct() {
+      await dba.query(`set session authorization ${application}`)
+      await dba.query("update salaries set euros = 4800 where employee = 'alice'")
+      await dba.query("reset session authorization")
     },
     async salaries() {
       const { rows } = await dba.query<{ employee: string; euros: string }>("select employee, euros from salaries")
