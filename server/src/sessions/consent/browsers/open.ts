@@ -11,7 +11,7 @@ import * as store from "./store.ts"
 export type Arrival = {
   user: Omit<User, "id">
   providerSession: string | null
-  /** When the provider saw the user; null for now. */
+  /** When the provider saw the user; null where it does not say. */
   signedInAtMs: number | null
 }
 

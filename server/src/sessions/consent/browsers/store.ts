@@ -5,7 +5,7 @@ import type { User } from "../../user.ts"
 export type SignedInBrowser = {
   user: User
   providerSession: string | null
-  /** Since the provider saw the user. */
+  /** Since the provider saw the user; without end where it does not say. */
   ageSeconds: number
 }
 
@@ -16,7 +16,10 @@ const MAX_HOURS = 8
 const IDLE_MINUTES = 30
 const ALIVE = `expires_at > clock_timestamp() and last_seen_at > clock_timestamp() - interval '${IDLE_MINUTES} minutes'`
 
-/** Signs a browser in. `signedInAtMs`, when the provider says that it saw the user, is no later than now. */
+/**
+ * Signs a browser in. `signedInAtMs`, when the provider says that it saw the user, is no later than now. Of a user who came back from
+ * a session at the provider that may be days old, nobody knows: that is long ago (OpenID Connect Core §2, `auth_time`).
+ */
 export async function insertBrowser(
   tx: Transaction,
   cookie: Buffer,
@@ -25,7 +28,7 @@ export async function insertBrowser(
   await tx.query(
     `insert into sessions.browsers (cookie, "user", provider_session, signed_in_at, expires_at)
      values ($1, $2, $3, least(clock_timestamp(), to_timestamp($4::float8 / 1000)), clock_timestamp() + interval '${MAX_HOURS} hours')`,
-    [cookie, JSON.stringify(of.user), of.providerSession, of.signedInAtMs ?? Number.MAX_SAFE_INTEGER],
+    [cookie, JSON.stringify(of.user), of.providerSession, of.signedInAtMs ?? 0],
   )
 }
 
