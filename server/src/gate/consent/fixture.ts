@@ -4,6 +4,7 @@ import { base64url, type Json, sha256 } from "#kernel"
 import type { PendingSignIn, SignedIn, SignInRequest } from "#sessions"
 import { openTestGate, permit, type TestGate } from "../fixture.ts"
 import { operatorSignInRoutes } from "../operators/routes.ts"
+import { passkeyRoutes } from "../phone/passkeys-routes.ts"
 import type { Rooms } from "../rooms.ts"
 import { pushRequest } from "./authorize.ts"
 import { consentRoutes } from "./routes.ts"
@@ -126,7 +127,7 @@ export async function openTestConsent(): Promise<TestConsent> {
     verifyLogoutToken: async (_: string, token: string) => JSON.parse(token) as never,
   }
   const rooms: Rooms = { ...gate.rooms, sessions: { ...gate.rooms.sessions, providers } }
-  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms)]
+  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms), ...passkeyRoutes(rooms)]
   const verifier = base64url(randomBytes(32))
 
   const ask = async (browser: TestBrowser, method: string, path: string, sent: { form?: object; headers: object }) => {
@@ -141,7 +142,8 @@ export async function openTestConsent(): Promise<TestConsent> {
       const query = route.query?.parse(Object.fromEntries(url.searchParams)) ?? {}
       const body = (route.body?.parse(sent.form ?? {}) ?? undefined) as never
       const request = { caller: null, params: { ...match.groups }, query, body, headers, listener: "web" as const }
-      const answer = (await route.handle(request)) as Response
+      const given = await route.handle(request)
+      const answer = given instanceof Response ? given : Response.json(given)
       for (const line of answer.headers.getSetCookie()) {
         const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)!
         if (line.includes("Max-Age=0")) browser.cookies.delete(name!)

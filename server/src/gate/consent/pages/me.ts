@@ -55,6 +55,7 @@ ${
 }
 <div class="end">
 ${(acting.length > 0 || remembered.length > 0) && form("/me/everything", "End everything", "End everything and take back all that you allowed")}
+<a class="button small" href="/me/passkeys">Your passkeys</a>
 ${form("/me/sign-out", "Sign out", "Sign out")}
 </div>`
   return { title: "Who acts for you", main, who, leadsTo }
