@@ -1,7 +1,9 @@
 import { dirname, join, resolve } from "node:path"
-import { apply, compare, parseDocument } from "#gate"
+import { apply, compare, parseDocument, type Rooms } from "#gate"
 import { type EmbeddedPostgres, type Log, parseJson, prepareOwnDatabase, startPostgres } from "#kernel"
 import { type Configuration, readConfiguration, type SettingName } from "./configuration.ts"
+import { openPhones } from "./development/phone.ts"
+import { openStudio } from "./development/studio.ts"
 import { placed, readDocument } from "./document.ts"
 import { newKeyEncryptionKey, readOrCreate } from "./files.ts"
 import { createLogKeyOnce } from "./log-key.ts"
@@ -40,7 +42,8 @@ export async function dev(options: DevOptions): Promise<Dev> {
   const given = readConfiguration({ ...flags, databaseUrl: serverUrl, ownerUrl })
   const configuration = flags.issuer === undefined ? { ...given, issuer: byName(given) } : given
   await migrateAll(configuration)
-  const running = stack.use(await serve({ configuration, log: options.log }))
+  const listeners = (rooms: Rooms) => openStudio(rooms, openPhones(rooms), options.log)
+  const running = stack.use(await serve({ configuration, log: options.log, around: { listeners } }))
   if (options.document !== undefined) stack.use(await applyAndWatch(running, options.document, options.log))
   // A log that was altered grants nobody a token; it starts nevertheless, to be looked at.
   const bootstrap = running.rooms.audit.fork === null ? await running.rooms.agents.bootstrap() : null

@@ -1,5 +1,6 @@
 import {
   type ApiRoute,
+  type Application,
   byCertificate,
   byProof,
   createApplication,
@@ -26,10 +27,12 @@ export type ListenersParts = {
   /** Null where the server has none, because the log cannot be written: agents are not answered then. */
   identity: KeptIdentity | null
   routes: readonly ApiRoute[]
+  /** What stands around a listener's application; nothing unless told. */
+  around?: { [Each in "web" | "ops"]?: (inner: Application) => Application } | undefined
 }
 
 /** Begins to answer at all three ports, or without an identity at two. Connections of agents that are stopped are closed from then on. */
-export function openListeners({ ports, rooms, identity, routes }: ListenersParts): AsyncDisposable {
+export function openListeners({ ports, rooms, identity, routes, around }: ListenersParts): AsyncDisposable {
   const { agents, epoch, clock, log } = rooms
   const peers = createPeers({ agents, epoch, clock })
   agents.onStopped((names) => peers.closeAll(names))
@@ -49,7 +52,9 @@ export function openListeners({ ports, rooms, identity, routes }: ListenersParts
     const opened = stack.use(listenTls({ app: application("agents"), at: ports.agents, log, ...tls }))
     identity.onRenewed((renewed) => opened.setIdentity(renewed))
   }
-  stack.use(listenPlain({ app: application("web"), at: ports.web, log }))
-  stack.use(listenPlain({ app: application("ops"), at: ports.ops, log }))
+  for (const listener of ["web", "ops"] as const) {
+    const app = application(listener)
+    stack.use(listenPlain({ app: around?.[listener]?.(app) ?? app, at: ports[listener], log }))
+  }
   return stack
 }

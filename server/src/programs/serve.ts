@@ -3,7 +3,16 @@ import { type ApiRoute, frontRoute, healthRoutes } from "#api"
 import { openApprovals } from "#approvals"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials, timed } from "#credentials"
-import { createOwed, routes as gateRoutes, type Keys, keyRoutes, type Rooms, startEntering, startSweep } from "#gate"
+import {
+  createOwed,
+  routes as gateRoutes,
+  type Keys,
+  keyRoutes,
+  type Rooms,
+  startEntering,
+  startPings,
+  startSweep,
+} from "#gate"
 import {
   announceServer,
   type Clock,
@@ -22,7 +31,7 @@ import { openSessions, routes as sessionsRoutes } from "#sessions"
 import type { Configuration } from "./configuration.ts"
 import { readKeyEncryptionKeys } from "./files.ts"
 import { keepIdentity } from "./identity.ts"
-import { openListeners } from "./listeners.ts"
+import { type ListenersParts, openListeners } from "./listeners.ts"
 import { openLogKey } from "./log-key.ts"
 import { takePorts, withPorts } from "./ports.ts"
 import { readinessChecks } from "./readiness.ts"
@@ -39,6 +48,8 @@ export type Around = {
   engine?: (kind: EngineKind) => EngineKind
   signer?: (signer: LogSigner) => LogSigner
   clock?: Clock
+  /** For `dev`: what stands around the listeners for browsers and for whoever runs it. */
+  listeners?: (rooms: Rooms) => ListenersParts["around"]
 }
 
 /** A server that runs until it is stopped. */
@@ -94,6 +105,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   await rooms.owed.enter().catch((error: unknown) => log.error("the journal could not be entered yet", { error }))
   stack.use(startEntering(rooms))
   stack.use(startSweep(rooms))
+  stack.use(startPings(rooms))
   const reload = async () => {
     await keyring.reload()
     await audit.keys.reload()
@@ -105,7 +117,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const checks = readinessChecks({ database, journal, rooms, identity })
   const readings = readingsOf({ database: opened, journal, rooms })
   const routes = [...allRoutes(rooms, { database, keyring }), ...(healthRoutes(checks, readings) as ApiRoute[])]
-  stack.use(openListeners({ ports, rooms, identity, routes }))
+  stack.use(openListeners({ ports, rooms, identity, routes, around: around.listeners?.(rooms) }))
   const owned = stack.move()
   return {
     agentsUrl,

@@ -31,6 +31,8 @@ export interface Backchannel {
   /** Takes pings that are due, opened. Each comes again, unless endPing() says that it is over. */
   takePings(limit: number): Promise<Ping[]>
   endPing(ping: Ping): Promise<void>
+  /** The request that goes by that name, whoever asked; null for none. Nothing is released for it. */
+  requestOf(authReqId: string): Promise<Id<"approval"> | null>
   /** Forgets what nobody asks for any more. */
   forget(): Promise<void>
 }
@@ -55,6 +57,7 @@ export function openBackchannel({ database, keyring }: { database: Database; key
       const found = await database.transaction((tx) => store.notePoll(tx, hashOf(authReqId), asker))
       return found === null ? { is: "unknown" } : polled(found)
     },
+    requestOf: (authReqId) => store.requestNamed(database, hashOf(authReqId)),
     redeem: (authReqId, asker, { approval, jti, by }) => ({
       async work(tx) {
         if (await store.redeem(tx, hashOf(authReqId), { ...asker, request: approval.id })) return

@@ -148,3 +148,12 @@ export async function forgetBackchannel(database: Queryable): Promise<void> {
     [KEPT_SECONDS],
   )
 }
+
+/** The request that goes by a name; null for none. */
+export async function requestNamed(database: Queryable, hash: Buffer): Promise<Id<"approval"> | null> {
+  const [row] = await database.query<{ request: Id<"approval"> }>(
+    "select request from approvals.backchannel_requests where hash = $1",
+    [hash],
+  )
+  return row?.request ?? null
+}

@@ -60,6 +60,12 @@ export async function signedInOf({ sessions }: Rooms, { cookies }: Visit): Promi
   return cookies.signedIn === null ? null : await sessions.browsers.signedIn(cookies.signedIn)
 }
 
+/** The same by nothing but the headers of a request. */
+export async function signedInWith(rooms: Rooms, headers: Headers): Promise<SignedInBrowser | null> {
+  const { signedIn } = readCookies(headers, new URL(rooms.sessions.issuer))
+  return signedIn === null ? null : await rooms.sessions.browsers.signedIn(signedIn)
+}
+
 /** The public URL of a path of ours. */
 export function placeOf(issuer: URL | string, path: string): string {
   return String(issuer).replace(/\/$/, "") + path
