@@ -17,6 +17,7 @@ import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import { operatorSignInRoutes } from "./operators/routes.ts"
 import { phoneRoutes } from "./phone/routes.ts"
+import { passkeyRoutes } from "./phone/passkeys-routes.ts"
 import type { Rooms } from "./rooms.ts"
 import { revokeInstance, setAgentState } from "./stop.ts"
 import { tokenRoutes } from "./tokens/routes.ts"
@@ -142,6 +143,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     ...operatorRoutes(rooms),
     ...changeRoutes(rooms),
     ...askRoutes(rooms),
+    ...passkeyRoutes(rooms),
   ]
 }
 
