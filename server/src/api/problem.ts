@@ -53,7 +53,9 @@ export function oauthErrorResponse(error: unknown, log: Log, request?: Headers):
   const refusal = refusalFor(error, log)
   const { status, oauth, isRetryable } = refusals[refusal.code]
   const body = { error: oauth, error_description: ascii(refusal.message), ...extensions(refusal) }
-  const response = respond(body, oauthStatus(status, oauth, isRetryable), "application/json", isRetryable)
+  // CIBA Core §11: how long a poll waits is what its interval says.
+  const isLater = isRetryable && status !== 400
+  const response = respond(body, oauthStatus(status, oauth, isRetryable), "application/json", isLater)
   // RFC 6749 §5.2: a client that tried by the Authorization header is answered in the scheme that it tried.
   const scheme = /^([\w!#$%&'*+.^`|~-]{1,40})(?: |$)/.exec(request?.get("authorization") ?? "")?.[1]
   if (response.status === 401 && scheme !== undefined) {
@@ -73,6 +75,8 @@ function extensions({ detail = {} }: Refusal): Record<string, unknown> {
  */
 function oauthStatus(status: number, oauth: string, isRetryable: boolean): number {
   if (status === 401) return oauth === "invalid_client" ? 401 : 400
+  // CIBA Core §13
+  if (status === 403 && oauth === "access_denied") return 403
   return status === 405 || status >= 500 || isRetryable ? status : 400
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
+import { resealBackchannel } from "#approvals"
 import type { Draft } from "#audit"
 import { resealCredentials } from "#credentials"
 import {
@@ -165,7 +166,8 @@ async function rotateKeyEncryption(rooms: Rooms, { database, keyring }: Keys, by
 
 async function reseal(database: Database, keyring: KeptKeyring): Promise<number> {
   const secrets = (await resealCredentials(database, keyring)) + (await resealProviders(database, keyring))
-  return (await resealKeys(database, keyring)) + secrets
+  const owed = await resealBackchannel(database, keyring)
+  return (await resealKeys(database, keyring)) + secrets + owed
 }
 
 function requireEverywhere(without: number, use: "log" | "key-encryption"): void {

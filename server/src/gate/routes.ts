@@ -7,6 +7,7 @@ import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { approvalRoutes, heldView } from "./approve/routes.ts"
 import { askRoutes } from "./ask-routes.ts"
+import { cibaRoutes } from "./ciba/routes.ts"
 import { changeRoutes } from "./change-routes.ts"
 import { consentRoutes } from "./consent/routes.ts"
 import { takeUp } from "./delegate.ts"
@@ -116,8 +117,12 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       ],
       summary: "Ask for an action: the verdict, and where it is allowed the credential",
       body: actSchema,
-      handle: async ({ caller, body, headers }) =>
-        actedView(await act(rooms, agentOf(caller), { ...body, idempotencyKey: idempotencyKey(headers) })),
+      takesApproval: true,
+      async handle({ caller, body, headers }) {
+        const agent = agentOf(caller)
+        const approval = approvalOf(agent, body.approval)
+        return actedView(await act(rooms, agent, { ...body, approval, idempotencyKey: idempotencyKey(headers) }))
+      },
     }),
     route<Principal | null, z.infer<typeof outcomeSchema>>({
       method: "POST",
@@ -133,6 +138,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
     ...approvalRoutes(rooms),
+    ...cibaRoutes(rooms),
     ...delegationRoutes(rooms),
     ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),
@@ -227,6 +233,15 @@ function actedView({ action, decision, entry, held, paced, leave, handed }: Acte
   if (held !== null) return { ...answer, approval: heldView(held) }
   if (handed === null) return answer
   return { ...answer, lease: leaseView(handed.lease), credential: handed.credential.reveal() }
+}
+
+/** The approval that the access token is, or that is named; an agent that says two of them is told so. */
+function approvalOf({ onlyApproval }: AgentPrincipal, named: string | undefined): string | undefined {
+  if (onlyApproval === undefined || named === undefined || named === onlyApproval) return onlyApproval ?? named
+  throw new Refusal(
+    "invalid-request",
+    "The access token is another approval than the body names. Leave one of them out.",
+  )
 }
 
 /** The right "agent" was checked; this tells the compiler. */

@@ -113,6 +113,20 @@ export const refusals = {
   "approval-over": conflict,
   "approval-used": conflict,
   "proof-insufficient": denied,
+  // CIBA Core §11
+  "authorization-pending": { ...bad, oauth: "authorization_pending", exit: 75, isRetryable: true },
+  "slow-down": { ...bad, oauth: "slow_down", exit: 75, isRetryable: true },
+  "approval-denied": { ...bad, oauth: "access_denied", exit: 5 },
+  "approval-expired": { ...bad, oauth: "expired_token", exit: 7 },
+  // CIBA Core §13
+  "approval-refused": { ...denied, oauth: "access_denied" },
+  "hint-unknown": { ...bad, oauth: "unknown_user_id" },
+  "hint-expired": { ...bad, oauth: "expired_login_hint_token" },
+  "binding-message-invalid": { ...bad, oauth: "invalid_binding_message" },
+  "user-code-invalid": { ...bad, oauth: "invalid_user_code" },
+  "grant-not-allowed": { ...bad, oauth: "unauthorized_client", exit: 4 },
+  // What is asked for is nothing that anybody has to approve.
+  "approval-needless": { ...bad, oauth: "invalid_authorization_details" },
   "second-person-required": denied,
   "agent-barred": denied,
   "bounds-invalid": { ...bad, status: 422 },

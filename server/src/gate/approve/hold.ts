@@ -18,7 +18,7 @@ export async function askingFor(
   rooms: Rooms,
   caller: AgentPrincipal,
   standing: Standing,
-  { action, judged, justification }: { action: NamedAction; judged: Judged; justification: string | null },
+  { action, judged, justification, expirySeconds }: ToAsk,
 ): Promise<Asking | null> {
   const { session } = standing
   const { id, agent, instance, purpose, user, application, chain } = session
@@ -36,8 +36,17 @@ export async function askingFor(
     policies: judged.policies.map((policy) => policy.id),
     requirements,
     facts: await cardFacts(rooms, standing, { action, judged, justification }),
+    expirySeconds,
   }
   return { request, tells }
+}
+
+/** What is asked; `expirySeconds` bounds how long, no further than is configured. */
+export type ToAsk = {
+  action: NamedAction
+  judged: Judged
+  justification: string | null
+  expirySeconds?: number | undefined
 }
 
 /** Each that has to approve. Null where one of them cannot: no user, no such group, or too few in it beside the user. */

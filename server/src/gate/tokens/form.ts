@@ -40,6 +40,9 @@ export const tokenForm = z.object({
   /** JWT bearer (RFC 7523 §2.1): an ID-JAG. */
   assertion: text.optional(),
 
+  /** OpenID CIBA (CIBA Core §10.1). */
+  auth_req_id: z.string().max(200).optional(),
+
   /** What a session is opened for, by an exchange or an assertion. */
   safeconduct_purpose: z
     .string()

@@ -11,7 +11,7 @@ import type { Rooms } from "../rooms.ts"
 export async function revokeToken(rooms: Rooms, caller: AgentPrincipal, token: string): Promise<void> {
   // From memory: taking away waits for no database, and endOwnSession() asks whose the session is.
   const claims = rooms.sessions.tokenClaims(token)
-  if (claims === null) return
+  if (claims === null) return await revokeApproval(rooms, caller, token)
   if (claims.client_id !== caller.spiffeId) throw foreign()
   const { safeconduct_session: session } = claims
   if (session === undefined) {
@@ -24,6 +24,13 @@ export async function revokeToken(rooms: Rooms, caller: AgentPrincipal, token: s
     // Another instance's of the same agent.
     throw refusalCode(error) === "session-unknown" ? foreign() : error
   }
+}
+
+/** Of a token that is an approval, that one is withdrawn, unless it was used; what is no token of the caller's is revoked already. */
+async function revokeApproval({ sessions, approvals, audit }: Rooms, caller: AgentPrincipal, token: string) {
+  const claims = await sessions.verifyToken(token, caller.confirmation).catch(() => null)
+  if (claims?.txn === undefined || claims.client_id !== caller.spiffeId) return
+  await audit.commit(approvals.withdraw({ ids: [claims.txn] }, "token-revoked", caller.spiffeId))
 }
 
 /** RFC 7009 §2.1 */

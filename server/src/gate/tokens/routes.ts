@@ -15,6 +15,8 @@ const tokenAnswer = z.object({
   issued_token_type: z.string().optional(),
   authorization_details: z.array(z.looseObject({})).optional(),
   safeconduct_session: z.string().optional(),
+  id_token: z.string().optional(),
+  scope: z.string().optional(),
 })
 
 /** OAuth's endpoints for tokens. Opening and ending sessions cross rooms, and so they are the gate's. */
@@ -30,10 +32,11 @@ export function tokenRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         "sessions.token-issued",
         "sessions.user-known",
         "sessions.code-replayed",
+        "approvals.token-issued",
         "gate.session-refused",
       ],
       summary:
-        "An access token: for a session of one's own, for a user's code, or in exchange for a user's token. Clients authenticate by mutual TLS (RFC 8705), or by private_key_jwt and DPoP (RFC 7523, 9449)",
+        "An access token: for a session of one's own, for a user's code, in exchange for a user's token, or for what was approved by CIBA. Clients authenticate by mutual TLS (RFC 8705), or by private_key_jwt and DPoP (RFC 7523, 9449)",
       body: tokenForm,
       bodyType: "form",
       answer: tokenAnswer,
@@ -56,9 +59,9 @@ export function tokenRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/oauth2/revoke",
       listeners: ["agents", "web"],
       right: "agent",
-      events: ["sessions.ended", "credentials.lease-revoked"],
+      events: ["sessions.ended", "credentials.lease-revoked", "approvals.withdrawn"],
       summary:
-        "Revoke an access token of one's own (RFC 7009): the session that it is of ends, with all its credentials",
+        "Revoke an access token of one's own (RFC 7009): the session that it is of ends, with all its credentials; of an approval, that alone",
       body: presentedForm,
       bodyType: "form",
       answer: z.object({}),

@@ -1,0 +1,39 @@
+import { z } from "zod"
+import type { HeldAction } from "#approvals"
+import { type Json, parseJson, Refusal } from "#kernel"
+import { type Action, actionSchema } from "../action.ts"
+
+/**
+ * Exactly one action, with the values of its arguments (RFC 9396 §2). It is a type of its own, because in `safeconduct_action` an
+ * argument is a list of rules: no reader could tell a value that is a list from a rule. Unknown members are refused.
+ */
+export const oneActionDetails = z.strictObject({
+  type: z.literal("safeconduct_one_action"),
+  actions: z.array(z.string().max(220)).length(1),
+  locations: z.array(z.string().max(200)).length(1),
+  arguments: z.record(z.string().max(200), z.json()).default({}),
+})
+
+/** The detail of one action. */
+export type OneActionDetail = z.infer<typeof oneActionDetails>
+
+/**
+ * The one action that authorization details ask for: JSON text, or what stands in a signed request. What is handed on to others
+ * is not asked for so. Throws `details-invalid`.
+ */
+export function actionOf(given: Json): Action {
+  try {
+    const [detail] = z.tuple([oneActionDetails]).parse(typeof given === "string" ? parseJson(given) : given)
+    const [, type, operation] = /^(tool|sql|http|credential):(.+)$/.exec(detail.actions[0]!) ?? []
+    return actionSchema.parse({ type, operation, resource: detail.locations[0], arguments: detail.arguments })
+  } catch (cause) {
+    const what = "one detail of the type safeconduct_one_action: actions and locations of one name each, and arguments"
+    throw new Refusal("details-invalid", `authorization_details is a list of ${what}.`, { cause })
+  }
+}
+
+/** What was granted, of an action that was approved. */
+export function detailOf({ type, operation, resource, arguments: given }: HeldAction): OneActionDetail {
+  const actions = [`${type}:${operation}`]
+  return { type: "safeconduct_one_action", actions, locations: [resource], arguments: given }
+}
