@@ -31,7 +31,7 @@ export function openPhones(rooms: Rooms): Phones {
       throw new Refusal("provider-unknown", "Configure the embedded provider (providers, network: loopback) first.")
     }
     const user = { provider: name, iss: providers.find(name)!.issuer, sub: person, claims: {} }
-    const arrival = { user, providerSession: null, signedInAtMs: null }
+    const arrival = { user, providerSession: null, signedInAtMs: rooms.clock.nowMs() }
     const { result } = await audit.commit(sessions.browsers.signIn(arrival))
     return { known: (await sessions.browsers.signedIn(result.cookie))!, cookie: result.cookie }
   }
