@@ -16,6 +16,8 @@ export type Person = {
    * names. Throws when the page has no such button.
    */
   press(page: Page, button: string, filled?: { [field: string]: string | false }): Promise<Page>
+  /** Asks what the script of that page asks: JSON, sent to the page's own site. Throws when the answer is a refusal. */
+  ask<Answer>(page: Page, path: string, body: object): Promise<Answer>
 }
 
 const MAX_REDIRECTS = 20
@@ -55,6 +57,17 @@ export function openPerson(leavesAt?: string): Person {
 
   return {
     visit: (url) => go(new URL(url)),
+    async ask<Answer>(page: Page, path: string, body: object) {
+      const url = new URL(path, page.url)
+      const cookies = [...(jar.get(url.hostname) ?? [])].map(([name, value]) => `${name}=${value}`).join("; ")
+      const { origin } = new URL(page.url)
+      const fetched = { "sec-fetch-mode": "cors", "sec-fetch-site": "same-origin", "sec-fetch-dest": "empty" }
+      const headers = { cookie: cookies, origin, "content-type": "application/json", ...fetched }
+      const answer = await send(url, headers, JSON.stringify(body))
+      const said = await text(answer)
+      if (answer.statusCode !== 200) throw new Error(`${url.pathname} answered ${answer.statusCode}: ${said}`)
+      return JSON.parse(said) as Answer
+    },
     async press(page, button, filled = {}) {
       const { method, action, fields } = pressed(page, button)
       const chosen = new URLSearchParams(fields.filter(([name]) => filled[name] === undefined))
