@@ -23,6 +23,7 @@ export {
   shownOf,
 } from "./card/card.ts"
 export { type Backchannel, type Ping, type Polled, resealBackchannel } from "./backchannel/backchannel.ts"
+export { checkCode } from "./card/code.ts"
 export type { ArgumentFact, CardFacts } from "./card/facts.ts"
 export type { Piece } from "./card/template.ts"
 export { type Locale, localeOf, locales } from "./channels/words.ts"

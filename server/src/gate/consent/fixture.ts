@@ -5,6 +5,7 @@ import type { PendingSignIn, SignedIn, SignInRequest } from "#sessions"
 import { openTestGate, permit, type TestGate } from "../fixture.ts"
 import { operatorSignInRoutes } from "../operators/routes.ts"
 import { passkeyRoutes } from "../phone/passkeys-routes.ts"
+import { phoneRoutes } from "../phone/routes.ts"
 import type { Rooms } from "../rooms.ts"
 import { pushRequest } from "./authorize.ts"
 import { consentRoutes } from "./routes.ts"
@@ -127,7 +128,7 @@ export async function openTestConsent(): Promise<TestConsent> {
     verifyLogoutToken: async (_: string, token: string) => JSON.parse(token) as never,
   }
   const rooms: Rooms = { ...gate.rooms, sessions: { ...gate.rooms.sessions, providers } }
-  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms), ...passkeyRoutes(rooms)]
+  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms), ...passkeyRoutes(rooms), ...phoneRoutes(rooms)]
   const verifier = base64url(randomBytes(32))
 
   const ask = async (browser: TestBrowser, method: string, path: string, sent: { form?: object; headers: object }) => {

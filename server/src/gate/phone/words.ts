@@ -4,16 +4,13 @@ import type { Approval, Locale } from "#approvals"
 export type PhoneWords = {
   tabs: { approvals: string; history: string; me: string }
   language: string
-  inbox: string
   nothingWaits: string
   waiting: (count: number) => string
-  unusual: string
   unusualMark: string
   several: (count: number) => string
   asks: (agent: string) => string
   minutesLeft: (minutes: number) => string
   changed: string
-  show: string
   history: string
   noHistory: string
   forgotten: string
@@ -27,13 +24,12 @@ export type PhoneWords = {
   asked: string
   timeLeft: string
   code: string
-  codeHelp: string
   site: string
   everything: string
   everythingHelp: string
-  facts: { readonly [Name in "digest" | "policies" | "session" | "agent" | "instance" | "key" | "card"]: string }
-  action: string
+  sameAsAbove: string
   choose: string
+  thisOne: string
   deny: string
   denyChosen: string
   approve: string
@@ -41,9 +37,6 @@ export type PhoneWords = {
   report: string
   moreTime: string
   gotMoreTime: string
-  more: string
-  moreHelp: string
-  bounds: { readonly [Name in "uses" | "total" | "each"]: string }
   unseen: string
   noScript: string
   noPasskey: string
@@ -55,16 +48,13 @@ export type PhoneWords = {
 const en: PhoneWords = {
   tabs: { approvals: "Waiting", history: "History", me: "Who acts for you" },
   language: "Deutsch",
-  inbox: "Waiting for you",
   nothingWaits: "Nothing waits for you. You can close this page.",
   waiting: (count) => (count === 1 ? "One thing waits for your decision." : `${count} things wait for your decision.`),
-  unusual: "Not as usual",
   unusualMark: "Not as usual",
   several: (count) => `${count} alike`,
   asks: (agent) => `${agent} asks`,
   minutesLeft: (minutes) => (minutes <= 1 ? "less than a minute left" : `${minutes} minutes left`),
   changed: "There is something new here.",
-  show: "Show it",
   history: "What you were asked",
   noHistory: "You were not asked anything yet.",
   forgotten: "What was shown is kept in the log only.",
@@ -88,21 +78,12 @@ const en: PhoneWords = {
   asked: "Asked",
   timeLeft: "Time left",
   code: "Check code",
-  codeHelp: "whoever sees the same code sees the same action",
   site: "Site",
   everything: "Everything",
-  everythingHelp: "What is signed, as machines read it.",
-  facts: {
-    digest: "Digest of the action",
-    policies: "Policies that ask",
-    session: "Session",
-    agent: "Agent",
-    instance: "Instance",
-    key: "Its key",
-    card: "Card",
-  },
-  action: "Action",
+  everythingHelp: "The action as machines read it. This is what is signed, with the lines above.",
+  sameAsAbove: "The same as above",
   choose: "Take the tick away from what you leave undecided.",
+  thisOne: "This one",
   deny: "Deny",
   denyChosen: "Deny chosen",
   approve: "Approve once",
@@ -110,9 +91,6 @@ const en: PhoneWords = {
   report: "Deny and report: I did not ask for this",
   moreTime: "I need more time",
   gotMoreTime: "You have more time.",
-  more: "Allow more like this…",
-  moreHelp: "Within these bounds, in this session, it is not asked again. You can take it back at any time.",
-  bounds: { uses: "How many times, at the most", total: "In all, at the most", each: "Each time, at the most" },
   unseen: "Read to the end of the card first.",
   noScript: "To approve this you sign it with your passkey, which needs scripts. You can deny it without.",
   noPasskey: "To approve this you sign it with a passkey, and you have none yet.",
@@ -129,17 +107,14 @@ const en: PhoneWords = {
 const de: PhoneWords = {
   tabs: { approvals: "Wartet", history: "Verlauf", me: "Wer für Sie handelt" },
   language: "English",
-  inbox: "Wartet auf Sie",
   nothingWaits: "Nichts wartet auf Sie. Sie können diese Seite schließen.",
   waiting: (count) =>
     count === 1 ? "Etwas wartet auf Ihre Entscheidung." : `${count} Anfragen warten auf Ihre Entscheidung.`,
-  unusual: "Nicht wie üblich",
   unusualMark: "Nicht wie üblich",
   several: (count) => `${count} gleichartige`,
   asks: (agent) => `${agent} fragt`,
   minutesLeft: (minutes) => (minutes <= 1 ? "noch unter einer Minute" : `noch ${minutes} Minuten`),
   changed: "Hier gibt es Neues.",
-  show: "Anzeigen",
   history: "Was Sie gefragt wurden",
   noHistory: "Sie wurden noch nichts gefragt.",
   forgotten: "Was gezeigt wurde, steht nur noch im Protokoll.",
@@ -163,21 +138,12 @@ const de: PhoneWords = {
   asked: "Gefragt",
   timeLeft: "Restzeit",
   code: "Prüfcode",
-  codeHelp: "wer denselben Code sieht, sieht denselben Vorgang",
   site: "Seite",
   everything: "Alles",
-  everythingHelp: "Was unterschrieben wird, wie Maschinen es lesen.",
-  facts: {
-    digest: "Prüfsumme des Vorgangs",
-    policies: "Regeln, die fragen",
-    session: "Sitzung",
-    agent: "Agent",
-    instance: "Instanz",
-    key: "Sein Schlüssel",
-    card: "Karte",
-  },
-  action: "Vorgang",
+  everythingHelp: "Der Vorgang, wie Maschinen ihn lesen. Das wird unterschrieben, mit den Zeilen oben.",
+  sameAsAbove: "Dasselbe wie oben",
   choose: "Nehmen Sie das Häkchen weg, wo Sie nichts entscheiden.",
+  thisOne: "Diese",
   deny: "Ablehnen",
   denyChosen: "Auswahl ablehnen",
   approve: "Einmal zustimmen",
@@ -185,9 +151,6 @@ const de: PhoneWords = {
   report: "Ablehnen und melden: Das wollte ich nicht",
   moreTime: "Ich brauche mehr Zeit",
   gotMoreTime: "Sie haben mehr Zeit.",
-  more: "Mehr davon erlauben …",
-  moreHelp: "In diesen Grenzen wird in dieser Sitzung nicht mehr gefragt. Sie können es jederzeit zurücknehmen.",
-  bounds: { uses: "Wie oft höchstens", total: "Zusammen höchstens", each: "Jedes Mal höchstens" },
   unseen: "Lesen Sie die Karte zuerst bis zum Ende.",
   noScript: "Um zuzustimmen, unterschreiben Sie mit Ihrem Passkey; das braucht Skripte. Ablehnen können Sie auch ohne.",
   noPasskey: "Um zuzustimmen, unterschreiben Sie mit einem Passkey, und Sie haben noch keinen.",

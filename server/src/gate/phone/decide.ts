@@ -1,0 +1,121 @@
+import { z } from "zod"
+import {
+  type AssertionAnswer,
+  assertionSchema,
+  locales,
+  type Person,
+  type Proven,
+  shownOf,
+  statementBytes,
+} from "#approvals"
+import { parseJson, Refusal } from "#kernel"
+import type { SignedInBrowser } from "#sessions"
+import { approve, type Challenge, challengeFor, deny } from "../approve/decide.ts"
+import { seeOther } from "../consent/pages/page.ts"
+import { placeOf, type Visit } from "../consent/visit.ts"
+import type { Rooms } from "../rooms.ts"
+import { askedOf, drawn, togetherWith } from "./found.ts"
+
+const ids = z.array(z.string().max(100)).min(1).max(100)
+const locale = z.enum(locales)
+
+/** What a page asks for a challenge with: what it shows, and in which language. */
+export const challengeBody = z.strictObject({
+  form: z.string().max(100),
+  locale,
+  bounds: z.null(),
+  items: ids,
+})
+
+/** What a person decides, as the form says it; a signature comes as JSON. Boxes that are ticked are named after their request. */
+export const decisionBody = z
+  .object({
+    form: z.string().max(100),
+    decision: z.enum(["approve", "deny", "report"]),
+    locale,
+    response: z.string().max(16_384).default(""),
+  })
+  .catchall(z.literal("on"))
+
+type Asking = Pick<z.infer<typeof challengeBody>, "locale" | "items">
+
+/** What the person would sign for what they chose, and what their browser asks the passkey with. Throws as challengeFor() does, `passkey-unknown`. */
+export async function challenge(rooms: Rooms, { user }: SignedInBrowser, id: string, asking: Asking) {
+  const { statements, challenge: bytes } = await challengeOf(rooms, user, id, asking)
+  const options = await rooms.approvals.passkeys.assertionOptions(user.id, bytes)
+  return { statements: statements.map((statement) => statementBytes(statement).toString("utf8")), options }
+}
+
+/** Takes a decision, and leads back to the card, which says what came of it. Throws what approving and denying do. */
+export async function decide(
+  rooms: Rooms,
+  visit: Visit,
+  known: SignedInBrowser,
+  { id, body }: { id: string; body: z.infer<typeof decisionBody> },
+): Promise<Response> {
+  const { user } = known
+  const { form: _, decision, locale: language, response, ...boxes } = body
+  const shown = await togetherWith(rooms, user, await askedOf(rooms, user, id, language))
+  const ticked = Object.keys(boxes).map((name) => name.replace(/^item-/, ""))
+  // A page with one card has no boxes; to report an agent is about all that it asks.
+  const isAll = shown.length === 1 || decision === "report"
+  const items = isAll ? shown.map(({ approval }) => approval.id) : ticked
+  if (decision !== "approve")
+    await deny(rooms, user, {
+      ids: chosenOf(
+        shown.map((each) => each.approval.id),
+        items,
+      ),
+      decision,
+    })
+  else {
+    const signed = await challengeOf(rooms, user, id, { locale: language, items })
+    await approve(rooms, user, signed, await provenBy(rooms, known, signed, response))
+  }
+  // A crash here leaves a decision that is taken; the card says so when it is opened again.
+  return seeOther(placeOf(visit.issuer, `/approvals/${id}`), visit.setCookies)
+}
+
+/** What is signed for the cards that stand together on that page and were chosen, each as it is drawn in that language. */
+async function challengeOf(
+  rooms: Rooms,
+  person: Person,
+  id: string,
+  { locale: language, items }: Asking,
+): Promise<Challenge> {
+  const shown = await togetherWith(rooms, person, await askedOf(rooms, person, id, language))
+  const together = shown.map(({ approval }) => approval.id)
+  return await challengeFor(rooms, person, {
+    ids: chosenOf(together, items),
+    // A request without facts is over, and refused as that.
+    shown: (approval) => shownOf(drawn(approval, language).card!),
+  })
+}
+
+/** In the order of the page. Throws `invalid-request` for one that does not stand on it, or for none. */
+function chosenOf(together: readonly string[], items: readonly string[]): string[] {
+  const chosen = together.filter((each) => items.includes(each))
+  if (chosen.length === new Set(items).size && chosen.length > 0) return chosen
+  throw new Refusal("invalid-request", "What you chose is not what this page shows. Open it again.")
+}
+
+/** By their passkey where they signed, else by being signed in, which may not be enough. */
+async function provenBy(
+  { approvals }: Rooms,
+  { user, ageSeconds }: SignedInBrowser,
+  { challenge: bytes }: Challenge,
+  response: string,
+): Promise<Proven> {
+  if (response === "")
+    return {
+      way: "session",
+      evidence: { signedInSecondsAgo: Number.isFinite(ageSeconds) ? Math.round(ageSeconds) : null },
+    }
+  return await approvals.passkeys.verify(user.id, bytes, assertionIn(response))
+}
+
+function assertionIn(response: string): AssertionAnswer {
+  const parsed = assertionSchema.safeParse(parseJson(response))
+  if (parsed.success) return parsed.data
+  throw new Refusal("passkey-invalid", "This is no signature of a passkey. Nothing was approved. Open the page again.")
+}

@@ -1,0 +1,88 @@
+import { counts, type Locale, type Requirement, rungOf, sayOf } from "#approvals"
+import type { SignedInBrowser } from "#sessions"
+import { formToken } from "../consent/form.ts"
+import type { Visit } from "../consent/visit.ts"
+import type { Rooms } from "../rooms.ts"
+import { askedOf, isWaiting, saidOf, togetherWith, waitingOf } from "./found.ts"
+import { chosen, languageOf } from "./language.ts"
+import { phonePage } from "./page.ts"
+import { decidedPage, decidingPage, type Offer } from "./pages/approval.ts"
+import { historyPage, inboxPage } from "./pages/lists.ts"
+import { stateOfInbox } from "./state.ts"
+import { phoneWords } from "./words.ts"
+
+/** How many of what somebody was asked before are listed. */
+const MOST_LISTED = 50
+
+/** What waits for somebody. */
+export async function showInbox(
+  rooms: Rooms,
+  given: Visit,
+  known: SignedInBrowser,
+  language?: string,
+): Promise<Response> {
+  const visit = chosen(given, language)
+  const locale = languageOf(visit)
+  const words = phoneWords[locale]
+  const waiting = await waitingOf(rooms, known.user, locale)
+  const { title, main } = inboxPage({ waiting, words, nowMs: rooms.clock.nowMs(), state: stateOfInbox(waiting) })
+  return phonePage(visit, { title, main, known, locale, script: "inbox", tab: "approvals", path: "/approvals" })
+}
+
+/** A request's card, to be decided, or what became of it. Showing it changes nothing. Throws `approval-unknown`. */
+export async function showApproval(
+  rooms: Rooms,
+  given: Visit,
+  known: SignedInBrowser,
+  { id, language }: { id: string; language?: string | undefined },
+): Promise<Response> {
+  const visit = chosen(given, language)
+  const locale = languageOf(visit)
+  const words = phoneWords[locale]
+  const asked = await askedOf(rooms, known.user, id, locale)
+  const page = { known, locale, tab: "approvals", path: `/approvals/${id}`, script: "approve" } as const
+  if (!isWaiting(asked, known.user)) {
+    const waiting = (await waitingOf(rooms, known.user, locale)).length
+    return phonePage(visit, { ...page, ...decidedPage(asked, { known, words, waiting }) })
+  }
+  const all = await togetherWith(rooms, known.user, asked)
+  const say = all.flatMap(({ approval }) => sayOf(approval, known.user))
+  const drawn = decidingPage({
+    asked: all,
+    offer: await offerTo(rooms, known, say),
+    words,
+    locale,
+    issuer: visit.issuer,
+    nowMs: rooms.clock.nowMs(),
+    tokenOf: (path) => formToken(visit.cookies.signedIn!, path),
+  })
+  return phonePage(visit, { ...page, ...drawn })
+}
+
+/** How this person may approve them all, by what the configuration takes for their rungs. */
+async function offerTo({ approvals }: Rooms, { user }: SignedInBrowser, say: readonly Requirement[]): Promise<Offer> {
+  const part = approvals.part()
+  const rung = rungOf(say)
+  if (say.every((each) => counts(part, each.rung, "session"))) return "tap"
+  if (!counts(part, rung, "passkey")) return "tap"
+  const passkeys = await approvals.passkeys.list(user.id)
+  return passkeys.some(({ isCounting }) => isCounting) ? "sign" : "enrol"
+}
+
+/** What somebody was asked before. */
+export async function showHistory(
+  rooms: Rooms,
+  given: Visit,
+  known: SignedInBrowser,
+  language?: string,
+): Promise<Response> {
+  const visit = chosen(given, language)
+  const locale: Locale = languageOf(visit)
+  const words = phoneWords[locale]
+  const found = await rooms.approvals.list({ person: known.user, limit: MOST_LISTED })
+  const over = found.filter(
+    (each) => sayOf(each, known.user).length > 0 && (!each.isOpen || saidOf(each, known.user) !== null),
+  )
+  const { title, main } = historyPage({ over, words, locale, person: known.user })
+  return phonePage(visit, { title, main, known, locale, tab: "history", path: "/approvals/history" })
+}
