@@ -1,14 +1,16 @@
 import type { Change } from "#audit"
 import type { Id } from "#kernel"
-import type { Decision } from "./decisions.ts"
 import type { Backchannel } from "./backchannel/backchannel.ts"
+import type { Decision } from "./decisions.ts"
+import type { FatigueReport } from "./fatigue/report.ts"
 import type { Grants } from "./grants/grants.ts"
 import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
+import type { Reports } from "./reports/reports.ts"
 import type { Approval, ApprovalState, NewRequest } from "./request.ts"
 import type { Held, Use } from "./requests.ts"
-import type { Reports } from "./reports/reports.ts"
 import type { RequestsOf, WithdrawnOf } from "./store.ts"
+import type { Usual } from "./usual/usual.ts"
 import type { Ways } from "./ways/open.ts"
 
 /** The approvals room. Expiry is judged by the database's clock; what is in force is as old as the epoch at the most. */
@@ -21,6 +23,8 @@ export interface Approvals extends AsyncDisposable {
   readonly ways: Ways
   /** Requests that agents ask by OpenID CIBA. */
   readonly backchannel: Backchannel
+  /** What users approved before, to compare with. */
+  readonly usual: Usual
   /** Checks the room's part of a configuration. Throws `policy-invalid` with `detail.path`. */
   parse(document: { approvals?: unknown }): ApprovalsPart
   /** Puts it in force. `by` is the SPIFFE ID of who does. */
@@ -43,6 +47,8 @@ export interface Approvals extends AsyncDisposable {
   withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
   /** Leave for more of the same. */
   readonly grants: Grants
+  /** How much people were asked in the last so many hours, beside so many actions. */
+  fatigue(of: { hours: number; actions: number }): Promise<FatigueReport>
   /** Agents that people reported, and who lifts that. */
   readonly reports: Reports
   /** Expires what is due; the room does it by itself. */

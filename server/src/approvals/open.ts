@@ -3,6 +3,7 @@ import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyri
 import { openBackchannel } from "./backchannel/backchannel.ts"
 import { deciding } from "./decisions.ts"
 import type { Approvals } from "./door.ts"
+import { reportSince } from "./fatigue/report.ts"
 import { openGrants } from "./grants/grants.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
@@ -10,6 +11,7 @@ import { openReports } from "./reports/reports.ts"
 import { expiring, requesting, using, withdrawing } from "./requests.ts"
 import * as store from "./store.ts"
 import { startSweep } from "./sweep.ts"
+import { openUsual } from "./usual/usual.ts"
 import { openWaiting } from "./waiting.ts"
 import { openWays } from "./ways/open.ts"
 
@@ -40,9 +42,10 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
   const owned = stack.move()
   return {
     issuer,
-    ways: openWays(parts),
     passkeys: openPasskeys({ database, audit, issuer, part: () => held }),
+    ways: openWays(parts),
     backchannel: openBackchannel(parts),
+    usual: openUsual(database),
     parse: ({ approvals }) => parseApprovals(approvals),
     part: () => held,
     replace: (part, by) => ({
@@ -62,6 +65,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     use: (use) => using(use),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
     grants: openGrants({ database, part: () => held }),
+    fatigue: (of) => reportSince(database, { ...of, since: new Date(parts.clock.nowMs() - of.hours * 3_600_000) }),
     reports,
     expire: () => expiring(held, 100),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -77,6 +81,7 @@ async function loadPart(database: Database, log: Log): Promise<ApprovalsPart> {
     return parseApprovals((await store.readPart(database)) ?? {})
   } catch (error) {
     log.error("the stored part of approvals does not parse; only passkeys count, and no group can approve", { error })
-    return parseApprovals({ proofs: { tap: ["passkey"], sign: ["passkey"], quorum: ["passkey"] } })
+    const proofs = { tap: ["passkey"], sign: ["passkey"], quorum: ["passkey"] }
+    return parseApprovals({ proofs, changes: "two-operators" })
   }
 }

@@ -133,7 +133,7 @@ function changeOf(
       const taken = (await take?.work?.(tx, answer)) ?? null
       if (taken === "used-up") return { lease: null, taken, added: [], held: null }
       // By whoever is second it is refused here, and with it everything else of this decision.
-      await use?.work?.(tx)
+      if ((await use?.work?.(tx)) === "used") await rooms.approvals.usual.note(approval!).work!(tx)
       await tell?.work?.(tx)
       const added = (await label?.work?.(tx)) ?? []
       made = await effect?.work?.(tx)

@@ -22,6 +22,8 @@ export async function cardFacts(
   const registered = rooms.agents.agent(agent)
   const invoking = application === null ? null : rooms.sessions.application(application)
   const earlier = await rooms.approvals.list({ agent, limit: MOST_COUNTED })
+  const of = { user: session.user?.id ?? "", resource: action.resource, operation: action.operation }
+  const unusual = await rooms.approvals.usual.compare(of, action.arguments)
   const sinceMs = rooms.clock.nowMs() - DAY_MS
   return {
     version: 1,
@@ -39,7 +41,7 @@ export async function cardFacts(
     purpose: { name: purpose, description: rooms.sessions.purpose(purpose)?.description ?? purpose },
     user: user && { provider: user.provider, subject: user.sub },
     request: mandate.requestText && { kind: mandate.requestText.kind, text: mandate.requestText.text },
-    arguments: argumentsOf(action, judged),
+    arguments: argumentsOf(action, judged, unusual),
     reasons: judged.reasons,
     policies: judged.policies.map(({ id }) => id),
     leaseSeconds: action.type === "credential" ? leaseSeconds : null,
@@ -49,7 +51,11 @@ export async function cardFacts(
 }
 
 /** In the order of their names; one that a rule speaks of and that was not given is there as null. */
-function argumentsOf({ arguments: given }: NamedAction, { found }: Judged): ArgumentFact[] {
+function argumentsOf(
+  { arguments: given }: NamedAction,
+  { found }: Judged,
+  unusual: { readonly [argument: string]: ArgumentFact["unusual"] },
+): ArgumentFact[] {
   const names = [...new Set([...Object.keys(given), ...Object.keys(found)])].sort()
   return names.map((name) => {
     const sink = Object.hasOwn(found, name) ? found[name]! : null
@@ -59,7 +65,7 @@ function argumentsOf({ arguments: given }: NamedAction, { found }: Judged): Argu
       finding: sink === null || sink.finding === "failed" ? "free" : sink.finding,
       origin: sink?.origin ?? null,
       isSink: sink?.isSink ?? false,
-      unusual: null,
+      unusual: Object.hasOwn(unusual, name) ? unusual[name]! : null,
     }
   })
 }

@@ -1,0 +1,37 @@
+import type { Queryable, Transaction } from "#kernel"
+
+/** What is compared: one operation, done for one user. */
+export type Of = { user: string; resource: string; operation: string }
+
+/** One value that was approved; `amount` is null for what is no number. */
+export type Noted = { argument: string; salt: Buffer; mark: Buffer; amount: number | null }
+
+/** As many of each argument are compared, the newest. */
+const KEPT = 50
+
+/** What was approved of that operation, the newest first. */
+export async function readUsual(database: Queryable, { user, resource, operation }: Of): Promise<Noted[]> {
+  return await database.query<Noted>(
+    `select argument, salt, mark, amount from approvals.usual
+     where user_id = $1 and resource = $2 and operation = $3 order by approved_at desc`,
+    [user, resource, operation],
+  )
+}
+
+/** Notes what was approved, and forgets the oldest. */
+export async function insertUsual(tx: Transaction, of: Of, noted: readonly Noted[]): Promise<void> {
+  const { user, resource, operation } = of
+  for (const { argument, salt, mark, amount } of noted) {
+    await tx.query(
+      `insert into approvals.usual (user_id, resource, operation, argument, salt, mark, amount)
+       values ($1, $2, $3, $4, $5, $6, $7)`,
+      [user, resource, operation, argument, salt, mark, amount],
+    )
+    await tx.query(
+      `delete from approvals.usual where ctid in (select ctid from approvals.usual
+         where user_id = $1 and resource = $2 and operation = $3 and argument = $4
+         order by approved_at desc offset $5)`,
+      [user, resource, operation, argument, KEPT],
+    )
+  }
+}
