@@ -49,6 +49,7 @@ export function addPrograms(program: Command): void {
     const provider = stack.use(await openProviderBeside(running, { ...options, issuer: flags.issuer, log }))
     const login = await logInHere(running, folder)
     announce(command, running, provider?.issuer ?? null, [
+      ["look", `${running.webUrl}/dev  (what agents do, and a phone beside it)`],
       ["operator", login],
       ["keys, data", folder],
       ["configuration", document === undefined ? "none yet" : `${document}, applied on change`],
