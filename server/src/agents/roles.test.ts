@@ -39,11 +39,14 @@ test("only an admin names operators, applies policy, sets a resource's root or r
   }
 })
 
-test("an auditor and an approver change nothing, but an approver signs what another operator proposed", () => {
-  const harmless = ["ask-policy", "approve-changes"]
+test("an auditor and an approver change nothing, but an approver signs what another operator proposed, and vouches for people", () => {
+  const vouching = ["approve-changes", "confirm-passkeys"] as const
+  const harmless: readonly Right[] = ["ask-policy", ...vouching]
   const changing = everyRight.filter((right) => !right.startsWith("read-") && !harmless.includes(right))
-  assert.equal(mayCall(operator("auditor"), "approve-changes"), "wrong-role")
-  assert.equal(mayCall(operator("approver"), "approve-changes"), true)
+  for (const right of vouching) {
+    assert.equal(mayCall(operator("auditor"), right), "wrong-role")
+    assert.equal(mayCall(operator("approver"), right), true)
+  }
   assert.ok(changing.length > 5)
   for (const right of changing) assert.equal(mayCall(operator("auditor", "approver"), right), "wrong-role", right)
 })

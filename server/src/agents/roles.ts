@@ -15,12 +15,13 @@ export const roles: Readonly<Record<OperatorRole | "agent", readonly Right[]>> =
     "end-sessions",
     "apply-policy",
     "approve-changes",
+    "confirm-passkeys",
     "manage-credentials",
     "manage-keys",
   ],
   operator: [...READING, "read-audit", "ask-policy", "manage-agents", "end-sessions"],
   auditor: [...READING, "read-audit", "ask-policy"],
-  approver: ["read-agents", "read-sessions", "read-policy", "approve-changes"],
+  approver: ["read-agents", "read-sessions", "read-policy", "approve-changes", "confirm-passkeys"],
   agent: ["agent", "read-sessions", "read-credentials", "end-sessions"],
 }
 

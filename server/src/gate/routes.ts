@@ -5,6 +5,7 @@ import { Refusal, type Route, route } from "#kernel"
 import { sessionView } from "#sessions"
 import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
+import { evidenceRoutes } from "./approve/evidence-routes.ts"
 import { approvalRoutes, heldView } from "./approve/routes.ts"
 import { askRoutes } from "./ask-routes.ts"
 import { cibaRoutes } from "./ciba/routes.ts"
@@ -138,6 +139,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
     ...approvalRoutes(rooms),
+    ...evidenceRoutes(rooms),
     ...cibaRoutes(rooms),
     ...delegationRoutes(rooms),
     ...explanationRoutes(rooms),

@@ -22,6 +22,7 @@ export type Right =
   | "read-policy"
   | "apply-policy"
   | "approve-changes"
+  | "confirm-passkeys"
   | "read-credentials"
   | "manage-credentials"
   | "read-audit"

@@ -11,7 +11,7 @@ import {
   statementOf,
   unknownApproval,
 } from "#approvals"
-import type { Change } from "#audit"
+import { type Change, together } from "#audit"
 import { base64url, Refusal } from "#kernel"
 import type { Rooms } from "../rooms.ts"
 import { reportAgent } from "./report.ts"
@@ -74,8 +74,11 @@ export async function approve(
     const statement = statements[index]!
     return rooms.approvals.decide({ id, person, decision: "approve", proven: { ...proven, evidence }, statement })
   })
+  // A passkey that was revoked since it signed approves nothing any more.
+  const { passkeys } = rooms.approvals
+  const held = proven.way === "passkey" ? passkeys.holding(person.id, proven) : nothing
   // A crash here leaves them undecided: whoever signed is asked again. After it they are approved, and the agent finds them so.
-  return (await rooms.audit.commit(allOf(changes))).result
+  return (await rooms.audit.commit(together(held, allOf(changes)))).result[1]
 }
 
 /** Denies them, or also reports the agent: for either, being signed in is enough. Throws `approval-unknown`, `approval-over`. */
@@ -91,6 +94,8 @@ export async function deny(
   )
   return (await rooms.audit.commit(allOf(changes))).result
 }
+
+const nothing: Change<void> = { entries: () => [] }
 
 /** All of them, or none. */
 function allOf<T>(changes: readonly Change<T>[]): Change<T[]> {
