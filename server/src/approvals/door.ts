@@ -3,6 +3,7 @@ import type { Id } from "#kernel"
 import type { Backchannel } from "./backchannel/backchannel.ts"
 import type { Decision } from "./decisions.ts"
 import type { FatigueReport } from "./fatigue/report.ts"
+import type { FatigueReport } from "./fatigue/report.ts"
 import type { Grants } from "./grants/grants.ts"
 import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
@@ -47,6 +48,8 @@ export interface Approvals extends AsyncDisposable {
   withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
   /** Leave for more of the same. */
   readonly grants: Grants
+  /** How much people were asked in the last so many hours, beside so many actions. */
+  fatigue(of: { hours: number; actions: number }): Promise<FatigueReport>
   /** How much people were asked in the last so many hours, beside so many actions. */
   fatigue(of: { hours: number; actions: number }): Promise<FatigueReport>
   /** Agents that people reported, and who lifts that. */

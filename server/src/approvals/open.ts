@@ -4,6 +4,7 @@ import { openBackchannel } from "./backchannel/backchannel.ts"
 import { deciding } from "./decisions.ts"
 import type { Approvals } from "./door.ts"
 import { reportSince } from "./fatigue/report.ts"
+import { reportSince } from "./fatigue/report.ts"
 import { openGrants } from "./grants/grants.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
@@ -65,6 +66,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     use: (use) => using(use),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
     grants: openGrants({ database, part: () => held }),
+    fatigue: (of) => reportSince(database, { ...of, since: new Date(parts.clock.nowMs() - of.hours * 3_600_000) }),
     fatigue: (of) => reportSince(database, { ...of, since: new Date(parts.clock.nowMs() - of.hours * 3_600_000) }),
     reports,
     expire: () => expiring(held, 100),

@@ -11,6 +11,7 @@ import { findClosed, lastCheckpointOf } from "./logs/closed.ts"
 import { type LogKeys, openLogKeys } from "./logs/keys.ts"
 import { type LogListing, listLogs, numberOf, wasClosed } from "./logs/listing.ts"
 import {
+  countSince,
   type EntryPage,
   type EntryQuery,
   type EntryView,
@@ -36,6 +37,8 @@ export interface Audit extends AsyncDisposable {
   entries(query: EntryQuery): Promise<EntryPage>
   /** The newest entries of a session of this log, of these events, newest first. */
   newest(query: NewestQuery): Promise<EntryView[]>
+  /** How many entries of these events this log has since then, to within a clock's difference between servers. */
+  count(events: readonly string[], since: Date): Promise<number>
   /** One entry, with its personal values unless they were erased. Throws `not-found`. */
   entry(entryId: string): Promise<EntryView>
   /** A hash tile or a bundle of entries by its C2SP path, such as `tile/0/x001/067.p/8`; null when the log does not reach it. */
@@ -186,6 +189,7 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
     receipt: (entryId) => watching(prove({ database, checkpoints }, entryId)),
     entries: (query) => readEntries(database, query),
     newest: (query) => readNewest(database, query),
+    count: (events, since) => countSince(database, events, since),
     entry: (entryId) => readEntry(database, entryId),
     async tile(path, closed = number) {
       if (closed === number) return await watching(readTile(database, path))

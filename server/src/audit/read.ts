@@ -3,7 +3,16 @@ import { base64url, type Database, type Json, Refusal } from "#kernel"
 import { type Leaf, readLeaf } from "./leaf.ts"
 import { type ClosedPlace, findClosed, locate } from "./logs/closed.ts"
 import { readLogNumber } from "./logs/store.ts"
-import { listEntries, listNewest, readDisclosures, readHead, readLeaves, type StoredEntry } from "./store.ts"
+import {
+  countEntries,
+  listEntries,
+  listNewest,
+  readDisclosures,
+  readHead,
+  readLeaves,
+  type StoredEntry,
+  timeAt,
+} from "./store.ts"
 import { forked, orForked, tileReader } from "./tree.ts"
 
 /** Which entries: from an index on, at most 256, of one event or session where given; of another log where named. */
@@ -48,6 +57,19 @@ export type NewestQuery = { session: string; events: readonly string[]; limit: n
 /** Reads them, newest first. */
 export async function readNewest(database: Database, query: NewestQuery): Promise<EntryView[]> {
   return (await listNewest(database, query)).map(view)
+}
+
+/** How many entries of these events were written since then, to within a clock's difference between servers. */
+export async function countSince(database: Database, events: readonly string[], since: Date): Promise<number> {
+  // Times grow with indexes, but have no index of their own: found by halving.
+  let [low, { size: high }] = [0, await readHead(database)]
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const at = await timeAt(database, middle)
+    if (at !== null && at < since) low = middle + 1
+    else high = middle
+  }
+  return await countEntries(database, events, low)
 }
 
 /** Reads one entry and what of its personal values is left. Throws `not-found`. */

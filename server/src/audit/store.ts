@@ -201,6 +201,24 @@ export async function listEntries(
   )
 }
 
+/** When the first entry from an index on was written; null when the log does not reach it. */
+export async function timeAt(database: Queryable, index: number): Promise<Date | null> {
+  const [row] = await database.query<{ at: Date }>(
+    `select at from ${currentTables.entries} where index >= $1 order by index limit 1`,
+    [index],
+  )
+  return row?.at ?? null
+}
+
+/** How many entries of these events there are, from an index on. */
+export async function countEntries(database: Queryable, events: readonly string[], from: number): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    `select count(*)::int as count from ${currentTables.entries} where event = any($1) and index >= $2`,
+    [events, from],
+  )
+  return row!.count
+}
+
 /** The newest entries of a session, of these events, newest first. */
 export async function listNewest(
   database: Queryable,

@@ -6,7 +6,9 @@ import { sessionView } from "#sessions"
 import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { evidenceRoutes } from "./approve/evidence-routes.ts"
-import { approvalRoutes, heldView } from "./approve/routes.ts"
+import { approvalOperatorRoutes } from "./approve/operator-routes.ts"
+import { approvalRoutes } from "./approve/routes.ts"
+import { heldView } from "./approve/views.ts"
 import { askRoutes } from "./ask-routes.ts"
 import { cibaRoutes } from "./ciba/routes.ts"
 import { changeRoutes } from "./change-routes.ts"
@@ -139,6 +141,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
     ...approvalRoutes(rooms),
+    ...approvalOperatorRoutes(rooms),
     ...evidenceRoutes(rooms),
     ...cibaRoutes(rooms),
     ...delegationRoutes(rooms),

@@ -18,6 +18,8 @@ const golden = `
                                                    nobody agent admin operator auditor approver
 DELETE /v1/agents/{name}/instances/{id}            401 403 404 404 403 403
 DELETE /v1/agents/{name}/suspension                401 403 404 404 403 403
+DELETE /v1/approvals/grants/{id}                   401 403 404 404 403 403
+DELETE /v1/approvals/reports/{id}                  401 403 404 404 403 403
 DELETE /v1/credentials/leases/{id}                 401 404 404 404 403 403
 DELETE /v1/sessions/{id}                           401 404 404 404 403 403
 GET /                                              404 404 404 404 404 404
@@ -44,6 +46,11 @@ GET /v1/agents                                     401 403 200 200 200 200
 GET /v1/agents/bundle                              200 200 200 200 200 200
 GET /v1/agents/operators                           401 403 200 200 200 200
 GET /v1/agents/{name}                              401 403 404 404 404 404
+GET /v1/approvals                                  401 200 200 200 200 200
+GET /v1/approvals/grants                           401 403 200 200 200 403
+GET /v1/approvals/report                           401 403 200 200 200 403
+GET /v1/approvals/reports                          401 403 200 200 200 403
+GET /v1/approvals/{id}                             401 404 404 404 404 404
 GET /v1/audit/entries                              401 403 200 200 200 403
 GET /v1/audit/entries/{id}                         401 403 404 404 404 403
 GET /v1/audit/key                                  200 200 200 200 200 200

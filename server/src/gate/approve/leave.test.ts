@@ -5,7 +5,7 @@ import { refusalCode } from "#kernel"
 import type { User } from "#sessions"
 import { endSession } from "../end.ts"
 import { approving, heldOf, openTestApproving } from "./approve.fixture.ts"
-import { approve, challengeFor } from "./decide.ts"
+import { challengeFor } from "./decide.ts"
 import { leaveToOffer } from "./leave.ts"
 
 /** Amounts are bounded by the mandate, an employee is a sink that nobody can verify. */
@@ -31,8 +31,10 @@ async function sign(
   who: User = alice,
   way: "passkey" | "session" = "passkey",
 ) {
-  const challenge = await challengeFor(rooms, who, { ids: [held.id], shown, bounds })
-  return await approve(rooms, who, challenge, { way, evidence: {} })
+  const { statements } = await challengeFor(rooms, who, { ids: [held.id], shown, bounds })
+  const proven = { way, evidence: {} }
+  const decision = { id: held.id, person: who, decision: "approve", proven, statement: statements[0]! } as const
+  return (await rooms.audit.commit(rooms.approvals.decide(decision))).result
 }
 
 /** A session in which Alice has approved a raise by 10, and what she is offered with the next. */

@@ -1,6 +1,7 @@
 import type { AgentPrincipal } from "#agents"
 import { type Approval, type Grant, type GrantBounds, takingsOf } from "#approvals"
 import { operationOf, requiresApproval } from "#credentials"
+import type { Id } from "#kernel"
 import type { AskRung } from "#policy"
 import { covering, type Standing, type Taking } from "#sessions"
 import type { Action } from "../action.ts"
@@ -87,6 +88,14 @@ function takingsUnder({ id, bounds }: Grant, session: Standing["session"]["id"],
 /** What the uses of a grant are counted under. No configuration can name it: a colon stands in no budget of theirs. */
 function budgetOf(grant: string): string {
   return `grant:${grant}`
+}
+
+/** Takes leave back: `user` where it is the user's own doing. Throws `not-found`. */
+export async function revokeLeave(rooms: Rooms, of: { id: string; user?: Id<"user"> }, by: string): Promise<Grant> {
+  const { result } = await rooms.audit.commit(rooms.approvals.grants.revoke(of, by))
+  // A crash here leaves it revoked: every server takes that in with the epoch, and no decision of before stands.
+  await rooms.epoch.refresh()
+  return result
 }
 
 /** What an agent is told of leave that it used: how many uses are left, and of how many. */

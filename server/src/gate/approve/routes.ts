@@ -1,11 +1,10 @@
 import { z } from "zod"
 import type { Principal } from "#agents"
-import { type Approval, rungOf, unknownApproval } from "#approvals"
+import { unknownApproval } from "#approvals"
 import { type Route, route } from "#kernel"
 import type { Rooms } from "../rooms.ts"
+import { approvalView, heldView } from "./views.ts"
 
-/** Seconds that an agent waits between two looks, unless it waits with a look. */
-const POLL_AFTER_SECONDS = 2
 /** Longest wait of one request. */
 const MAX_WAIT_SECONDS = 25
 
@@ -16,20 +15,6 @@ const waiting = z.strictObject({
     .optional(),
 }) as unknown as z.ZodType<Record<string, string>>
 
-/** What an agent is told of a request that it waits for: neither who decides, nor what they said to whom. */
-export function heldView(approval: Approval) {
-  const { id, state, requirements, expiresAt, useBefore, usedAt } = approval
-  return {
-    id,
-    state,
-    rung: rungOf(requirements),
-    expiresAt: expiresAt.toISOString(),
-    useBefore: useBefore?.toISOString() ?? null,
-    used: usedAt !== null,
-    pollAfterSeconds: POLL_AFTER_SECONDS,
-  }
-}
-
 /** What agents ask about approvals. */
 export function approvalRoutes(rooms: Rooms): Route<Principal | null, never>[] {
   return [
@@ -37,12 +22,17 @@ export function approvalRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       method: "GET",
       path: "/v1/approvals/{id}",
       listeners: ["agents", "web"],
-      right: "agent",
+      right: "read-sessions",
       events: null,
       summary: "What became of a request for approval; with wait, as soon as it is decided, or after so many seconds",
       query: waiting,
       async handle({ caller, params, query }) {
         const { approvals } = rooms
+        if (caller?.kind === "operator") {
+          const shown = await approvals.find(params["id"]!)
+          if (shown === null) throw unknownApproval()
+          return approvalView(shown)
+        }
         const find = async () => {
           const found = await approvals.find(params["id"]!)
           const isOwn = caller?.kind === "agent" && found?.instance === caller.instance && found.agent === caller.name
