@@ -5,7 +5,7 @@ import type { Grant } from "./grants/store.ts"
 import { noteDenied } from "./pacing/pace.ts"
 import type { ApprovalsPart } from "./part.ts"
 import { counts, type Proven } from "./proof.ts"
-import { type Approval, type Person, sayOf } from "./request.ts"
+import { type Approval, type Person, sayOf, wasRefusedTogether } from "./request.ts"
 import { aboutApproval, approvalOver, unknownApproval } from "./requests.ts"
 import type { Statement } from "./statement.ts"
 import * as store from "./store.ts"
@@ -23,8 +23,8 @@ export type Decision = {
 
 /**
  * Takes a decision, once: it stands from then on, whatever comes later; with it, leave for more where that was signed. Its work
- * throws `approval-unknown` for who has no say in it, `approval-over` when it is decided, expired or withdrawn or they have
- * decided, `proof-insufficient`, `bounds-invalid`.
+ * throws `approval-unknown` for who has no say in it, `approval-over` when it is decided, expired or withdrawn (but to report one that
+ * was refused together with its like) or they have decided, `proof-insufficient`, `bounds-invalid`.
  */
 export function deciding(part: ApprovalsPart, made: Decision): Change<Approval> {
   const { id, person, decision, proven, statement } = made
@@ -35,7 +35,7 @@ export function deciding(part: ApprovalsPart, made: Decision): Change<Approval> 
       const found = await store.lockRequest(tx, id)
       const say = found === null ? [] : sayOf(found, person)
       if (found === null || say.length === 0) throw unknownApproval()
-      if (!found.isOpen) throw approvalOver(found)
+      if (!found.isOpen && !(decision === "report" && wasRefusedTogether(found))) throw approvalOver(found)
       const counting = decision === "approve" ? say.filter(({ rung }) => counts(part, rung, proven.way)) : say
       if (counting.length === 0) throw insufficient()
       const said = {

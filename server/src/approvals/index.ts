@@ -12,6 +12,7 @@
  */
 import type { Migrations } from "#kernel"
 
+export { type Backchannel, type Ping, type Polled, resealBackchannel } from "./backchannel/backchannel.ts"
 export {
   CARD_VERSION,
   type Card,
@@ -22,7 +23,6 @@ export {
   renderCard,
   shownOf,
 } from "./card/card.ts"
-export { type Backchannel, type Ping, type Polled, resealBackchannel } from "./backchannel/backchannel.ts"
 export { checkCode } from "./card/code.ts"
 export type { ArgumentFact, CardFacts } from "./card/facts.ts"
 export type { Piece } from "./card/template.ts"
@@ -35,12 +35,12 @@ export { type CardSeen, verifyApproval } from "./evidence/card-seen.ts"
 export { collectEvidence } from "./evidence/collect.ts"
 export type { Agreed } from "./evidence/decided.ts"
 export type { UsedFor, VerifiedApproval } from "./evidence/verify.ts"
-export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"
 export type { Proposal } from "./fatigue/propose.ts"
 export type { FatigueReport } from "./fatigue/report.ts"
 export { type GrantBounds, takingsOf } from "./grants/bounds.ts"
 export type { Grants } from "./grants/grants.ts"
 export type { Grant } from "./grants/store.ts"
+export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"
 export { type ApprovalsParts, openApprovals } from "./open.ts"
 export type { Refused } from "./pacing/pace.ts"
 export { type ApprovalsPart, approvalsSchema, parseApprovals } from "./part.ts"
@@ -50,6 +50,8 @@ export type { Passkey } from "./passkeys/passkey.ts"
 export { type RegistrationAnswer, registrationSchema, vouchingChallenge } from "./passkeys/register.ts"
 export { type AssertionAnswer, assertionSchema } from "./passkeys/verify.ts"
 export { counts, type Proven, type Way } from "./proof.ts"
+export type { Lifter, Reports } from "./reports/reports.ts"
+export type { Report } from "./reports/store.ts"
 export {
   type Approval,
   type ApprovalState,
@@ -61,6 +63,7 @@ export {
   type Requirement,
   rungOf,
   sayOf,
+  wasRefusedTogether,
 } from "./request.ts"
 export { aboutApproval, approvalOver, type Held, type Use, unknownApproval } from "./requests.ts"
 export {
@@ -73,8 +76,6 @@ export {
   statementBytes,
   statementOf,
 } from "./statement.ts"
-export type { Lifter, Reports } from "./reports/reports.ts"
-export type { Report } from "./reports/store.ts"
 export type { RequestsOf, WithdrawnOf } from "./store.ts"
 export type { AskingState, NewAsking, ProviderAsking } from "./ways/asking.ts"
 export type { AskingFor, StepUp, Ways } from "./ways/open.ts"

@@ -96,6 +96,14 @@ export type Decided = {
   decidedAt: Date
 }
 
+/** True for one that was refused together with many of its kind: nobody decides it, and whoever was asked may report the agent. */
+export function wasRefusedTogether({ state, reason }: Pick<Approval, "state" | "reason">): boolean {
+  return state === "withdrawn" && reason === REFUSED_TOGETHER
+}
+
+/** Why such a request was withdrawn. */
+export const REFUSED_TOGETHER = "bulk"
+
 /** The strongest of the rungs. */
 export function rungOf(requirements: readonly Pick<Requirement, "rung">[]): AskRung {
   const order = ["quorum", "sign", "tap"] as const

@@ -5,7 +5,7 @@ import { insertNotice } from "./notices/store.ts"
 import { kindOf, noteDenied, paceCard, paceKind, type Refused } from "./pacing/pace.ts"
 import { waitingOf } from "./pacing/store.ts"
 import type { ApprovalsPart } from "./part.ts"
-import { type Approval, type HeldAction, type NewRequest, rungOf } from "./request.ts"
+import { type Approval, type HeldAction, type NewRequest, REFUSED_TOGETHER, rungOf } from "./request.ts"
 import * as store from "./store.ts"
 
 /**
@@ -64,7 +64,7 @@ async function refusing(
 ): Promise<Held> {
   if (refused.code !== "bulk-refused") return { approval: null, isNew: false, refused, withdrawn: [] }
   const ids = await waitingOf(tx, kindOf(asked))
-  const withdrawn = await store.withdrawRequests(tx, { ids }, "bulk")
+  const withdrawn = await store.withdrawRequests(tx, { ids }, REFUSED_TOGETHER)
   for (const { id } of withdrawn) await store.announce(tx, id)
   const about = withdrawn[0] === undefined ? {} : { approval: withdrawn[0].id }
   for (const user of tells) await insertNotice(tx, { user, kind: "refused", ...about })
@@ -78,7 +78,7 @@ function refusedDrafts(asked: NewRequest, { refused, withdrawn }: Held & { appro
   const about = aboutApproval(asked, "approvals.refused", "server")
   return [
     { ...about, of: asked.entry, data: { code, retryAfterSeconds, withdrawn: withdrawn.map(({ id }) => id) } },
-    ...withdrawn.map((approval) => withdrawnDraft(approval, "bulk", "server")),
+    ...withdrawn.map((approval) => withdrawnDraft(approval, REFUSED_TOGETHER, "server")),
   ]
 }
 

@@ -170,7 +170,7 @@ export async function insertDecision(tx: Transaction, decision: NewDecision): Pr
   return rows.length === 1
 }
 
-/** Ends a request that is locked and open; with `useWithinSeconds` it may be used so long. */
+/** Ends a request that is locked, and open or now reported; with `useWithinSeconds` it may be used so long. */
 export async function endRequest(
   tx: Transaction,
   id: string,
@@ -178,7 +178,7 @@ export async function endRequest(
 ): Promise<void> {
   await tx.query(
     `update approvals.requests set state = $2, reason = $3, decided_at = clock_timestamp(),
-     use_before = clock_timestamp() + make_interval(secs => $4) where id = $1 and state = 'requested'`,
+     use_before = clock_timestamp() + make_interval(secs => $4) where id = $1 and (state = 'requested' or $2 = 'reported')`,
     [id, to.state, to.reason ?? null, to.useWithinSeconds ?? null],
   )
 }

@@ -137,6 +137,29 @@ async function fresh() {
   return gate.bot
 }
 
+test("to report what was refused together stops the agent, once, and takes whoever was asked", async () => {
+  await using own = await openTestApproving({ approvals: { pacing: { bulk: 2, perPersonPerMinute: 1000 } } })
+  const of = await own.session()
+  const ask = async (amount: number) => await own.raise(of, { ...aRaise, amount })
+  const [first, second] = [heldOf(await ask(1)), heldOf(await ask(2))]
+  assert.equal((await ask(3)).decision.verdict, "deny")
+  const state = async ({ id }: { id: string }) => (await own.rooms.approvals.find(id))?.state
+  assert.deepEqual([await state(first), await state(second)], ["withdrawn", "withdrawn"])
+  const mallory = personOf(await own.person("mallory"))
+  await assert.rejects(reportAgent(own.rooms, mallory, [first.id]), refusedWith("approval-unknown"))
+  // Neither is decided any more.
+  for (const said of ["approve", "deny"] as const) {
+    await assert.rejects(own.decide(first.id, own.alice, said), refusedWith("approval-over"))
+  }
+  const tries = Array.from({ length: 8 }, () => reportAgent(own.rooms, personOf(own.alice), [first.id]))
+  const settled = await Promise.allSettled(tries)
+  assert.equal(settled.filter(({ status }) => status === "fulfilled").length, 1)
+  assert.deepEqual([await state(first), await state(second)], ["reported", "withdrawn"])
+  assert.equal(own.rooms.agents.agent("bot")?.state, "suspended")
+  assert.equal((await own.rooms.sessions.openOf({ user: own.alice.id })).length, 0)
+  await assert.rejects(reportAgent(own.rooms, personOf(own.alice), [second.id]), refusedWith("approval-over"))
+})
+
 describe("what was asked ends", { timeout: 120_000 }, () => {
   test("with the session, the agent and the instance that asked, approved or not", async () => {
     await using own = await openTestApproving()

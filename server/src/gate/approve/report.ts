@@ -5,7 +5,7 @@ import { type Id, Refusal } from "#kernel"
 import { ending, endSessionsOf } from "../end.ts"
 import type { Rooms } from "../rooms.ts"
 import { lifterOf, setAgentState, stopping } from "../stop.ts"
-import { waitingFor } from "./waiting.ts"
+import { reportableBy } from "./waiting.ts"
 
 /** Why an agent is stopped, as the entry keeps it. */
 const REASON = "somebody denied what it asked for and reported it"
@@ -19,7 +19,7 @@ export async function reportAgent(rooms: Rooms, person: Person, ids: readonly st
   const { approvals, audit, credentials, epoch } = rooms
   const waiting: Approval[] = []
   // Nobody stops an agent who was not asked by it.
-  for (const id of new Set(ids)) waiting.push(await waitingFor(rooms, person, id))
+  for (const id of new Set(ids)) waiting.push(await reportableBy(rooms, person, id))
   const scopes = scopesOf(approvals.part().report, waiting)
   for (const { agent, user } of scopes) if (user === null) credentials.beginHeld({ agent }, "agent-reported", person.id)
   const { result } = await audit.commit(reporting(rooms, person, waiting, scopes))

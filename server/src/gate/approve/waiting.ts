@@ -1,4 +1,4 @@
-import { type Approval, approvalOver, type Person, sayOf, unknownApproval } from "#approvals"
+import { type Approval, approvalOver, type Person, sayOf, unknownApproval, wasRefusedTogether } from "#approvals"
 import type { Rooms } from "../rooms.ts"
 
 /** The request, which waits for this person, for a session that goes on. Throws `approval-unknown`, `approval-over`. */
@@ -9,6 +9,15 @@ export async function waitingFor(rooms: Rooms, person: Person, id: string): Prom
   if (await isStillAsked(rooms, found)) return found
   const { result } = await rooms.audit.commit(rooms.approvals.withdraw({ ids: [id] }, "session-ended", "server"))
   throw approvalOver(result[0] ?? found)
+}
+
+/** One that they may report the agent for: that waits for them, or was refused together with many of its kind. Throws the same. */
+export async function reportableBy(rooms: Rooms, person: Person, id: string): Promise<Approval> {
+  const found = await rooms.approvals.find(id)
+  const isTheirs = found !== null && sayOf(found, person).length > 0
+  if (!isTheirs || !wasRefusedTogether(found)) return await waitingFor(rooms, person, id)
+  if (rooms.agents.agent(found.agent)?.state !== "active") throw approvalOver(found)
+  return found
 }
 
 /** False when the session is over, or its agent may not act any more. */

@@ -4,6 +4,7 @@ import { cardDigest, renderCard } from "#approvals"
 import { type RefusalCode, refusalCode } from "#kernel"
 import { fieldsOf, issuer } from "../consent/fixture.ts"
 import { formToken } from "../consent/form.ts"
+import { setAgentState } from "../stop.ts"
 import { dataOf, openTestPhone, shop, signed, type TestPerson, type TestPhone } from "./phone.fixture.ts"
 
 let phone: TestPhone
@@ -269,6 +270,30 @@ describe("the agent's words on a card", () => {
     assert.deepEqual(read.arguments, held.action!.arguments, "everything, as it is signed")
     assert.match(json, /^[\n\x20-\x7e]*$/)
   })
+})
+
+test("what was refused together can be reported from its page, and nothing else be said of it", async () => {
+  const alice = await phone.person()
+  const held = await phone.ask(alice.user)
+  await phone.at.gate.store.owner.query(
+    "update approvals.requests set state = 'withdrawn', reason = 'bulk', decided_at = now() where id = $1",
+    [held.id],
+  )
+  const { text } = await alice.browser.get(`/approvals/${held.id}`)
+  assert.match(text, /Refused: too many of one kind at once/)
+  assert.match((await alice.browser.get("/approvals/history")).text, /Refused: too many of one kind at once/)
+  const { decision: _, ...fields } = fieldsOf(text)
+  for (const said of ["approve", "deny"]) {
+    const sent = { ...fields, decision: said }
+    await assert.rejects(alice.browser.post(decision(held.id), sent), refusedWith("approval-over"), said)
+  }
+  const { status } = await alice.browser.post(decision(held.id), { ...fields, decision: "report" })
+  assert.equal(status, 303)
+  assert.equal(await phone.stateOf(held), "reported")
+  const after = await alice.browser.get(`/approvals/${held.id}`)
+  assert.match(after.text, /Denied and reported/)
+  assert.doesNotMatch(after.text, /value="report"/)
+  await setAgentState(phone.at.rooms, phone.at.gate.operator, "bot", "active", "test")
 })
 
 describe("an open page", () => {

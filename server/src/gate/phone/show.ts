@@ -41,9 +41,10 @@ export async function showApproval(
   const words = phoneWords[locale]
   const asked = await askedOf(rooms, known.user, id, locale)
   const page = { known, locale, tab: "approvals", path: `/approvals/${id}`, script: "approve" } as const
+  const tokenOf = (own: string) => formToken(visit.cookies.signedIn!, own)
   if (!isWaiting(asked, known.user)) {
     const waiting = (await waitingOf(rooms, known.user, locale)).length
-    return phonePage(visit, { ...page, ...decidedPage(asked, { known, words, waiting }) })
+    return phonePage(visit, { ...page, ...decidedPage(asked, { known, words, waiting, locale, tokenOf }) })
   }
   const all = await togetherWith(rooms, known.user, asked)
   const say = all.flatMap(({ approval }) => sayOf(approval, known.user))
@@ -54,7 +55,7 @@ export async function showApproval(
     locale,
     issuer: visit.issuer,
     nowMs: rooms.clock.nowMs(),
-    tokenOf: (path) => formToken(visit.cookies.signedIn!, path),
+    tokenOf,
   })
   return phonePage(visit, { ...page, ...drawn })
 }

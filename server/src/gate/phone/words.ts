@@ -15,6 +15,8 @@ export type PhoneWords = {
   noHistory: string
   forgotten: string
   states: { readonly [State in Approval["state"]]: string }
+  refusedTogether: string
+  refusedTogetherHelp: string
   used: string
   notUsed: string
   youSaid: { readonly [Decision in "approve" | "deny" | "report"]: string }
@@ -66,6 +68,9 @@ const en: PhoneWords = {
     expired: "Nobody decided in time, so it was denied",
     withdrawn: "Withdrawn: what it was asked for is over",
   },
+  refusedTogether: "Refused: too many of one kind at once",
+  refusedTogetherHelp:
+    "Nothing of it happened, and you are not asked for the like for a while. If you did not ask for this, report it: that stops the agent.",
   used: "It was done.",
   notUsed: "It was not done yet.",
   youSaid: { approve: "You approved it.", deny: "You denied it.", report: "You reported it." },
@@ -126,6 +131,9 @@ const de: PhoneWords = {
     expired: "Niemand hat rechtzeitig entschieden; das heißt abgelehnt",
     withdrawn: "Zurückgezogen: Wofür es war, ist vorbei",
   },
+  refusedTogether: "Abgelehnt: zu viele von einer Art auf einmal",
+  refusedTogetherHelp:
+    "Nichts davon ist geschehen, und Sie werden eine Weile nicht danach gefragt. Wenn Sie das nicht wollten, melden Sie es: das hält den Agenten an.",
   used: "Es wurde getan.",
   notUsed: "Es wurde noch nicht getan.",
   youSaid: { approve: "Sie haben zugestimmt.", deny: "Sie haben abgelehnt.", report: "Sie haben es gemeldet." },

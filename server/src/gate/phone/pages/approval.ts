@@ -1,4 +1,4 @@
-import { type Card, checkCode } from "#approvals"
+import { type Card, checkCode, wasRefusedTogether } from "#approvals"
 import type { SignedInBrowser } from "#sessions"
 import { type Html, html } from "../../consent/pages/html.ts"
 import { momentInWords } from "../../consent/pages/time.ts"
@@ -71,23 +71,35 @@ ${offer === "enrol" && html`<a class="button" href="/me/passkeys">${words.addPas
 </div>`
 }
 
+/** What the page of a decided request is made of. */
+export type Decided = Pick<Deciding, "words" | "locale" | "tokenOf"> & { known: SignedInBrowser; waiting: number }
+
 /** The page of a request that nobody, or not this person, decides any more. */
 export function decidedPage(
   asked: Asked,
-  { known, words, waiting }: { known: SignedInBrowser; words: PhoneWords; waiting: number },
+  { known, words, waiting, locale, tokenOf }: Decided,
 ): { title: string; main: Html } {
   const { approval, card } = asked
   const said = saidOf(approval, known.user)
   const isOver = approval.state !== "requested" || !approval.isOpen
   const state = isOver && approval.state === "requested" ? "expired" : approval.state
-  const title = isOver ? words.states[state] : words.youSaid[said ?? "approve"]
+  const isRefused = wasRefusedTogether(approval)
+  const path = `/approvals/${approval.id}/decision`
+  const stateInWords = isRefused ? words.refusedTogether : words.states[state]
+  const title = isOver ? stateInWords : words.youSaid[said ?? "approve"]
   const main = html`<h1>${title}</h1>
 <div class="state" role="status">
 ${said !== null && isOver && html`<p>${words.youSaid[said]}</p>`}
 ${!isOver && html`<p>${words.waitsForOthers}</p>`}
+${isRefused && html`<p>${words.refusedTogetherHelp}</p>`}
 ${state === "approved" && html`<p>${approval.usedAt === null ? words.notUsed : words.used}</p>`}
 <p class="soft">${words.at(momentInWords(approval.decidedAt ?? approval.expiresAt))}</p>
 </div>
+${
+  isRefused &&
+  html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}"><input type="hidden" name="locale" value="${locale}">
+<button class="button plain wide" name="decision" value="report">${words.report}</button></form>`
+}
 <p class="links"><a href="/approvals">${words.back}${waiting > 0 && html` (${waiting})`}</a></p>
 ${card === null ? html`<p class="soft">${words.forgotten}</p>` : cardOf(approval, card, { isAlone: false, first: card, words })}`
   return { title, main }

@@ -1,4 +1,4 @@
-import { type Approval, type Line, type Locale, lineText, type Person } from "#approvals"
+import { type Approval, type Line, type Locale, lineText, type Person, wasRefusedTogether } from "#approvals"
 import { type Html, html } from "../../consent/pages/html.ts"
 import { momentInWords } from "../../consent/pages/time.ts"
 import { type Asked, drawn, isUnusual, saidOf } from "../found.ts"
@@ -37,7 +37,7 @@ export function historyPage({ over, words, locale, person }: History): { title: 
     const said = saidOf(approval, person)
     const done = state === "approved" && (approval.usedAt === null ? words.notUsed : words.used)
     return html`<li><a href="/approvals/${approval.id}"><span class="what">${card === null ? words.forgotten : headOf(card.lines)}</span>
-<span class="soft">${words.states[state]}. ${said !== null && words.youSaid[said]} ${done}</span>
+<span class="soft">${wasRefusedTogether(approval) ? words.refusedTogether : words.states[state]}. ${said !== null && words.youSaid[said]} ${done}</span>
 <span class="soft">${approval.agent} · ${momentInWords(approval.requestedAt)}</span></a></li>`
   })
   const main = html`<h1>${words.history}</h1>
