@@ -9,6 +9,7 @@ import { evidenceRoutes } from "./approve/evidence-routes.ts"
 import { approvalOperatorRoutes } from "./approve/operator-routes.ts"
 import { approvalRoutes } from "./approve/routes.ts"
 import { heldView } from "./approve/views.ts"
+import { waysRoutes } from "./approve/ways-routes.ts"
 import { askRoutes } from "./ask-routes.ts"
 import { cibaRoutes } from "./ciba/routes.ts"
 import { changeRoutes } from "./change-routes.ts"
@@ -144,6 +145,7 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
     ...approvalOperatorRoutes(rooms),
     ...evidenceRoutes(rooms),
     ...cibaRoutes(rooms),
+    ...waysRoutes(rooms),
     ...delegationRoutes(rooms),
     ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),

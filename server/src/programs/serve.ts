@@ -9,6 +9,7 @@ import {
   type Keys,
   keyRoutes,
   type Rooms,
+  startAsking,
   startEntering,
   startPings,
   startSweep,
@@ -105,6 +106,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   await rooms.owed.enter().catch((error: unknown) => log.error("the journal could not be entered yet", { error }))
   stack.use(startEntering(rooms))
   stack.use(startSweep(rooms))
+  stack.use(startAsking(rooms))
   stack.use(startPings(rooms))
   const reload = async () => {
     await keyring.reload()

@@ -69,11 +69,9 @@ export type { Beneath } from "./origin.ts"
 export {
   type Asking,
   type AskingRequest,
-  type BoundBy,
   type ChannelRequest,
   type ChannelStatus,
   type ChannelSubject,
-  checkCode,
   type Delegated,
   type FetchParts,
   guardedFetch,
@@ -84,7 +82,6 @@ export {
   type PendingSignIn,
   type Polled,
   type PresentedToken,
-  type ProvenByProvider,
   type ProviderDefinition,
   type ProviderLogout,
   type ProviderProof,
@@ -104,7 +101,6 @@ export {
   type SubjectTokenType,
   subjectTokenTypes,
   Unreachable,
-  verifyProviderEvidence,
   viewProviders,
 } from "./providers/index.ts"
 export { algorithms as signatureAlgorithms } from "./providers/profiles.ts"

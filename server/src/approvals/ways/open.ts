@@ -1,9 +1,10 @@
 import type { Change, Draft } from "#audit"
-import { base64url, type Database, type Id, type Keyring, Refusal, random, Secret, sha256 } from "#kernel"
-import { checkCode, type PendingSignIn, pendingSignIn } from "#sessions"
-import type { Way } from "../proof.ts"
+import { base64url, type Database, type Id, type Json, type Keyring, Refusal, random, Secret, sha256 } from "#kernel"
+import { type PendingSignIn, pendingSignIn } from "#sessions"
+import type { Proven } from "../proof.ts"
 import type { Approval } from "../request.ts"
 import { aboutApproval } from "../requests.ts"
+import type { Statement } from "../statement.ts"
 import type { NewAsking, ProviderAsking } from "./asking.ts"
 import * as store from "./store.ts"
 
@@ -29,8 +30,8 @@ export interface Ways {
   nextDueMs(): Promise<number | null>
   /** Who of a request's users is asked at a provider; null for whom none is. */
   of(request: string, user: string): Promise<ProviderAsking | null>
-  /** Says that the provider is about to be asked, over these 32 bytes; its ping will bring what this returns. Null when it is over. */
-  begin(of: AskingFor, challenge: Buffer): Change<Secret | null>
+  /** Says that the provider is about to be asked: what would be signed, 32 bytes, and what both screens show. Its ping will bring what this returns; null when it is over. */
+  begin(of: AskingFor, over: { challenge: Buffer; code: string }): Change<Secret | null>
   /** The provider asks. False when that is over. */
   asked(id: string, of: { authReqId: Secret; intervalSeconds: number; expiresInSeconds: number }): Promise<boolean>
   /** Looks again so many seconds from now; from then on with so much more between two looks. */
@@ -43,8 +44,8 @@ export interface Ways {
   hasten(provider: string, bearer: string): Promise<boolean>
   /** A provider has us ask the person. Null where it is asked for no such thing. */
   channel(of: store.ChannelOf & { bearer: Secret }): Promise<ProviderAsking | null>
-  /** What the person says to their provider through us, once. The work throws `approval-over`. */
-  answer(of: AskingFor, decision: "approve" | "deny", way: Way): Change<void>
+  /** The person's yes, for their provider, through us, once; how they were known to be who they are. The work throws `approval-over`. */
+  answer(of: AskingFor, how: { proven: Proven; statement: Statement }): Change<void>
   /** The provider knows it. */
   told(id: string): Promise<void>
   /** Keeps what a browser is sent to its provider with. Throws `overloaded`. */
@@ -84,9 +85,8 @@ export function openWays({ database, keyring }: { database: Database; keyring: K
       const found = await store.askingOf(database, { request, user })
       return found === null ? null : open(found)
     },
-    begin({ approval, asking }, challenge) {
+    begin({ approval, asking }, { challenge, code }) {
       const ping = new Secret(base64url(random(32)))
-      const code = checkCode(challenge)
       return {
         async work(tx) {
           const of = { id: asking.id, challenge, checkCode: code, ping: sha256(ping.reveal()) }
@@ -111,12 +111,17 @@ export function openWays({ database, keyring }: { database: Database; keyring: K
       const found = await store.putBearer(database, { ...of, seal })
       return found === null ? null : open(found)
     },
-    answer: ({ approval, asking }, decision, way) => ({
+    answer: ({ approval, asking }, { proven, statement }) => ({
       async work(tx) {
-        if (await store.putChannelDecision(tx, { id: asking.id, decision })) return
+        if (await store.putChannelDecision(tx, { id: asking.id, decision: "approve" })) return
         throw new Refusal("approval-over", "Your provider does not wait for you here any more.")
       },
-      entries: () => [about(approval, asking, "approvals.provider-answered", { decision, way }, asking.user)],
+      entries: () => [
+        {
+          ...about(approval, asking, "approvals.provider-answered", { way: proven.way }, asking.user),
+          personal: { evidence: proven.evidence, statement: statement as unknown as Json },
+        },
+      ],
     }),
     told: (id) => store.putTold(database, id),
     async keepStepUp({ browser, user, requests, locale, pending }) {

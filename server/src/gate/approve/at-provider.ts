@@ -1,9 +1,9 @@
-import { type Approval, challengeOf, type Person, type ProviderAsking, type Statement, statementOf } from "#approvals"
-import { equal, type Json, Refusal, refusalCode } from "#kernel"
+import type { Approval, Person, ProviderAsking } from "#approvals"
+import { equal, type Json, Refusal, refusalCode, type Secret } from "#kernel"
 import { type Polled, providerEvidence } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { approve } from "./decide.ts"
-import { detailsFor, shownAtProvider } from "./provider-card.ts"
+import { detailsFor, signedThere } from "./there.ts"
 
 /** A user who is asked at their provider, and for what. */
 export type There = { approval: Approval; asking: ProviderAsking; person: Person }
@@ -17,11 +17,11 @@ export async function askThere(rooms: Rooms, of: There): Promise<void> {
   const { approval, asking } = of
   const { ways } = rooms.approvals
   const { providers } = rooms.sessions
-  const signed = signedOver(rooms, of)
+  const signed = signedThere(rooms, of.approval, of.person.id)
   const leftSeconds = Math.floor((approval.expiresAt.getTime() - rooms.clock.nowMs()) / 1000)
   if (signed === null || leftSeconds < 1) return await fail(rooms, of, "expired", "too-late")
   if (asking.attempts >= MAX_ATTEMPTS) return await fail(rooms, of, "failed", "unavailable")
-  const { result: pingToken } = await rooms.audit.commit(ways.begin(of, signed.challenge))
+  const { result: pingToken } = await rooms.audit.commit(ways.begin(of, signed))
   if (pingToken === null) return
   // A crash here leaves one that was to be asked: it is asked again, and perhaps rung twice, at the most three times.
   const details = detailsFor(approval)
@@ -29,7 +29,7 @@ export async function askThere(rooms: Rooms, of: There): Promise<void> {
     const asked = await providers.ask({
       provider: asking.provider,
       user: { iss: asking.issuer, sub: asking.subject, claims: await claimsOf(rooms, of) },
-      challenge: signed.challenge,
+      code: signed.code,
       expirySeconds: leftSeconds,
       ...(details === null ? {} : { details }),
       ...(providers.find(asking.provider)?.ciba?.mode === "ping" ? { pingToken } : {}),
@@ -50,9 +50,8 @@ export async function askThere(rooms: Rooms, of: There): Promise<void> {
 export async function pollThere(rooms: Rooms, of: There): Promise<void> {
   const { asking } = of
   const { ways } = rooms.approvals
-  if (asking.channel?.decision != null && asking.channel.bearer !== null) {
-    return await tellProvider(rooms, asking, asking.channel.bearer, asking.channel.decision)
-  }
+  const { bearer = null, decision = null } = asking.channel ?? {}
+  if (bearer !== null && decision === "approve") return await tellProvider(rooms, asking, bearer)
   if (asking.authReqId === null || asking.askedAt === null) return
   const polled = await rooms.sessions.providers
     .poll({
@@ -83,26 +82,17 @@ export async function pollThere(rooms: Rooms, of: There): Promise<void> {
     case "denied":
       return await decided(rooms, of, "denied", denyingThere(rooms, of))
     case "approved": {
-      const signed = signedOver(rooms, of)
+      const signed = signedThere(rooms, of.approval, of.person.id)
       // What they would sign by now is not what they were asked: a card, an issuer or a statement of another make.
       if (signed === null || asking.challenge === null || !equal(signed.challenge, asking.challenge)) {
         return await fail(rooms, of, "failed", "changed")
       }
-      const evidence = providerEvidence(polled.proof, "code", signed.challenge)
+      const evidence = { ...providerEvidence(polled.proof), code: signed.code }
       const about = { approvals: [of.approval], statements: [signed.statement] }
       // A crash here loses the provider's one answer: the person may still say it in another way, or it expires.
       return await decided(rooms, of, "approved", approve(rooms, of.person, about, { way: "provider", evidence }))
     }
   }
-}
-
-/** What approving signs, with the provider's page in the place of a card of ours. Null when it is not kept any more. */
-function signedOver(
-  { approvals: { issuer } }: Rooms,
-  { approval, person }: There,
-): { statement: Statement; challenge: Buffer } | null {
-  const statement = statementOf(approval, { issuer, approver: person.id, card: shownAtProvider(approval) })
-  return statement === null ? null : { statement, challenge: challengeOf([statement]) }
 }
 
 /** By what names the provider knows the user: as it said when they delegated. Of others only who they are there is known. */
@@ -155,12 +145,11 @@ async function fail(rooms: Rooms, of: There, state: "expired" | "failed", error:
 async function tellProvider(
   rooms: Rooms,
   { id, provider, intervalSeconds }: ProviderAsking,
-  bearer: Parameters<Rooms["sessions"]["providers"]["answerChannel"]>[1],
-  decision: "approve" | "deny",
+  bearer: Secret,
 ): Promise<void> {
   const { ways } = rooms.approvals
   try {
-    await rooms.sessions.providers.answerChannel(provider, bearer, decision === "approve" ? "SUCCEED" : "UNAUTHORIZED")
+    await rooms.sessions.providers.answerChannel(provider, bearer, "SUCCEED")
     // A crash here tells it twice; the second time it says that it knows.
     await ways.told(id)
   } catch (error) {

@@ -14,6 +14,8 @@ import {
 import { type Change, together } from "#audit"
 import { base64url, Refusal } from "#kernel"
 import type { Rooms } from "../rooms.ts"
+import { allOf } from "./all-of.ts"
+import { answerThere } from "./channel.ts"
 import { reportAgent } from "./report.ts"
 import { waitingFor } from "./waiting.ts"
 
@@ -68,6 +70,8 @@ export async function approve(
   proven: Proven,
 ): Promise<Approval[]> {
   for (const { id } of approvals) await waitingFor(rooms, person, id)
+  const there = await answerThere(rooms, person, { approvals, statements, proven })
+  if (there !== null) return there
   const changes = approvals.map(({ id }, index) => {
     const inclusion = inclusionIn(statements, index).map((hash) => base64url(hash))
     const evidence = { ...proven.evidence, index, size: statements.length, inclusion }
@@ -96,15 +100,3 @@ export async function deny(
 }
 
 const nothing: Change<void> = { entries: () => [] }
-
-/** All of them, or none. */
-function allOf<T>(changes: readonly Change<T>[]): Change<T[]> {
-  return {
-    async work(tx) {
-      const results: T[] = []
-      for (const change of changes) results.push(await change.work!(tx))
-      return results
-    },
-    entries: (results) => changes.flatMap((change, at) => change.entries(results[at]!)),
-  }
-}

@@ -1,6 +1,7 @@
+import { randomBytes } from "node:crypto"
 import type { Approval } from "#approvals"
-import { Secret } from "#kernel"
-import type { Asking, AskingRequest, PendingAsking, Polled, ProviderProof } from "#sessions"
+import { base64url, Secret } from "#kernel"
+import type { Asking, AskingRequest, PendingAsking, Polled, ProviderProof, SteppingUp, StepUpRequest } from "#sessions"
 import type { Rooms } from "../rooms.ts"
 import { heldOf, openTestApproving, type TestApproving } from "./approve.fixture.ts"
 import { startAsking } from "./ways.ts"
@@ -15,7 +16,13 @@ export type TestAsking = AsyncDisposable & {
   polls: PendingAsking[]
   told: [bearer: string, status: string][]
   /** Changed by tests. */
-  next: { ask: () => Promise<Asking>; poll: (pending: PendingAsking) => Promise<Polled>; tell: () => Promise<void> }
+  next: {
+    verify: () => Promise<{ subject: string; expiresAtMs: number }>
+    stepUp: (of: SteppingUp) => Promise<ProviderProof>
+    ask: () => Promise<Asking>
+    poll: (pending: PendingAsking) => Promise<Polled>
+    tell: () => Promise<void>
+  }
   /** Starts a server's asking, until it is disposed of. */
   start(rooms?: Rooms): AsyncDisposable
   /** A raise that waits for Alice. */
@@ -47,10 +54,18 @@ export async function openTestAsking(more: object = {}): Promise<TestAsking> {
   await using stack = new AsyncDisposableStack()
   const at = stack.use(await openTestApproving({ ...asking, ...more }))
   const [asked, polls, told]: [AskingRequest[], PendingAsking[], [string, string][]] = [[], [], []]
+  const proof: TestAsking["proof"] = (changed = {}) => ({
+    ...{ provider: "hr", issuer: "https://id.example", clientId: "safeconduct" },
+    ...{ subjectClaim: "sub", subject: "alice", idToken: "a.b.c", algorithm: "ES256", key: { kty: "EC" } },
+    ...{ acr: null, authTimeMs: null, issuedAtMs: 0, amr: [], payload: {} },
+    ...changed,
+  })
   const next: TestAsking["next"] = {
     ask: async () => ({ state: "asked", authReqId: new Secret("an-id"), expiresInSeconds: 60, intervalSeconds: 1 }),
     poll: async () => ({ state: "pending", isTooFast: false, retryAfterSeconds: null }),
     tell: async () => undefined,
+    verify: async () => ({ subject: "alice", expiresAtMs: Date.now() + 60_000 }),
+    stepUp: async () => proof(),
   }
   const playing = (of: Rooms): Rooms => {
     const providers = {
@@ -67,6 +82,14 @@ export async function openTestAsking(more: object = {}): Promise<TestAsking> {
         told.push([bearer.reveal(), status])
         await next.tell()
       },
+      verifyChannel: async () => await next.verify(),
+      async beginStepUp({ provider, redirectUri, challenge }: StepUpRequest) {
+        const state = base64url(randomBytes(32))
+        const kept = { provider, redirectUri, state, issuer: "https://id.example", nonce: base64url(challenge) }
+        const rest = { verifier: "v", acrValues: [], maxAgeSeconds: 0, begunAtMs: Date.now() }
+        return { url: `https://id.example/authorize?state=${state}`, pending: { ...kept, ...rest } }
+      },
+      finishStepUp: async (of: SteppingUp) => await next.stepUp(of),
     }
     return { ...of, sessions: { ...of.sessions, providers } }
   }
@@ -84,12 +107,7 @@ export async function openTestAsking(more: object = {}): Promise<TestAsking> {
       const session = await at.session()
       return { session, approval: heldOf(await at.raise(session)) }
     },
-    proof: (changed = {}) => ({
-      ...{ provider: "hr", issuer: "https://id.example", clientId: "safeconduct" },
-      ...{ subjectClaim: "sub", subject: "alice", idToken: "a.b.c", algorithm: "ES256", key: { kty: "EC" } },
-      ...{ acr: null, authTimeMs: null, issuedAtMs: 0, amr: [], payload: {} },
-      ...changed,
-    }),
+    proof,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict"
 import { after, before, beforeEach, describe, test } from "node:test"
+import { checkCode } from "#approvals"
 import { Refusal, Secret } from "#kernel"
-import { checkCode } from "#sessions"
 import { aRaise } from "./approve.fixture.ts"
 import { challengeFor } from "./decide.ts"
-import { shownAtProvider } from "./provider-card.ts"
-import { openTestAsking, type TestAsking, until } from "./ways.fixture.ts"
+import { shownThere } from "./there.ts"
+import { asking, openTestAsking, type TestAsking, until } from "./ways.fixture.ts"
 
 let hr: TestAsking
 const defaults = {
@@ -64,10 +64,12 @@ describe("a request whose rung counts the provider's word", () => {
     await using _ = hr.start()
     await until(async () => (await ofAlice(approval.id))?.state === "asked")
     const { id, provider, sub } = hr.at.alice
-    const signed = await challengeFor(hr.rooms, { id, provider, sub }, { ids: [approval.id], shown: shownAtProvider })
-    assert.deepEqual(Buffer.from(hr.asked[0]!.challenge), signed.challenge)
+    const signed = await challengeFor(hr.rooms, { id, provider, sub }, { ids: [approval.id], shown: shownThere })
+    const code = checkCode(signed.statements[0]!.action.digest)
+    assert.equal(hr.asked[0]!.code, code)
+    assert.deepEqual((await ofAlice(approval.id))!.challenge, signed.challenge)
     const entries = await hr.at.gate.entries("approvals.provider-asked")
-    assert.equal(entries.at(-1)!.data!["code"], checkCode(signed.challenge))
+    assert.equal(entries.at(-1)!.data!["code"], code)
     assert.equal(JSON.stringify(entries).includes("alice"), false)
   })
 
@@ -189,7 +191,7 @@ describe("a request whose rung counts the provider's word", () => {
 
 test("nobody is asked at a provider where its word does not count, or that is not configured to ask", async () => {
   for (const more of [
-    { approvals: { proofs: { sign: ["passkey"] } } },
+    { approvals: { ...asking.approvals, proofs: { sign: ["passkey"] } } },
     { providers: { hr: { issuer: "https://id.example", clientId: "safeconduct" } } },
   ]) {
     await using other = await openTestAsking(more)

@@ -118,11 +118,13 @@ async function step(rooms: Rooms, asking: ProviderAsking): Promise<void> {
 }
 
 /** Ends it with the request; a provider that has us ask is told, once, that nobody asks any more. */
-async function close(rooms: Rooms, { id, provider, channel }: ProviderAsking): Promise<void> {
+async function close(rooms: Rooms, { id, request, user, provider, channel }: ProviderAsking): Promise<void> {
   await rooms.audit.commit(rooms.approvals.ways.end(id, "over"))
   // A crash here leaves a provider that waits until its own time is over.
   if (channel?.bearer == null) return
-  await rooms.sessions.providers.answerChannel(provider, channel.bearer, "CANCELLED").catch((error: unknown) => {
+  const decided = (await rooms.approvals.find(request))?.decisions.find(({ approver }) => approver === user)
+  const status = decided === undefined || decided.decision === "approve" ? "CANCELLED" : "UNAUTHORIZED"
+  await rooms.sessions.providers.answerChannel(provider, channel.bearer, status).catch((error: unknown) => {
     rooms.log.debug("a provider was not told that nobody asks any more", { provider, error })
   })
 }

@@ -2,6 +2,7 @@ import { z } from "zod"
 import type { Principal } from "#agents"
 import { Refusal, type Route, type RouteRequest, route } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
+import { comeBackFromStepUp } from "../approve/step-up.ts"
 import type { Rooms } from "../rooms.ts"
 import { authorize, proceed, proceedSignedIn, pushRequest } from "./authorize.ts"
 import { setCookie } from "./cookies.ts"
@@ -83,12 +84,20 @@ function signInRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/sign-in/{provider}/callback",
       listeners: ["web"],
       right: "public",
-      events: ["sessions.signed-in", "sessions.user-known", "sessions.operator-without-role"],
+      events: [
+        "sessions.signed-in",
+        "sessions.user-known",
+        "sessions.operator-without-role",
+        "approvals.decided",
+        "approvals.approved",
+      ],
       summary: "Where that provider sends users back to",
       query: parameters,
       isPage: true,
       async handle({ params, query, headers }) {
         const visit = visitOf(rooms, headers)
+        const stepUp = await comeBackFromStepUp(rooms, visit, params["provider"]!, query)
+        if (stepUp !== null) return stepUp
         const back = await comeBack(rooms, visit, params["provider"]!, query)
         if ("answer" in back) return back.answer
         const signedIn = { ...visit, setCookies: back.setCookies }

@@ -46,7 +46,7 @@ export interface Providers {
   ask(request: AskingRequest): Promise<Asking>
   /** Asks once what came of it, on whatever server. Throws `provider-not-configured`. */
   poll(pending: PendingAsking): Promise<Polled>
-  /** Whom a provider has us ask. Throws `subject-token-invalid`, `provider-unavailable`, `provider-not-configured`. */
+  /** Whom a provider has us ask. Throws `token-invalid`, `provider-unavailable`, `provider-not-configured`. */
   verifyChannel(request: ChannelRequest): Promise<ChannelSubject>
   /** Tells it what they said. Throws `provider-unavailable`, `provider-not-configured`. */
   answerChannel(provider: string, bearer: Secret, status: ChannelStatus): Promise<void>

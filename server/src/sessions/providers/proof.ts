@@ -1,4 +1,5 @@
 import type { JsonWebKey } from "node:crypto"
+import type { Json } from "#kernel"
 import { requireIdToken } from "./id-token.ts"
 import type { Algorithm } from "./profiles.ts"
 import type { Provider } from "./provider.ts"
@@ -33,6 +34,21 @@ export type ProviderProof = {
   amr: string[]
   /** What the ID token says: for whoever judges it now; not to be kept beside it. */
   payload: Payload
+}
+
+/** What is kept of it: what shows it to whoever has no database. Personal, for it names the user; nothing in it is secret. */
+export function providerEvidence(proof: ProviderProof): { [name: string]: Json } {
+  const { provider, issuer, clientId, subjectClaim, subject, idToken, algorithm, key } = proof
+  return {
+    provider,
+    issuer,
+    clientId,
+    subjectClaim,
+    subject,
+    idToken,
+    algorithm,
+    key: { ...key } as { [name: string]: Json },
+  }
 }
 
 /** What the ID token has to say beside who it is from and for. */

@@ -4,7 +4,6 @@ import { type Json, newId, Refusal, Secret } from "#kernel"
 import { type ClientParts, clientOf } from "../client.ts"
 import type { Provider } from "../provider.ts"
 import { refusalFor } from "../refused.ts"
-import { checkCode } from "./check-code.ts"
 import { type Asked, loginHint } from "./hint.ts"
 import type { CibaPart } from "./part.ts"
 import { type CibaProfile, cibaProfiles } from "./profiles.ts"
@@ -13,8 +12,8 @@ import { type CibaProfile, cibaProfiles } from "./profiles.ts"
 export type AskingRequest = {
   provider: string
   user: Asked
-  /** What is to be agreed to: both screens show its check code. */
-  challenge: Uint8Array
+  /** What both screens show, so that the person sees that they belong together: a few letters and digits. */
+  code: string
   /** Seconds that we wait. */
   expirySeconds: number
   /** Validated facts, for a provider that shows them (RFC 9396). */
@@ -42,14 +41,13 @@ export async function askAtProvider(parts: ClientParts, provider: Provider, requ
   const { profile, part } = cibaOf(provider)
   const hint = loginHint(provider, request.user)
   if (hint === null) return { state: "refused", error: "no-login-hint" }
-  const message = checkCode(request.challenge)
-  if (!profile.bindingMessage.form.test(message)) throw new Error("the check code is none that this profile takes")
+  if (!profile.bindingMessage.form.test(request.code)) throw new Error("the code is none that this profile takes")
   const metadata = await placed(provider)
   const expirySeconds = Math.min(request.expirySeconds, profile.maxExpirySeconds)
   const parameters: { [name: string]: string } = {
     scope: part.scopes.join(" "),
     login_hint: hint,
-    binding_message: message,
+    binding_message: request.code,
     [profile.expiryParameter]: String(expirySeconds),
     ...(part.acrValues.length === 0 ? {} : { acr_values: part.acrValues.join(" ") }),
     ...(request.pingToken === undefined ? {} : { client_notification_token: request.pingToken.reveal() }),

@@ -15,7 +15,7 @@ export type ChannelStatus = "SUCCEED" | "UNAUTHORIZED" | "CANCELLED"
 
 /**
  * Judges the bearer that a provider has us answer with: signed by the provider's own key, by it and for it alone, issued to us, about
- * one of its users. Keycloak, HttpAuthenticationChannelProvider. Throws `subject-token-invalid`, `provider-unavailable`,
+ * one of its users. Keycloak, HttpAuthenticationChannelProvider. Throws `token-invalid`, `provider-unavailable`,
  * `provider-not-configured`.
  */
 export async function verifyChannel(
@@ -34,7 +34,7 @@ export async function verifyChannel(
     const { expiresAtMs } = requireTimes({ iat: nowMs / 1000, ...payload }, nowMs)
     return { subject: textOf(payload["sub"], "sub"), expiresAtMs }
   } catch (error) {
-    throw refusalFor(error, provider.name, "subject-token-invalid", "This is no bearer of that provider's channel.")
+    throw refusalFor(error, provider.name, "token-invalid", "This is no bearer of that provider's channel.")
   }
 }
 

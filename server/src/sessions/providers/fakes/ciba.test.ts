@@ -1,15 +1,14 @@
 import assert from "node:assert/strict"
 import { after, before, beforeEach, describe, test } from "node:test"
 import { UnsecuredJWT } from "jose"
-import { Secret, sha256 } from "#kernel"
-import { checkCode } from "../ciba/check-code.ts"
+import { Secret } from "#kernel"
 import { cibaProfiles } from "../ciba/profiles.ts"
 import { newKey, seconds } from "../provider.fixture.ts"
 import { changed, type StartedCiba, startCiba } from "./ciba.fixture.ts"
 import { cibaVendors } from "./ciba-vendors.fixture.ts"
 import type { Unsigned } from "./vendor.fixture.ts"
 
-const challenge = sha256("what is to be agreed to")
+const code = "K7M-2QX"
 
 /** What makes an ID token no yes of the user who was asked, whoever issues it. */
 const wrong: { [what: string]: (token: Unsigned, at: StartedCiba) => Unsigned | Promise<string> } = {
@@ -42,7 +41,7 @@ for (const of of cibaVendors) {
     })
 
     const ask = async (more: object = {}) =>
-      await at.ours.providers.ask({ provider: "shop", user: at.user, challenge, expirySeconds: 120, ...more })
+      await at.ours.providers.ask({ provider: "shop", user: at.user, code, expirySeconds: 120, ...more })
     const asked = async () => {
       const askedAtMs = Date.now()
       const asking = await ask()
@@ -59,7 +58,7 @@ for (const of of cibaVendors) {
       const asking = await asked()
       const { form } = at.last()
       const { expiryParameter, hintFormat } = cibaProfiles[profile]!
-      assert.equal(form.get("binding_message"), checkCode(challenge))
+      assert.equal(form.get("binding_message"), code)
       assert.equal(form.get(expiryParameter), "120")
       assert.equal(form.has(expiryParameter === "request_expiry" ? "requested_expiry" : "request_expiry"), false)
       assert.equal(form.get("login_hint")?.startsWith("{"), hintFormat === "iss_sub_json")
@@ -149,7 +148,7 @@ const [okta, auth0, ibm, keycloak, ping] = cibaVendors
 
 test("what Auth0 shows of an action is one object of the type that its tenant knows", async () => {
   await using at = await startCiba(auth0!)
-  const of = { provider: "shop", user: at.user, challenge, expirySeconds: 900 }
+  const of = { provider: "shop", user: at.user, code, expirySeconds: 900 }
   assert.equal(
     (await at.ours.providers.ask({ ...of, details: { operation: "offboard", type: "other" } })).state,
     "asked",
@@ -165,7 +164,7 @@ test("where acr and auth_time are demanded, missing is not met", async () => {
   for (const claims of wanted) {
     await using at = await startCiba(ibm!)
     const { iss, sub } = at.user
-    const asking = await at.ours.providers.ask({ provider: "shop", user: at.user, challenge, expirySeconds: 60 })
+    const asking = await at.ours.providers.ask({ provider: "shop", user: at.user, code, expirySeconds: 60 })
     assert.ok(asking.state === "asked")
     at.last().state = "approved"
     at.alter = changed(claims)
@@ -191,7 +190,7 @@ test("a signed request has every parameter inside, and is for that provider alon
       ciba: { signedRequests: true },
     },
   )
-  const asking = await at.ours.providers.ask({ provider: "shop", user: at.user, challenge, expirySeconds: 60 })
+  const asking = await at.ours.providers.ask({ provider: "shop", user: at.user, code, expirySeconds: 60 })
   assert.equal(asking.state, "asked")
   const { form } = at.last()
   assert.deepEqual(
@@ -225,7 +224,7 @@ test("what was asked at one provider is not looked for at another that took its 
 test("a provider that is not configured to ask is not asked", async () => {
   await using at = await startCiba(keycloak!, { ciba: undefined })
   assert.equal(at.ours.providers.canAsk("shop"), false)
-  await assert.rejects(at.ours.providers.ask({ provider: "shop", user: at.user, challenge, expirySeconds: 60 }), {
+  await assert.rejects(at.ours.providers.ask({ provider: "shop", user: at.user, code, expirySeconds: 60 }), {
     code: "provider-not-configured",
   })
 })
