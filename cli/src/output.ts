@@ -77,7 +77,7 @@ function cell(value: unknown): string {
 }
 
 /** Text of others must not move the cursor or paint the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (control) => JSON.stringify(control).slice(1, -1))
 }
 

@@ -1,6 +1,7 @@
 import { Command } from "commander"
 import { addAgents } from "./commands/agents.ts"
 import { addApply } from "./commands/apply.ts"
+import { addApprovals } from "./commands/approvals.ts"
 import { addAudit } from "./commands/audit.ts"
 import { addConfig } from "./commands/config.ts"
 import { addCredentials } from "./commands/credentials.ts"
@@ -58,6 +59,7 @@ export function createProgram(version: string): Command {
   addSessions(program)
   addCredentials(program)
   addPolicy(program)
+  addApprovals(program)
   addAudit(program)
   addKeys(program)
   addDoctor(program)

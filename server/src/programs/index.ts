@@ -5,6 +5,7 @@
  * PostgreSQL with keys of its own. configuration.ts says where each setting comes from, document.ts reads
  * safeconduct.yaml. Nothing here decides or records.
  */
+export { type CardSeen, type VerifiedApproval, verifyApproval } from "#approvals"
 export { applyPrepare, checkPrepared, type PrepareSpec, prepareStatements } from "#credentials"
 export {
   createLog,
@@ -32,3 +33,4 @@ export { allEvents, allMigrations } from "./rooms.ts"
 export * from "./rotate-log.ts"
 export { type Around, allRoutes, type Running, type ServeOptions, serve } from "./serve.ts"
 export * from "./simulate.ts"
+export * from "./simulate-asking.ts"

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict"
-import { randomBytes } from "node:crypto"
 import { after, before, test } from "node:test"
-import { renderCard, shownOf, verifyApproval } from "#approvals"
-import { base64url, type RefusalCode, refusalCode } from "#kernel"
-import type { User } from "#sessions"
-import { type SoftwarePasskey, softwarePasskey } from "#testing"
+import { verifyApproval } from "#approvals"
+import { type RefusalCode, refusalCode } from "#kernel"
+import { softwarePasskey } from "#testing"
 import { aRaise, heldOf, openTestApproving, type TestApproving } from "./approve.fixture.ts"
-import { approve, challengeFor } from "./decide.ts"
+import { enrol, evidenceOf, sign } from "./evidence.fixture.ts"
 import { evidenceRoutes } from "./evidence-routes.ts"
 
 let at: TestApproving
@@ -15,57 +13,24 @@ before(async () => {
 })
 after(() => at[Symbol.asyncDispose]())
 
-const origin = "https://safeconduct.example"
-
 function refusedWith(code: RefusalCode) {
   return (error: unknown) => refusalCode(error) === code || assert.fail(String(error))
-}
-
-/** Lets a passkey of theirs in. */
-async function enrol(user: User, passkey: SoftwarePasskey): Promise<void> {
-  const { approvals, audit } = at.rooms
-  const by = { known: { user, providerSession: null, ageSeconds: 1 }, browser: base64url(randomBytes(32)) }
-  const answer = passkey.create(await approvals.passkeys.registrationOptions({ ...by, name: "x" }), origin)
-  await audit.commit(await approvals.passkeys.enrol({ ...by, answer, label: "Phone", vouching: null }))
-}
-
-/** Approves these requests by one signature, as the page does. `between` happens after it was verified. */
-async function sign(
-  ids: string[],
-  user: User,
-  passkey: SoftwarePasskey,
-  between: () => Promise<unknown> = async () => null,
-) {
-  const { rooms } = at
-  const person = { id: user.id, provider: user.provider, sub: user.sub }
-  const asked = await challengeFor(rooms, person, { ids, shown: ({ facts }) => shownOf(renderCard(facts!, "en")) })
-  const options = await rooms.approvals.passkeys.assertionOptions(user.id, asked.challenge)
-  const proven = await rooms.approvals.passkeys.verify(user.id, asked.challenge, passkey.get(options, origin))
-  await between()
-  return await approve(rooms, person, asked, proven)
-}
-
-/** As an auditor gets it. */
-async function evidenceOf(id: string): Promise<string> {
-  const route = evidenceRoutes(at.rooms).find(({ path }) => path.endsWith("/evidence"))!
-  const request = { caller: at.gate.operator, params: { id }, query: {}, headers: new Headers(), listener: "agents" }
-  return await ((await route.handle({ ...request, body: undefined as never } as never)) as Response).text()
 }
 
 const verify = (text: string) => verifyApproval(text, [at.rooms.audit.vkey])
 
 test("what Alice approved on her phone is proven without us: who, what she saw, which agent, which authority, and its use", async () => {
   const passkey = softwarePasskey()
-  await enrol(at.alice, passkey)
+  await enrol(at, at.alice, passkey)
   const session = await at.session()
   const held = heldOf(await at.raise(session))
   // Asked again while it waits: one request, two entries that it waits.
   heldOf(await at.raise(session))
-  await sign([held.id], at.alice, passkey)
+  await sign(at, [held.id], at.alice, passkey)
   const done = await at.raise(session, aRaise, { approval: held.id, key: "k" })
   assert.equal(done.decision.verdict, "allow")
 
-  const text = await evidenceOf(held.id)
+  const text = await evidenceOf(at, held.id)
   const found = await verify(text)
   const [by] = found.agreed
   assert.deepEqual(
@@ -91,14 +56,14 @@ test("what Alice approved on her phone is proven without us: who, what she saw, 
 test("of several that are signed together, each is proven alone", async () => {
   const passkey = softwarePasskey({ algorithm: "Ed25519", isSynced: false })
   const user = await at.person("bob")
-  await enrol(user, passkey)
+  await enrol(at, user, passkey)
   const session = await at.session(user)
   const amounts = [1, 2, 3]
   const helds: string[] = []
   for (const amount of amounts) helds.push(heldOf(await at.raise(session, { ...aRaise, amount })).id)
-  await sign(helds, user, passkey)
+  await sign(at, helds, user, passkey)
   for (const [nth, id] of helds.entries()) {
-    const { action, used } = await verify(await evidenceOf(id))
+    const { action, used } = await verify(await evidenceOf(at, id))
     assert.deepEqual([(action.arguments as { amount: number }).amount, used], [amounts[nth], null])
   }
 })
@@ -106,11 +71,11 @@ test("of several that are signed together, each is proven alone", async () => {
 test("a passkey that is revoked after it signed, and before that is taken, approves nothing", async () => {
   const passkey = softwarePasskey()
   const user = await at.person("carol")
-  await enrol(user, passkey)
+  await enrol(at, user, passkey)
   const held = heldOf(await at.raise(await at.session(user)))
   const { approvals, audit } = at.rooms
   await assert.rejects(
-    sign([held.id], user, passkey, () => audit.commit(approvals.passkeys.lose(user.id))),
+    sign(at, [held.id], user, passkey, () => audit.commit(approvals.passkeys.lose(user.id))),
     refusedWith("passkey-unknown"),
   )
   assert.equal((await approvals.find(held.id))!.state, "requested")
@@ -118,15 +83,15 @@ test("a passkey that is revoked after it signed, and before that is taken, appro
 
 test("what nobody approved has no evidence, and what is not there is not found", async () => {
   const held = heldOf(await at.raise(await at.session(await at.person("dave"))))
-  await assert.rejects(evidenceOf(held.id), refusedWith("approval-over"))
-  await assert.rejects(evidenceOf("approval_none"), refusedWith("approval-unknown"))
+  await assert.rejects(evidenceOf(at, held.id), refusedWith("approval-over"))
+  await assert.rejects(evidenceOf(at, "approval_none"), refusedWith("approval-unknown"))
 })
 
 test("a key that waits is confirmed by whoever may, and says so", async () => {
   const user = await at.person("erin")
-  await enrol(user, softwarePasskey())
+  await enrol(at, user, softwarePasskey())
   await at.rooms.audit.commit(at.rooms.approvals.passkeys.lose(user.id))
-  await enrol(user, softwarePasskey())
+  await enrol(at, user, softwarePasskey())
   const [waiting, confirming] = ["waiting", "confirmation"].map((end) => {
     const route = evidenceRoutes(at.rooms).find(({ path }) => path.endsWith(end))!
     assert.equal(route.right, "confirm-passkeys")
