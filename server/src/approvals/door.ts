@@ -1,12 +1,14 @@
 import type { Change } from "#audit"
 import type { Id } from "#kernel"
 import type { Backchannel } from "./backchannel/backchannel.ts"
+import type { Channels } from "./channels/index.ts"
 import type { Decision } from "./decisions.ts"
 import type { FatigueReport } from "./fatigue/report.ts"
-import type { FatigueReport } from "./fatigue/report.ts"
 import type { Grants } from "./grants/grants.ts"
+import type { Notices } from "./notices/index.ts"
 import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
+import type { People } from "./people/index.ts"
 import type { Reports } from "./reports/reports.ts"
 import type { Approval, ApprovalState, NewRequest } from "./request.ts"
 import type { Held, Use } from "./requests.ts"
@@ -26,6 +28,12 @@ export interface Approvals extends AsyncDisposable {
   readonly backchannel: Backchannel
   /** What users approved before, to compare with. */
   readonly usual: Usual
+  /** Ways to tell people that something waits for them. */
+  readonly channels: Channels
+  /** How people are reached, and who stands in for them. */
+  readonly people: People
+  /** Telling them; what the room keeps to be told is told by itself. */
+  readonly notices: Notices
   /** Checks the room's part of a configuration. Throws `policy-invalid` with `detail.path`. */
   parse(document: { approvals?: unknown }): ApprovalsPart
   /** Puts it in force. `by` is the SPIFFE ID of who does. */
@@ -48,8 +56,6 @@ export interface Approvals extends AsyncDisposable {
   withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
   /** Leave for more of the same. */
   readonly grants: Grants
-  /** How much people were asked in the last so many hours, beside so many actions. */
-  fatigue(of: { hours: number; actions: number }): Promise<FatigueReport>
   /** How much people were asked in the last so many hours, beside so many actions. */
   fatigue(of: { hours: number; actions: number }): Promise<FatigueReport>
   /** Agents that people reported, and who lifts that. */

@@ -26,6 +26,14 @@ export {
 export { checkCode } from "./card/code.ts"
 export type { ArgumentFact, CardFacts } from "./card/facts.ts"
 export type { Piece } from "./card/template.ts"
+export {
+  type Channels,
+  type ChannelsPart,
+  channelRoutes,
+  isAddress,
+  isNumber,
+  resealChannelSecrets,
+} from "./channels/index.ts"
 export { type Locale, localeOf, locales } from "./channels/words.ts"
 export type { Decision } from "./decisions.ts"
 export type { Approvals } from "./door.ts"
@@ -40,7 +48,7 @@ export type { FatigueReport } from "./fatigue/report.ts"
 export { type GrantBounds, takingsOf } from "./grants/bounds.ts"
 export type { Grants } from "./grants/grants.ts"
 export type { Grant } from "./grants/store.ts"
-export { type Notice, type NoticeKind, noticing } from "./notices/store.ts"
+export { type Notice, type NoticeKind, type Notices, noticing, type Reachable } from "./notices/index.ts"
 export { type ApprovalsParts, openApprovals } from "./open.ts"
 export type { Refused } from "./pacing/pace.ts"
 export { type ApprovalsPart, approvalsSchema, parseApprovals } from "./part.ts"
@@ -49,6 +57,16 @@ export type { AtBrowser, Enrolment, Passkeys } from "./passkeys/open.ts"
 export type { Passkey } from "./passkeys/passkey.ts"
 export { type RegistrationAnswer, registrationSchema, vouchingChallenge } from "./passkeys/register.ts"
 export { type AssertionAnswer, assertionSchema } from "./passkeys/verify.ts"
+export {
+  type KnownContact,
+  type OwnContact,
+  type People,
+  type QuietHours,
+  type Reach,
+  resealPeople,
+  type StandIn,
+  type StandIns,
+} from "./people/index.ts"
 export { counts, type Proven, type Way } from "./proof.ts"
 export type { Lifter, Reports } from "./reports/reports.ts"
 export type { Report } from "./reports/store.ts"

@@ -1,13 +1,15 @@
 import type { Audit, Draft } from "#audit"
 import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
 import { openBackchannel } from "./backchannel/backchannel.ts"
+import { openChannels } from "./channels/index.ts"
 import { deciding } from "./decisions.ts"
 import type { Approvals } from "./door.ts"
 import { reportSince } from "./fatigue/report.ts"
-import { reportSince } from "./fatigue/report.ts"
 import { openGrants } from "./grants/grants.ts"
+import { openNotices } from "./notices/index.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
+import { openPeople } from "./people/index.ts"
 import { openReports } from "./reports/reports.ts"
 import { expiring, requesting, using, withdrawing } from "./requests.ts"
 import * as store from "./store.ts"
@@ -39,6 +41,9 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     await load()
   })
   const waiting = stack.use(await openWaiting(database))
+  const channels = openChannels({ ...parts, part: () => held.channels })
+  const people = openPeople({ ...parts, channels, nowMs: () => parts.clock.nowMs() })
+  const notices = stack.use(await openNotices({ ...parts, channels, people }))
   stack.use(startSweep({ database, log, commit: (change) => audit.commit(change), part: () => held }))
   const owned = stack.move()
   return {
@@ -47,6 +52,9 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     ways: openWays(parts),
     backchannel: openBackchannel(parts),
     usual: openUsual(database),
+    channels,
+    people,
+    notices,
     parse: ({ approvals }) => parseApprovals(approvals),
     part: () => held,
     replace: (part, by) => ({
@@ -66,7 +74,6 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     use: (use) => using(use),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
     grants: openGrants({ database, part: () => held }),
-    fatigue: (of) => reportSince(database, { ...of, since: new Date(parts.clock.nowMs() - of.hours * 3_600_000) }),
     fatigue: (of) => reportSince(database, { ...of, since: new Date(parts.clock.nowMs() - of.hours * 3_600_000) }),
     reports,
     expire: () => expiring(held, 100),

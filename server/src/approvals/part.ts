@@ -1,5 +1,6 @@
 import { z } from "zod"
 import { Refusal } from "#kernel"
+import { channelsSchema } from "./channels/index.ts"
 
 const name = z.string().regex(/^[a-z][a-z0-9-]{0,62}$/, "a name is a-z, 0-9 and hyphens")
 const way = z.enum(["session", "passkey", "step-up", "provider"])
@@ -60,6 +61,8 @@ export const approvalsSchema = z.strictObject({
   report: z.enum(["agent", "user"]).default("agent"),
   /** Whether a second operator signs what an operator applies. */
   changes: z.enum(["one-operator", "two-operators"]).default("one-operator"),
+  /** Ways to tell people that something waits for them. */
+  channels: channelsSchema,
 })
 
 /** The part with every default filled in. */

@@ -16,7 +16,12 @@ export function openCaught<Item>(): { caught: Caught<Item>; add(item: Item): voi
     caught: {
       all,
       async until(count) {
-        if (all.length < count) await new Promise<void>((resolve) => waiting.push({ count, resolve }))
+        if (all.length >= count) return all
+        const { promise, resolve, reject } = Promise.withResolvers<void>()
+        const late = () => reject(new Error(`${all.length} were caught within a minute, not ${count}`))
+        const timer = setTimeout(late, 60_000)
+        waiting.push({ count, resolve })
+        await promise.finally(() => clearTimeout(timer))
         return all
       },
     },

@@ -53,7 +53,7 @@ test("sms: without the account's token nothing is sent, and another one is refus
 test("sms: a sentence with its link is one message in every language, and a link alone where it is not", async () => {
   for (const locale of locales) {
     for (const kind of ["asked", "told", "reported", "refused", "enrolled", "lost"] as const) {
-      const { sentence } = wordsFor(locale, [kind])
+      const { sentence } = wordsFor(locale, kind, 1)
       assert.ok(septetsOf(`${sentence} ${messageOf().url}`) <= 160, sentence)
     }
   }

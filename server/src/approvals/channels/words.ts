@@ -7,7 +7,12 @@ export const locales = ["en", "de"] as const
 export type Locale = (typeof locales)[number]
 
 /** What is said, the same to everybody: which agent, what and for whom stands on the page, behind a sign-in. */
-type Words = { title: string; many: (count: number) => string; code: (code: string) => string } & {
+type Words = {
+  title: string
+  many: (count: number) => string
+  news: (count: number) => string
+  code: (code: string) => string
+} & {
   [Kind in NoticeKind]: string
 }
 
@@ -20,7 +25,8 @@ const words: { readonly [Each in Locale]: Words } = {
     enrolled: "A passkey of yours was added. If that was not you, say so now.",
     lost: "A passkey of yours was removed. If that was not you, say so now.",
     refused: "Something was refused for you.",
-    many: (count) => `${count} things wait for you.`,
+    many: (count) => `${count} things wait for your decision.`,
+    news: (count) => `There are ${count} things to read.`,
     code: (code) => `Your code is ${code}. Nobody will ask you for it.`,
   },
   de: {
@@ -31,16 +37,17 @@ const words: { readonly [Each in Locale]: Words } = {
     enrolled: "Ein Passkey wurde hinzugefügt. Waren Sie das nicht, melden Sie es jetzt.",
     lost: "Ein Passkey wurde entfernt. Waren Sie das nicht, melden Sie es jetzt.",
     refused: "Etwas wurde für Sie abgelehnt.",
-    many: (count) => `${count} Dinge warten auf Sie.`,
+    many: (count) => `${count} Dinge warten auf Ihre Entscheidung.`,
+    news: (count) => `Es gibt ${count} Dinge zu lesen.`,
     code: (code) => `Ihr Code ist ${code}. Niemand wird Sie danach fragen.`,
   },
 }
 
-/** Title and sentence of a message about these notices. */
-export function wordsFor(locale: Locale, kinds: readonly NoticeKind[]): { title: string; sentence: string } {
-  const { title, many, ...each } = words[locale]
-  const [first] = kinds
-  return { title, sentence: kinds.length === 1 ? each[first!] : many(kinds.length) }
+/** Title and sentence of a message about that many notices, the first of that kind. */
+export function wordsFor(locale: Locale, kind: NoticeKind, count: number): { title: string; sentence: string } {
+  const { title, many, news, ...each } = words[locale]
+  if (count === 1) return { title, sentence: each[kind] }
+  return { title, sentence: kind === "asked" ? many(count) : news(count) }
 }
 
 /** Title and sentence of a message that brings a code. */
