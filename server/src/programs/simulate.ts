@@ -2,15 +2,20 @@ import { z } from "zod"
 import { type DecidedBy, dependsOnArguments, type Rehearsal, rehearse } from "#gate"
 import type { ActionType, Asking, SinkFinding } from "#policy"
 
-/** What was decided, as its entry tells (gate.action-begun, gate.action-denied). */
+/** What was decided, as its entry tells. */
 const recordedSchema = z.object({
   id: z.string(),
+  event: z.string().optional(),
   at: z.string(),
   agent: z.object({ name: z.string() }),
   purpose: z.string(),
   action: z.object({ type: z.string(), resource: z.string(), operation: z.string() }),
   data: z.object({
     verdict: z.enum(["allow", "deny", "ask"]),
+    policies: z.array(z.string()).default([]),
+    /** The approval that it was allowed with, or that it waits for; the leave that it was allowed under. */
+    approval: z.string().optional(),
+    grant: z.string().optional(),
     /** What the gate had found out of the session; absent where there was nothing to find. */
     facts: z
       .object({
@@ -52,7 +57,7 @@ export type NotReplayed = { reason: string; count: number }
 export type Simulated = { replayed: number; same: number; changed: Changed[]; notReplayed: NotReplayed[] }
 
 /** The entries that say what was decided. */
-export const DECISIONS = ["gate.action-begun", "gate.action-denied"] as const
+export const DECISIONS = ["gate.action-begun", "gate.action-denied", "gate.action-held"] as const
 
 /**
  * Decides recorded decisions again under a configuration, as for sessions that were opened under it. Arguments are never
@@ -63,16 +68,15 @@ export function simulate(rehearsal: Rehearsal, leaves: Iterable<unknown>): Simul
   const notReplayed = new Map<string, number>()
   let [replayed, same] = [0, 0]
   for (const leaf of leaves) {
-    const parsed = recordedSchema.safeParse(leaf)
-    const reason = parsed.success ? obstacle(rehearsal, askingOf(parsed.data)) : "the entry is of another form"
-    if (!parsed.success || reason !== null) {
-      notReplayed.set(reason!, (notReplayed.get(reason!) ?? 0) + 1)
+    const { recorded, reason } = replayable(rehearsal, leaf)
+    if (recorded === null) {
+      notReplayed.set(reason, (notReplayed.get(reason) ?? 0) + 1)
       continue
     }
     replayed += 1
-    const { decision, by } = rehearse(rehearsal, askingOf(parsed.data))
-    if (decision.verdict === parsed.data.data.verdict) same += 1
-    else note(changed, parsed.data, { by, ...decision })
+    const { decision, by } = rehearse(rehearsal, { ...askingOf(recorded), approved: wasApproved(recorded) })
+    if (decision.verdict === recorded.data.verdict) same += 1
+    else note(changed, recorded, { by, ...decision })
   }
   return {
     replayed,
@@ -82,9 +86,27 @@ export function simulate(rehearsal: Rehearsal, leaves: Iterable<unknown>): Simul
   }
 }
 
-type Recorded = z.infer<typeof recordedSchema>
+/** A decision, as its entry tells. */
+export type Recorded = z.infer<typeof recordedSchema>
 
-function askingOf({ agent, purpose, action, data: { facts = {} } }: Recorded): Asking {
+/** The decision of an entry, or why it cannot be taken again. */
+export function replayable(
+  rehearsal: Rehearsal,
+  leaf: unknown,
+): { recorded: Recorded; reason: null } | { recorded: null; reason: string } {
+  const parsed = recordedSchema.safeParse(leaf)
+  if (!parsed.success) return { recorded: null, reason: "the entry is of another form" }
+  const reason = obstacle(rehearsal, askingOf(parsed.data))
+  return reason === null ? { recorded: parsed.data, reason } : { recorded: null, reason }
+}
+
+/** True where it was allowed because somebody had approved it, or given leave. */
+export function wasApproved({ data }: Recorded): boolean {
+  return data.verdict === "allow" && (data.approval !== undefined || data.grant !== undefined)
+}
+
+/** The question that was decided. */
+export function askingOf({ agent, purpose, action, data: { facts = {} } }: Recorded): Asking {
   const { agents = [agent.name], user, ...others } = facts
   const given = Object.fromEntries(Object.entries(others).filter(([, value]) => value !== undefined))
   const asked = { agents, purpose, action: { ...action, type: action.type as ActionType }, ...given }
