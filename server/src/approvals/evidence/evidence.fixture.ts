@@ -32,6 +32,8 @@ export type Story = {
   wrong?: Wrong
   /** Changes the statement that is signed, and that is recorded. */
   signed?: (statement: Statement) => Statement
+  /** Another way than the passkey, and what it is evidenced by. */
+  by?: (over: { challenge: Buffer; statement: Statement }) => { way: string; evidence: { [name: string]: Json } }
   /** Other statements that are signed with it, before and after. */
   beside?: [Statement[], Statement[]]
   /** Ends it before the action. */
@@ -115,19 +117,18 @@ export async function tell(audit: Audit, story: Story): Promise<{ bundle: Bundle
   const statements = [...before, statement, ...after]
   const options = { challenge: base64url(challengeOf(statements)), rpId: new URL(issuer).hostname }
   const { clientDataJSON, authenticatorData, signature } = passkey.get(options, issuer, wrong).response
+  const key = { credentialId: passkey.id, publicKey: base64url(passkey.publicKey) }
+  const byPasskey = { way: "passkey", evidence: { ...key, clientDataJSON, authenticatorData, signature } }
+  const { way, evidence } = story.by?.({ challenge: challengeOf(statements), statement }) ?? byPasskey
   await record("approved", {
     event: "approvals.approved",
     by: alice,
     ...about,
-    data: { approval, decision: "approve", way: "passkey", countsFor: ["user"] },
+    data: { approval, decision: "approve", way, countsFor: ["user"] },
     personal: {
       statement: statement as unknown as Json,
       evidence: {
-        credentialId: passkey.id,
-        publicKey: base64url(passkey.publicKey),
-        clientDataJSON,
-        authenticatorData,
-        signature,
+        ...evidence,
         index: before.length,
         size: statements.length,
         inclusion: inclusionIn(statements, before.length).map((hash) => base64url(hash)),

@@ -1,7 +1,9 @@
 import { leafHash, verifyInclusion } from "@safeconduct/tlog"
 import { z } from "zod"
 import { canonical, fromBase64url, type Json } from "#kernel"
+import { checkCode } from "../card/code.ts"
 import type { Way } from "../proof.ts"
+import type { Statement } from "../statement.ts"
 import { challengeIn, passkeyEvidence, verifyAssertion } from "./assertion.ts"
 import { type OpenedEntry, refused } from "./entries.ts"
 import { verifyIdToken } from "./id-token.ts"
@@ -56,6 +58,10 @@ export function verifyProofOf(
   }
   if (way === "provider") {
     const { iss, sub } = verifyIdToken(evidence)
+    // What both screens showed: of a provider that signs over nothing of ours it is all that tells one action from another.
+    const { code } = evidence as { code?: Json }
+    const { action } = statement as unknown as Statement
+    if (code !== checkCode(action.digest)) throw refused("the code that the provider showed is another action's")
     return { way, isSignedByThem: false, credentialId: null, identity: { iss, sub } }
   }
   if (way === "session" || way === "operator") {

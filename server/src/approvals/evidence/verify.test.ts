@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { generateKeyPairSync, sign } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -8,6 +9,7 @@ import fc from "fast-check"
 import { type Audit, migrations as auditMigrations, createLogKey, type Draft, openAudit, openFileSigner } from "#audit"
 import { base64url, type Json, newId, Refusal, random, silentLog, systemClock } from "#kernel"
 import { type TestDatabase, testDatabase, type Wrong } from "#testing"
+import { checkCode } from "../card/code.ts"
 import { events } from "../events.ts"
 import type { Statement } from "../statement.ts"
 import { type Bundle, writeBundle } from "./bundle.ts"
@@ -331,4 +333,66 @@ test("the same passkey's evidence for another person's decision is nothing", asy
     ...at("enrolled", (draft) => ({ ...draft, by: alice, user: alice })),
   })
   await assert.rejects(verify(text), notVerified(/somebody else's/))
+})
+
+describe("ways that are another's word", () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" })
+  const idToken = (claims: { [name: string]: Json }) => {
+    const parts = [{ alg: "ES256" }, { iss: "https://id.example", sub: "alice", aud: "safeconduct", ...claims }]
+    const input = parts.map((part) => base64url(Buffer.from(JSON.stringify(part)))).join(".")
+    return `${input}.${base64url(sign("sha256", Buffer.from(input), { key: privateKey, dsaEncoding: "ieee-p1363" }))}`
+  }
+  const word = (claims: { [name: string]: Json }): { [name: string]: Json } => ({
+    ...{ provider: "hr", issuer: "https://id.example", clientId: "safeconduct", subjectClaim: "sub", subject: "alice" },
+    ...{ idToken: idToken(claims), algorithm: "ES256", key: publicKey.export({ format: "jwk" }) as Json },
+  })
+  // Whose key it is does not matter to them, so that none is enrolled.
+  const told = (by: NonNullable<Story["by"]>) => tell(audit, { ...somebody(), ...at("enrolled", () => null), by })
+
+  test("a step-up's ID token is over the statement itself", async () => {
+    const { text } = await told(({ challenge }) => ({
+      way: "step-up",
+      evidence: word({ nonce: base64url(challenge) }),
+    }))
+    const [by] = (await verify(text)).agreed
+    assert.deepEqual(
+      [by!.way, by!.isSignedByThem, by!.identity],
+      ["step-up", false, { iss: "https://id.example", sub: "alice" }],
+    )
+    for (const claims of [{}, { nonce: "x" }, { nonce: base64url(random(32)) }] as { [name: string]: Json }[]) {
+      const { text: other } = await told(() => ({ way: "step-up", evidence: word(claims) }))
+      await assert.rejects(verify(other), notVerified(/nothing in particular|not this statement/))
+    }
+  })
+
+  test("what a provider signed for somebody else, for another client or by another key is nothing", async () => {
+    const changes: { [name: string]: Json }[] = [
+      { subject: "mallory" },
+      { clientId: "other" },
+      { issuer: "https://other.example" },
+      { algorithm: "RS256" },
+      { key: generateKeyPairSync("ec", { namedCurve: "P-256" }).publicKey.export({ format: "jwk" }) as Json },
+      { idToken: "a.b.c" },
+    ]
+    for (const change of changes) {
+      const { text } = await told(({ challenge }) => {
+        return { way: "step-up", evidence: { ...word({ nonce: base64url(challenge) }), ...change } }
+      })
+      await assert.rejects(verify(text), notVerified(/provider/))
+    }
+  })
+
+  test("a provider that asked by itself showed this action's code", async () => {
+    const showing = (code?: string) =>
+      told(({ statement }) => {
+        return { way: "provider", evidence: { ...word({}), code: code ?? checkCode(statement.action.digest) } }
+      })
+    assert.equal((await verify((await showing()).text)).agreed[0]!.way, "provider")
+    await assert.rejects(verify((await showing("AAA-AAA")).text), notVerified(/code/))
+  })
+
+  test("a tap is the server's word, and says so", async () => {
+    const [by] = (await verify((await told(() => ({ way: "session", evidence: {} }))).text)).agreed
+    assert.deepEqual([by!.way, by!.isSignedByThem, by!.identity], ["session", false, null])
+  })
 })
