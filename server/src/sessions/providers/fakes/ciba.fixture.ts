@@ -3,7 +3,15 @@ import type { JWTPayload } from "jose"
 import type { User } from "../../user.ts"
 import { clientSecret, openTestProviders, type TestProviders } from "../fixture.ts"
 import type { Answer, Asked } from "../provider.fixture.ts"
-import { isOurClient, refused, type StartedVendor, startVendor, type Unsigned, type Vendor } from "./vendor.fixture.ts"
+import {
+  isOurClient,
+  OUR_CLIENT,
+  refused,
+  type StartedVendor,
+  startVendor,
+  type Unsigned,
+  type Vendor,
+} from "./vendor.fixture.ts"
 
 /** What a maker's documents say of its CIBA, beside what they say of everything else. */
 export type CibaVendor = {
@@ -30,6 +38,8 @@ export type StartedCiba = AsyncDisposable & {
   of: CibaVendor
   started: StartedVendor
   ours: TestProviders
+  /** How our side is configured for it. */
+  definition: { [field: string]: unknown }
   user: Pick<User, "iss" | "sub" | "claims">
   askings: Map<string, FakeAsking>
   /** The newest. */
@@ -63,6 +73,7 @@ export async function startCiba(of: CibaVendor, more: { [field: string]: unknown
     of,
     started,
     ours,
+    definition: { clientId: OUR_CLIENT, network: "loopback", ...definition },
     user: { iss: issuer, sub: vendor.expected.sub, claims: of.claims },
     askings,
     last: () => [...askings.values()].at(-1)!,
