@@ -12,6 +12,7 @@ export const events = {
   "approvals.passkey-enrolled":
     "Somebody's passkey was verified; approvals that it signs are verified with the key in here.",
   "approvals.passkey-confirmed": "An operator said that a passkey, added after others were lost, is its owner's.",
+  "approvals.passkey-renamed": "Somebody calls a passkey of theirs something else; how stands nowhere here.",
   "approvals.passkey-revoked": "A passkey signs nothing any more.",
   "approvals.passkey-suspected":
     "A passkey's counter went back: there seems to be a copy of it. What it signed was refused.",

@@ -18,7 +18,10 @@ test("no two routes share method and path", () => {
 
 test("every route that changes something names the events it leaves", () => {
   // Reading by POST, and what gives nothing yet: what becomes of a pushed request is recorded.
-  const silent = new Set(["POST /v1/policy/diff", "POST /oauth2/par", "POST /oauth2/introspect"])
+  const silent = new Set([
+    ...["POST /v1/policy/diff", "POST /oauth2/par", "POST /oauth2/introspect"],
+    ...["POST /me/passkeys/options", "POST /me/passkeys/vouching"],
+  ])
   const odd = allRoutes().filter(({ method, path, events }) => {
     const isTold = events !== null && events.length > 0
     return method !== "GET" && !isTold && !silent.has(`${method} ${path}`)
@@ -43,6 +46,12 @@ test("only reading, enrolment and standard routes are open to nobody in particul
     "POST /consent/{id}",
     "POST /me/consents/{id}/revocation",
     "POST /me/everything",
+    "POST /me/lost-device",
+    "POST /me/passkeys",
+    "POST /me/passkeys/options",
+    "POST /me/passkeys/vouching",
+    "POST /me/passkeys/{id}/name",
+    "POST /me/passkeys/{id}/revocation",
     "POST /me/sessions/{id}/end",
     "POST /me/sign-out",
     "POST /sign-in/{provider}/logout",

@@ -59,8 +59,8 @@ export interface Passkeys {
   verify(user: string, challenge: Buffer, answer: AssertionAnswer): Promise<Proven>
   /** Holds the key of a proof as it is until the transaction ends. The work throws `passkey-unknown` when it was revoked meanwhile. */
   holding(user: string, proven: Proven): Change<void>
-  /** Throws `passkey-unknown`, `invalid-request`. */
-  rename(of: { id: string; user: string; label: string }): Promise<void>
+  /** Throws `invalid-request`; its work `passkey-unknown`. */
+  rename(of: { id: string; user: Id<"user">; label: string }): Change<void>
   /** Revokes one of the user's. The work throws `passkey-unknown`. */
   revoke(of: { id: string; user: Id<"user"> }): Change<Passkey>
   /** The user lost a device, and does not say which keys were on it: all are revoked, and the user is told wherever they can be. */
@@ -151,8 +151,14 @@ export function openPasskeys({ database, audit, issuer, part }: PasskeysParts): 
       },
       entries: () => [],
     }),
-    async rename({ id, user, label }) {
-      if (!(await store.renamePasskey(database, { id, user, label: labelOf(label) }))) throw unknownPasskey(null)
+    rename({ id, user, label: given }) {
+      const label = labelOf(given)
+      return {
+        async work(tx) {
+          if (!(await store.renamePasskey(tx, { id, user, label }))) throw unknownPasskey(null)
+        },
+        entries: () => [{ event: "approvals.passkey-renamed", by: user, user, data: { passkey: id } }],
+      }
     },
     revoke: revoking,
     lose: losing,

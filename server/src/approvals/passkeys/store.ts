@@ -124,10 +124,10 @@ export async function holdPasskey(tx: Transaction, of: { user: string; credentia
 
 /** False for one that is not the user's, or is revoked. */
 export async function renamePasskey(
-  database: Queryable,
+  tx: Transaction,
   { id, user, label }: { id: string; user: string; label: string },
 ): Promise<boolean> {
-  const rows = await database.query(
+  const rows = await tx.query(
     "update approvals.passkeys set label = $3 where id = $1 and user_id = $2 and revoked_at is null returning id",
     [id, user, label],
   )

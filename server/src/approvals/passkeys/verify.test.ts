@@ -240,10 +240,11 @@ test("the site is fixed by the first passkey, and a public URL without a name ha
 test("a passkey is renamed by its owner only", async () => {
   const { alice } = await withPasskey()
   const [own] = await at.passkeys.list(alice.id)
-  await at.passkeys.rename({ id: own!.id, user: alice.id, label: "Old phone" })
+  await at.audit.commit(at.passkeys.rename({ id: own!.id, user: alice.id, label: "Old phone" }))
   assert.equal((await at.passkeys.list(alice.id))[0]!.label, "Old phone")
   const other = { id: own!.id, user: at.person().id, label: "Mine" }
-  await assert.rejects(at.passkeys.rename(other), refusedWith("passkey-unknown"))
+  await assert.rejects(at.audit.commit(at.passkeys.rename(other)), refusedWith("passkey-unknown"))
+  assert.doesNotMatch(JSON.stringify(await at.entries("approvals.passkey-renamed")), /Old phone/)
 })
 
 test("what the server's role may do with keys: never change one, or take it away", async () => {

@@ -82,10 +82,10 @@ function forms(rooms: Rooms): Route<Principal | null, never>[] {
     form(rooms, {
       path: "/me/passkeys/{id}/name",
       summary: "Call a passkey something else",
-      events: null,
+      events: ["approvals.passkey-renamed"],
       body: named,
       async work({ user }, { visit, body, params }) {
-        await passkeys.rename({ id: params["id"]!, user: user.id, label: body.label })
+        await rooms.audit.commit(passkeys.rename({ id: params["id"]!, user: user.id, label: body.label }))
         return back(visit)
       },
     }),
@@ -146,7 +146,7 @@ type Sent<Body> = { visit: Visit; body: Body; params: Fields }
 type Form<Body> = {
   path: string
   summary: string
-  events: readonly string[] | null
+  events: readonly string[]
   body: z.ZodType<Body>
   work: (known: SignedInBrowser, sent: Sent<Body>) => Promise<Response>
 }
