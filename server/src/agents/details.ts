@@ -65,14 +65,19 @@ const simpleRule = z.union([
   z.strictObject({ approval: z.literal("user") }),
 ])
 
+/**
+ * Of the request, only what follows one of the words `from`, up to the end of the sentence or to one of the words `until`: in
+ * "delete a.txt and share b.txt" only one of both is named to be deleted.
+ */
+const part = z.strictObject({ from: words, until: words.optional() }).optional()
 const alternatives = z.array(simpleRule).min(1).max(16)
 
 /** One thing that must hold of an argument; of `anyOf`, one. What each kind means is for sessions to say. */
 const argumentRule = z.union([
   ...simpleRule.options,
-  z.strictObject({ anyOf: alternatives }),
+  z.strictObject({ anyOf: alternatives, part }),
   /** The argument is a list, of each item of which one of these holds. */
-  z.strictObject({ eachOf: alternatives }),
+  z.strictObject({ eachOf: alternatives, part }),
 ])
 
 /** A parsed rule without alternatives. */

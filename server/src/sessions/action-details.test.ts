@@ -39,6 +39,12 @@ const simpleRule: fc.Arbitrary<SimpleRule> = fc.oneof(
 const rule = fc.oneof(
   { weight: 4, arbitrary: simpleRule },
   { weight: 1, arbitrary: fc.array(simpleRule, { minLength: 1, maxLength: 3 }).map((anyOf) => ({ anyOf })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .array(simpleRule, { minLength: 1, maxLength: 2 })
+      .map((anyOf) => ({ anyOf, part: { from: ["pay"], until: ["2"] } })),
+  },
   { weight: 1, arbitrary: fc.array(simpleRule, { minLength: 1, maxLength: 3 }).map((eachOf) => ({ eachOf })) },
 )
 const names = ["amount", "payee", "toString"]

@@ -134,3 +134,22 @@ test("of a list each item is held to the rule, and it is as good as its worst", 
   // An item of a list is never left out.
   holds({ eachOf: [{ absent: true }] }, [[[null], known, "failed"]])
 })
+
+test("a part of the request is what follows its words, in the same sentence and before the others", () => {
+  const part = { from: ["delete", "get rid of"], until: ["share", "send"] }
+  const text =
+    "Please DELETE old.txt and share map.docx. Also get rid of a.txt, b.txt; c.txt stays, d.txt is to delete."
+  const files = ['["1","old.txt"]', '["2","map.docx"]', '["3","c.txt"]']
+  holds({ anyOf: [{ inRequest: true }], part }, [
+    ["old.txt", knowing(text), "verified"],
+    ["b.txt", knowing(text), "verified"],
+    ...["map.docx", "c.txt", "d.txt", "Please"].map((name) => [name, knowing(text), "failed"] as const),
+    ["old.txt", knowing(null), "unverifiable"],
+    ["old.txt", knowing("old.txt \u0130 delete old.txt"), "failed"],
+  ])
+  holds({ anyOf: [{ named: "found" }, { absent: true }], part }, [
+    ["1", knowing(text, files), "verified"],
+    ["2", knowing(text, files), "failed"],
+    [null, knowing(text, files), "verified"],
+  ])
+})

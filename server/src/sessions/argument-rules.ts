@@ -3,6 +3,7 @@ import { canonical, type Json } from "#kernel"
 import type { Evidence } from "./mandates/evidence.ts"
 import { isShort, leadsIn } from "./mandates/leads.ts"
 import { isNamed, isWithin, lookupOf, namesAny } from "./mandates/looked-up.ts"
+import { type Part, partOf } from "./mandates/request-part.ts"
 import { says, standsIn } from "./mandates/request-text.ts"
 
 /** A value that an argument may be compared with. */
@@ -33,19 +34,28 @@ export function compareFindings(a: Finding, b: Finding): number {
  * A kind that is not understood fails.
  */
 export function check(rule: ArgumentRule, value: unknown, evidence: Evidence): Checked {
-  if ("anyOf" in rule) return best(rule.anyOf, value, evidence)
+  if ("anyOf" in rule) return best(rule.anyOf, value, restricted(evidence, rule.part))
   if (!("eachOf" in rule)) return { rule, ...checkOne(rule, value, evidence) }
+  return checkEach(rule.eachOf, value, restricted(evidence, rule.part))
+}
+
+function checkEach(rules: readonly SimpleRule[], value: unknown, evidence: Evidence): Checked {
   // A list of nothing is none: whether it may be left out, the alternatives say.
   if (value === undefined || value === null || (Array.isArray(value) && value.length === 0)) {
-    return best(rule.eachOf, null, evidence)
+    return best(rules, null, evidence)
   }
-  if (!Array.isArray(value)) return { rule: rule.eachOf[0]!, ...found("form", false) }
-  const items = value.map((item) => (isScalar(item) ? best(rule.eachOf, item, evidence) : null))
-  if (items.length > MAX_ITEMS || items.includes(null)) return { rule: rule.eachOf[0]!, ...found("form", false) }
+  if (!Array.isArray(value)) return { rule: rules[0]!, ...found("form", false) }
+  const items = value.map((item) => (isScalar(item) ? best(rules, item, evidence) : null))
+  if (items.length > MAX_ITEMS || items.includes(null)) return { rule: rules[0]!, ...found("form", false) }
   return items.reduce((worst, each) => (compareFindings(each!.finding, worst!.finding) < 0 ? each : worst))!
 }
 
 const MAX_ITEMS = 256
+
+function restricted(evidence: Evidence, part: Part | undefined): Evidence {
+  const { requestText } = evidence
+  return part === undefined || requestText === null ? evidence : { ...evidence, requestText: partOf(requestText, part) }
+}
 
 function best(rules: readonly SimpleRule[], value: unknown, evidence: Evidence): Checked {
   const checked = rules.map((rule) => ({ rule, ...checkOne(rule, value, evidence) }))
@@ -102,6 +112,8 @@ function isPlain(atMost: number, value: Scalar, requestText: Evidence["requestTe
 
 /** True when `a` and nothing else of what `a` allows is out of `b`'s reach: whatever comes of `a`, nothing worse comes of `b`. */
 export function implies(a: ArgumentRule, b: ArgumentRule): boolean {
+  // Of different parts of a request nobody says which holds more: a name may be another's in a longer one.
+  if (isOfPart(a) || isOfPart(b)) return canonical(a as Json) === canonical(b as Json)
   if ("anyOf" in a) return a.anyOf.every((each) => implies(each, b))
   if ("eachOf" in a) {
     return "eachOf" in b && a.eachOf.every((each) => b.eachOf.some((other) => implies(each, other)))
@@ -115,6 +127,10 @@ export function implies(a: ArgumentRule, b: ArgumentRule): boolean {
   if ("plainText" in a && "plainText" in b) return a.plainText <= b.plainText
   if ("requestSays" in a && "requestSays" in b) return a.requestSays.every((word) => b.requestSays.includes(word))
   return canonical(a as Json) === canonical(b as Json)
+}
+
+function isOfPart(rule: ArgumentRule): boolean {
+  return ("anyOf" in rule || "eachOf" in rule) && rule.part !== undefined
 }
 
 /** True when the value satisfies a rule that needs no evidence; false for every other rule. */

@@ -78,10 +78,14 @@ function capital(text: string): string {
 }
 
 function hasWhole(text: string, wanted: string): boolean {
+  return !placesOf(text, wanted).next().done
+}
+
+/** Places in a text at which something stands as a whole. */
+export function* placesOf(text: string, wanted: string): Generator<number> {
   for (let at = text.indexOf(wanted); at !== -1; at = text.indexOf(wanted, at + 1)) {
-    if (beginsAt(text, at) && endsAt(text, at + wanted.length)) return true
+    if (beginsAt(text, at) && endsAt(text, at + wanted.length)) yield at
   }
-  return false
 }
 
 const opening = new RegExp(`[${OPENING}]`, "u")

@@ -80,6 +80,7 @@ test("rules that look at the request and at records say so", () => {
       request: [{ requestSays: said }],
       payees: [{ eachOf: [{ named: "payee" }, { choice: "payee" }, { fromSource: { words: ["bill"] } }] }],
       amount: [{ atMostLookedUp: "largest" }],
+      bill: [{ anyOf: [{ inRequest: true }], part: { from: ["pay"] } }],
       reference: [{ pattern: "A-[0-9]+" }, { plainText: 140 }],
     },
   })
@@ -94,6 +95,7 @@ test("rules that look at the request and at records say so", () => {
         "each payees out of what your request refers to, as you approve it each time",
       ].join(" or "),
       "amount at most your largest payment",
+      'bill as it stands in your request, where your request says "pay"',
       "reference of the form A-[0-9]+",
       "reference at most 140 characters that lead nowhere but where your request does",
     ].join(", "),

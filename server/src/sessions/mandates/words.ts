@@ -61,8 +61,11 @@ function boundsInWords(detail: ActionDetail, described: Described): string[] {
 
 /** What a rule demands of an argument: `amount at most 50`. */
 export function ruleInWords(name: string, rule: ArgumentRule, described: Described = {}): string {
-  if ("anyOf" in rule) return rule.anyOf.map((each) => ruleInWords(name, each, described)).join(" or ")
-  if ("eachOf" in rule) return rule.eachOf.map((each) => ruleInWords(`each ${name}`, each, described)).join(" or ")
+  if ("anyOf" in rule || "eachOf" in rule) {
+    const [rules, what] = "anyOf" in rule ? [rule.anyOf, name] : [rule.eachOf, `each ${name}`]
+    const where = rule.part === undefined ? "" : `, where your request says ${someOf(rule.part.from)}`
+    return rules.map((each) => ruleInWords(what, each, described)).join(" or ") + where
+  }
   if ("constant" in rule) return `${name} ${shown(rule.constant)}`
   if ("oneOf" in rule) return `${name} one of ${rule.oneOf.map(shown).join(", ")}`
   if ("atMost" in rule) return `${name} at most ${rule.atMost}`
