@@ -7,7 +7,7 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
 
-for (const example of ["1-read-only", "2-personalized"]) {
+for (const example of ["1-read-only", "2-personalized", "3-privileged"]) {
   const file = fileURLToPath(new URL(`./${example}/demo.ts`, import.meta.url))
   const demo = spawn(process.execPath, ["--conditions=source", file], { stdio: "inherit" })
   // Ctrl-C reaches both. A second signal would not let the child stop what it started, so that one is not passed on.

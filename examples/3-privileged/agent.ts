@@ -41,7 +41,7 @@ export async function offboard(session: Session, employee: string, waiting: Wait
   )
 }
 
-/** Reads a document, and does what it says, as agents do. Settles when everything that it tried has come to something. */
+/** Reads a document, and does what it says, as agents do. Resolves when everything that it tried has come to something. */
 export async function workOn(
   session: Session,
   document: string,

@@ -2,15 +2,20 @@
  * Alice's phone without a screen: it opens the pages that a phone opens, and does what their scripts do. Its passkey is a real one
  * in software: it signs over what the page asks for, and the server verifies it as any other.
  */
-import { type AssertionOptions, type CreationOptions, type SoftwarePasskey, softwarePasskey } from "@safeconduct/console/passkey"
+import {
+  type AssertionOptions,
+  type CreationOptions,
+  type SoftwarePasskey,
+  softwarePasskey,
+} from "@safeconduct/console/passkey"
 import { openPerson, type Page, type Person } from "../2-personalized/person.ts"
 
 /** Somebody's phone, signed in, with a passkey. */
 export type Phone = {
   /** The card that waits; waits until there is one. */
   card(): Promise<Page>
-  /** Those that were asked before. */
-  history(): Promise<Page>
+  /** The newest of what was asked before. */
+  latest(): Promise<Page>
   /** What the person says, and the page that says what came of it. */
   sign(card: Page): Promise<Page>
   deny(card: Page): Promise<Page>
@@ -37,7 +42,10 @@ export async function openPhone(site: string, { issuer, name }: { issuer: string
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
       }
     },
-    history: () => signIn("/approvals/history"),
+    async latest() {
+      const history = await signIn("/approvals/history")
+      return await signIn(/href="(\/approvals\/approval_\w+)"/.exec(history.html)![1]!)
+    },
     sign: (card) => sign(person, card, passkey),
     deny: (card) => decide(card, "deny"),
     report: (card) => decide(card, "report"),

@@ -67,7 +67,7 @@ describe("the tutorial on acting for Alice", { timeout: 180_000 }, () => {
     words
       .replaceAll("http://127.0.0.1:7430", urls.provider)
       .replaceAll("https://127.0.0.1:7443", urls.agentsUrl)
-      .replaceAll("http://127.0.0.1:7420", urls.webUrl)
+      .replaceAll("http://localhost:7420", urls.webUrl)
       .replaceAll("http://127.0.0.1:7500/callback", callback)
       .replaceAll("listen(7500,", `listen(${new URL(callback).port},`)
       .replaceAll("postgres://postgres:…@127.0.0.1:5432/shop", adminUrl)
