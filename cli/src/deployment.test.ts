@@ -228,6 +228,32 @@ test("a question is explained off the version in force, and the period so far re
   assert.equal(none.rows[0]!["replayed"], 0)
 })
 
+test("what people are asked is listed, counted and rehearsed, also where nobody was asked anything", async () => {
+  for (const what of ["list", "grants", "reports"]) {
+    const { code, stdout } = await run(["approvals", what, "--json"])
+    assert.deepEqual([code, stdout], [0, ""], what)
+  }
+  const report = await run(["approvals", "report", "--since", "1d", "--json"])
+  assert.equal(report.code, 0)
+  const { actions, asked, proposals } = report.rows[0] as { actions: number; asked: object; proposals: object[] }
+  assert.ok(actions > 0)
+  assert.deepEqual([(asked as { requests: number }).requests, proposals], [0, []])
+  assert.match((await run(["approvals", "report"])).stderr, /0 requests on 0 cards/)
+  const simulate = await run(["approvals", "simulate", "--config", "configuration.yaml", "--json"])
+  const { before, after, replayed } = simulate.rows[0] as { before: number; after: number; replayed: number }
+  assert.deepEqual([simulate.code, before, after, replayed > 0], [0, 0, 0, true])
+  for (const wrong of ["7", "0d", "a week"]) {
+    assert.equal((await run(["approvals", "report", "--since", wrong])).code, 2, wrong)
+  }
+  for (const [verb, id] of [
+    ["show", "approval_x"],
+    ["revoke-grant", "grant_x"],
+    ["lift", "report_x"],
+  ] as const) {
+    assert.equal((await run(["approvals", verb, id])).code, 3, verb)
+  }
+})
+
 test("an agent's identity may not do an operator's work", async () => {
   const { code, stderr } = await run(["agents", "suspend", "support-bot", "--identity", "bot", "--json"])
   assert.equal(code, 4)

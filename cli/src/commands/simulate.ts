@@ -45,7 +45,12 @@ function printSimulated({ replayed, same, changed, notReplayed }: Simulated, com
   )
 }
 
-async function readPeriod(server: Transport, events: readonly string[], { fromMs, toMs }: Period): Promise<unknown[]> {
+/** Entries of these events that were written in the period. */
+export async function readPeriod(
+  server: Transport,
+  events: readonly string[],
+  { fromMs, toMs }: Period,
+): Promise<unknown[]> {
   const start = await firstAfter(server, fromMs - SLACK_MS)
   const leaves: { at: string }[] = []
   for (const event of events) {
