@@ -46,7 +46,7 @@ export async function openPhone(site: string, { issuer, name }: { issuer: string
       const history = await signIn("/approvals/history")
       return await signIn(/href="(\/approvals\/approval_\w+)"/.exec(history.html)![1]!)
     },
-    sign: (card) => sign(person, card, passkey),
+    sign: (card) => signCard(person, card, (options) => passkey.get(options, new URL(card.url).origin)),
     deny: (card) => decide(card, "deny"),
     report: (card) => decide(card, "report"),
   }
@@ -62,8 +62,12 @@ async function enrol(person: Person, page: Page): Promise<SoftwarePasskey> {
   return passkey
 }
 
-/** What the script of a card's page does: asks what is to be signed, has the passkey sign it, and sends the form. */
-async function sign(person: Person, card: Page, passkey: SoftwarePasskey): Promise<Page> {
+/** What the script of a card's page does: asks what is to be signed, has `answer` sign it, and sends the form. */
+export async function signCard(
+  person: Person,
+  card: Page,
+  answer: (options: AssertionOptions) => object | Promise<object>,
+): Promise<Page> {
   const id = /\/approvals\/(approval_\w+)/.exec(card.url)![1]!
   const items = [...card.html.matchAll(/name="item-(approval_\w+)"/g)].map(([, item]) => item!)
   const asked = {
@@ -73,7 +77,7 @@ async function sign(person: Person, card: Page, passkey: SoftwarePasskey): Promi
     items: items.length > 0 ? items : [id],
   }
   const { options } = await person.ask<{ options: AssertionOptions }>(card, dataOf(card, "challenge"), asked)
-  const response = JSON.stringify(passkey.get(options, new URL(card.url).origin))
+  const response = JSON.stringify(await answer(options))
   return await person.press(card, "decision=approve", { response, decision: "approve" })
 }
 
