@@ -13,7 +13,8 @@ export function listMain(own: readonly Passkey[], { words, tokenOf, locale }: Dr
 ${
   own.length === 0
     ? html`<p>${words.none}</p>`
-    : html`<ul class="list">${own.map((each) => item(each, { words, tokenOf, locale }))}</ul>`
+    : html`<h2>${words.those}</h2>
+<ul class="list">${own.map((each) => item(each, { words, tokenOf, locale }))}</ul>`
 }
 <div class="end">
 <a class="button${own.length === 0 && html` yes`}" href="/me/new-passkey">${words.add}</a>
@@ -31,7 +32,7 @@ function item(passkey: Passkey, { words, tokenOf, locale }: Drawing & { locale: 
 ${!isCounting && html`<p class="warn">${words.waits(countsFrom === null ? null : momentIn(locale, countsFrom))}</p>`}
 <details><summary>${words.rename}</summary>
 <form method="post" action="${naming}"><input type="hidden" name="form" value="${tokenOf(naming)}">
-<p><label for="${field}">${words.renameLabel}</label> <input id="${field}" name="label" maxlength="60" required value="${label}"></p>
+<p class="field"><label for="${field}">${words.renameLabel}</label> <input id="${field}" name="label" maxlength="60" required value="${label}"></p>
 <p><button class="button small">${words.save}</button></p></form></details>
 </li>`
 }
@@ -53,10 +54,10 @@ ${comes === "recovery" && html`<p class="warn">${words.newWaits(afterLoss)}</p>`
 <input type="hidden" name="form" value="${tokenOf("/me/passkeys")}">
 <input type="hidden" name="answer" value="">
 <input type="hidden" name="vouching" value="">
-<p><label for="label">${words.label}</label> <input id="label" name="label" maxlength="60" required value="${words.suggestion}" autocomplete="off"></p>
+<p class="field"><label for="label">${words.label}</label> <input id="label" name="label" maxlength="60" required value="${words.suggestion}" autocomplete="off"></p>
 <p class="end"><button class="button yes" disabled>${words.make}</button></p>
 </form>
-<p><a href="/me/passkeys">${words.back}</a></p>`
+<p class="links"><a href="/me/passkeys">${words.back}</a></p>`
 }
 
 /** What losing a device does, or has done. */

@@ -4,6 +4,7 @@ import type { Locale } from "#approvals"
 export type PasskeyWords = {
   title: string
   lead: string
+  those: string
   none: string
   add: string
   lost: string
@@ -38,6 +39,7 @@ export type PasskeyWords = {
 const en: PasskeyWords = {
   title: "Your passkeys",
   lead: "With a passkey you sign what you approve. Your device asks for your finger, your face or your PIN, and keeps the key.",
+  those: "What you sign with",
   none: "You have no passkey yet.",
   add: "Add a passkey",
   lost: "I lost a device",
@@ -90,6 +92,7 @@ const en: PasskeyWords = {
 const de: PasskeyWords = {
   title: "Ihre Passkeys",
   lead: "Mit einem Passkey unterschreiben Sie, wem Sie zustimmen. Ihr Gerät fragt nach Finger, Gesicht oder PIN und behält den Schlüssel.",
+  those: "Womit Sie unterschreiben",
   none: "Sie haben noch keinen Passkey.",
   add: "Passkey hinzufügen",
   lost: "Ich habe ein Gerät verloren",
