@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { resealBackchannel } from "#approvals"
+import { resealBackchannel, resealChannelSecrets, resealPeople } from "#approvals"
 import type { Draft } from "#audit"
 import { resealCredentials } from "#credentials"
 import {
@@ -167,7 +167,8 @@ async function rotateKeyEncryption(rooms: Rooms, { database, keyring }: Keys, by
 async function reseal(database: Database, keyring: KeptKeyring): Promise<number> {
   const secrets = (await resealCredentials(database, keyring)) + (await resealProviders(database, keyring))
   const owed = await resealBackchannel(database, keyring)
-  return (await resealKeys(database, keyring)) + secrets + owed
+  const reached = (await resealChannelSecrets(database, keyring)) + (await resealPeople(database, keyring))
+  return (await resealKeys(database, keyring)) + secrets + owed + reached
 }
 
 function requireEverywhere(without: number, use: "log" | "key-encryption"): void {

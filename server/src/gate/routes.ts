@@ -11,8 +11,8 @@ import { approvalRoutes } from "./approve/routes.ts"
 import { heldView } from "./approve/views.ts"
 import { waysRoutes } from "./approve/ways-routes.ts"
 import { askRoutes } from "./ask-routes.ts"
-import { cibaRoutes } from "./ciba/routes.ts"
 import { changeRoutes } from "./change-routes.ts"
+import { cibaRoutes } from "./ciba/routes.ts"
 import { consentRoutes } from "./consent/routes.ts"
 import { takeUp } from "./delegate.ts"
 import { delegationRoutes } from "./delegation-routes.ts"
@@ -21,8 +21,9 @@ import { explanationRoutes } from "./explanation-routes.ts"
 import { renewLease, revokeLease } from "./lease.ts"
 import { type Opened, openSession, renewSession } from "./open.ts"
 import { operatorSignInRoutes } from "./operators/routes.ts"
-import { phoneRoutes } from "./phone/routes.ts"
+import { notificationRoutes } from "./phone/notifications-routes.ts"
 import { passkeyRoutes } from "./phone/passkeys-routes.ts"
+import { phoneRoutes } from "./phone/routes.ts"
 import type { Rooms } from "./rooms.ts"
 import { revokeInstance, setAgentState } from "./stop.ts"
 import { tokenRoutes } from "./tokens/routes.ts"
@@ -142,21 +143,22 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
     ...approvalRoutes(rooms),
-    ...approvalOperatorRoutes(rooms),
     ...evidenceRoutes(rooms),
+    ...approvalOperatorRoutes(rooms),
     ...cibaRoutes(rooms),
     ...waysRoutes(rooms),
     ...delegationRoutes(rooms),
     ...explanationRoutes(rooms),
     ...tokenRoutes(rooms),
     ...consentRoutes(rooms),
+    ...passkeyRoutes(rooms),
+    ...notificationRoutes(rooms),
     ...phoneRoutes(rooms),
     ...operatorSignInRoutes(rooms),
     ...leaseRoutes(rooms),
     ...operatorRoutes(rooms),
     ...changeRoutes(rooms),
     ...askRoutes(rooms),
-    ...passkeyRoutes(rooms),
   ]
 }
 

@@ -1,6 +1,6 @@
 import { routes as agentsRoutes, openAgents } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
-import { openApprovals } from "#approvals"
+import { channelRoutes, openApprovals } from "#approvals"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials, timed } from "#credentials"
 import {
@@ -142,6 +142,7 @@ export function allRoutes(rooms: Rooms, keys: Keys): readonly ApiRoute[] {
     ...gateRoutes(rooms),
     ...credentialsRoutes(rooms.credentials),
     ...policyRoutes(rooms.policy),
+    ...channelRoutes(rooms.approvals.channels),
     ...auditRoutes(rooms.audit),
     ...keyRoutes(rooms, keys),
   ] as readonly ApiRoute[]

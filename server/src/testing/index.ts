@@ -25,6 +25,7 @@ import { throwawayCluster } from "./clusters.ts"
 
 export * from "./authenticator.ts"
 export { fillFromTemplate } from "./clusters.ts"
+export * from "./far-ends/index.ts"
 
 /** A fresh database of ours, closed when it is disposed of. */
 export interface TestDatabase extends AsyncDisposable {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import type { Manner } from "./caught.fixture.ts"
+import type { Manner } from "#testing"
 import type { Channel, Contact, Message } from "./channel.ts"
 
 /** A channel with its far end on this machine. */

@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import type { AddressInfo } from "node:net"
 import { SMTPServer, type SMTPServerOptions } from "smtp-server"
-import { type Caught, type Manner, openCaught } from "./caught.fixture.ts"
+import { type Caught, type Manner, openCaught } from "#testing"
 
 /** A letter. */
 export type CaughtLetter = { to: string; from: string; subject: string; text: string; raw: string; messageId: string }

@@ -2,9 +2,8 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import webPush from "web-push"
 import { Secret } from "#kernel"
+import { decryptPush, openPushService, type PushService } from "#testing"
 import { type ConformanceChannel, channelConformance, messageOf } from "./channel.conformance.ts"
-import { decryptPush } from "./decrypt.fixture.ts"
-import { openPushService, type PushService } from "./push.fixture.ts"
 import { type PushParts, pushChannel } from "./push.ts"
 
 const pair = webPush.generateVAPIDKeys()

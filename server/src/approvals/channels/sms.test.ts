@@ -1,8 +1,8 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Secret } from "#kernel"
+import { openSmsGateway, type SmsGateway } from "#testing"
 import { type ConformanceChannel, channelConformance, messageOf } from "./channel.conformance.ts"
-import { openSmsGateway, type SmsGateway } from "./sms.fixture.ts"
 import { septetsOf, smsChannel } from "./sms.ts"
 import { locales, wordsFor } from "./words.ts"
 

@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { Webhook } from "standardwebhooks"
-import { type Caught, openCaught } from "./caught.fixture.ts"
-import { openPostServer, type PostServer } from "./http.fixture.ts"
+import { type Caught, openCaught, openPostServer, type PostServer } from "#testing"
 
 /** A call of the webhook. */
 export type CaughtCall = {

@@ -10,11 +10,17 @@ import {
   openFileSigner,
 } from "#audit"
 import { type Id, type Keyring, newId, Secret, silentLog, systemClock } from "#kernel"
-import { type TestDatabase, testDatabase, testKeyring } from "#testing"
+import {
+  openPushService,
+  openSmsGateway,
+  type PushService,
+  type SmsGateway,
+  type TestDatabase,
+  testDatabase,
+  testKeyring,
+} from "#testing"
 import { type Channels, type ChannelsPart, openChannels } from "../channels/index.ts"
 import { type MailServer, openMailServer } from "../channels/mail.fixture.ts"
-import { openPushService, type PushService } from "../channels/push.fixture.ts"
-import { openSmsGateway, type SmsGateway } from "../channels/sms.fixture.ts"
 import { openWebhookReceiver, type WebhookReceiver } from "../channels/webhook.fixture.ts"
 import { events, migrations } from "../index.ts"
 import { type OwnContact, openPeople, type People } from "../people/index.ts"

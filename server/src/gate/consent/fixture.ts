@@ -4,6 +4,7 @@ import { base64url, type Json, sha256 } from "#kernel"
 import type { PendingSignIn, SignedIn, SignInRequest } from "#sessions"
 import { openTestGate, permit, type TestGate } from "../fixture.ts"
 import { operatorSignInRoutes } from "../operators/routes.ts"
+import { notificationRoutes } from "../phone/notifications-routes.ts"
 import { passkeyRoutes } from "../phone/passkeys-routes.ts"
 import { phoneRoutes } from "../phone/routes.ts"
 import type { Rooms } from "../rooms.ts"
@@ -128,7 +129,8 @@ export async function openTestConsent(): Promise<TestConsent> {
     verifyLogoutToken: async (_: string, token: string) => JSON.parse(token) as never,
   }
   const rooms: Rooms = { ...gate.rooms, sessions: { ...gate.rooms.sessions, providers } }
-  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms), ...passkeyRoutes(rooms), ...phoneRoutes(rooms)]
+  const pages = [...passkeyRoutes(rooms), ...notificationRoutes(rooms), ...phoneRoutes(rooms)]
+  const routes = [...consentRoutes(rooms), ...operatorSignInRoutes(rooms), ...pages]
   const verifier = base64url(randomBytes(32))
 
   const ask = async (browser: TestBrowser, method: string, path: string, sent: { form?: object; headers: object }) => {

@@ -1,5 +1,5 @@
-import { type Caught, openCaught } from "./caught.fixture.ts"
-import { openPostServer, type PostServer } from "./http.fixture.ts"
+import { type Caught, openCaught } from "./caught.ts"
+import { openPostServer, type PostServer } from "./http.ts"
 
 /** A text message. */
 export type CaughtText = { to: string; from: string; body: string }

@@ -1,7 +1,7 @@
 import { once } from "node:events"
 import { createServer, type IncomingMessage } from "node:http"
 import type { AddressInfo } from "node:net"
-import type { Manner } from "./caught.fixture.ts"
+import type { Manner } from "./caught.ts"
 
 /** A server on this machine that takes posts. */
 export type PostServer = AsyncDisposable & {

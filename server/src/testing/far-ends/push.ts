@@ -1,7 +1,7 @@
 import { createECDH, createPublicKey, randomBytes, verify } from "node:crypto"
-import { type Caught, openCaught } from "./caught.fixture.ts"
-import { decryptPush, type Receiver } from "./decrypt.fixture.ts"
-import { openPostServer, type PostServer } from "./http.fixture.ts"
+import { type Caught, openCaught } from "./caught.ts"
+import { decryptPush, type Receiver } from "./decrypt.ts"
+import { openPostServer, type PostServer } from "./http.ts"
 
 /** A push message as the browser that it was for reads it. */
 export type CaughtPush = {
