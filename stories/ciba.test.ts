@@ -3,6 +3,7 @@ import { createPrivateKey, type webcrypto } from "node:crypto"
 import { after, before, test } from "node:test"
 import * as client from "openid-client"
 import { type Asking, type CibaGround, fetchWith, openCibaGround, raise } from "./fixtures/ciba-ground.ts"
+import { until } from "./fixtures/until.ts"
 
 /** A client that nobody here wrote asks people by CIBA: openid-client, as its documentation has it. */
 let at: CibaGround
@@ -55,6 +56,26 @@ async function byKey({ identity, sdk, web }: Asking): Promise<[client.Configurat
     [client.customFetch]: proving,
   })
   return [configuration, client.getDPoPHandle(configuration, pair)]
+}
+
+/** As the how-to has it. */
+async function askAndWait(configuration: client.Configuration, accessToken: string, DPoP: client.DPoPHandle) {
+  const employee = "E-7"
+  const asked = await client.initiateBackchannelAuthentication(configuration, {
+    scope: "openid",
+    login_hint_token: accessToken,
+    binding_message: "As agreed on Tuesday",
+    authorization_details: JSON.stringify([
+      {
+        type: "safeconduct_one_action",
+        actions: ["tool:raise-salary"],
+        locations: ["hr"],
+        arguments: { employee, amount: 5400 },
+      },
+    ]),
+  })
+  const tokens = await client.pollBackchannelAuthenticationGrant(configuration, asked, undefined, { DPoP })
+  return tokens
 }
 
 const parameters = (token: string, amount: number) => ({
@@ -147,8 +168,8 @@ test("what somebody denies, the client is told as an error of CIBA's", async () 
   const asking = await at.asking()
   const [configuration, DPoP] = await byKey(asking)
   const hint = await asking.web.token({ webUrl: at.issuer }, asking.session.id)
-  const asked = await client.initiateBackchannelAuthentication(configuration, parameters(hint, 5400))
-  const polling = client.pollBackchannelAuthenticationGrant(configuration, asked, undefined, { DPoP })
-  await at.decide(await at.newest(asking.session.id), "deny")
+  const polling = askAndWait(configuration, hint, DPoP)
+  const approval = await until("a request", () => at.newest(asking.session.id).catch(() => null))
+  await at.decide(approval, "deny")
   await assert.rejects(polling, (error) => error instanceof client.ResponseBodyError && error.error === "access_denied")
 })

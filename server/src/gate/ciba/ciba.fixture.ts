@@ -11,6 +11,7 @@ import type { BackchannelAnswer } from "./redeem.ts"
 
 /** Issuer of the gate's test servers. */
 export const issuer = "https://safeconduct.example"
+/** CIBA Core §10.1. */
 export const CIBA = "urn:openid:params:grant-type:ciba"
 
 /** The gate with an HR agent that may ask by CIBA, whose key a test has. */

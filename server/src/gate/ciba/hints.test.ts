@@ -23,7 +23,7 @@ async function toldOf(hint: object): Promise<string> {
 describe("by what an agent names the user", () => {
   after(() => ciba[Symbol.asyncDispose]())
 
-  test("a session's access token names its user; so does the session's id, and the user's where it is one session's", async () => {
+  test("pitfall 9: a session's access token names its user; so does the session's id, and the user's where it is one session's", async () => {
     const { id, token } = await ciba.session()
     await only({ login_hint_token: token })
     await only({ login_hint: id })

@@ -66,7 +66,7 @@ describe("pings", () => {
       "update approvals.backchannel_requests set ping_due_at = now() where ping is not null",
     )
 
-  test("CIBA Core §10.2: the agent is told which request it is, by the token it gave, and nothing of what was decided", async () => {
+  test("CIBA Core §10.2, pitfall 27: a ping has the token that the agent gave, says which request it is, and nothing of what was decided", async () => {
     const id = await decided()
     await pingOnce()
     assert.deepEqual(came, [
