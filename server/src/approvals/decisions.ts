@@ -4,8 +4,9 @@ import { giveGrant, grantedDraft } from "./grants/grants.ts"
 import type { Grant } from "./grants/store.ts"
 import { noteDenied } from "./pacing/pace.ts"
 import type { ApprovalsPart } from "./part.ts"
+import { standInsNow } from "./people/stand-ins/store.ts"
 import { counts, type Proven } from "./proof.ts"
-import { type Approval, type Person, sayOf, wasRefusedTogether } from "./request.ts"
+import { type Approval, type Person, type Say, saysOf, wasRefusedTogether } from "./request.ts"
 import { aboutApproval, approvalOver, unknownApproval } from "./requests.ts"
 import type { Statement } from "./statement.ts"
 import * as store from "./store.ts"
@@ -33,17 +34,22 @@ export function deciding(part: ApprovalsPart, made: Decision): Change<Approval> 
     async work(tx) {
       granted = null
       const found = await store.lockRequest(tx, id)
-      const say = found === null ? [] : sayOf(found, person)
-      if (found === null || say.length === 0) throw unknownApproval()
+      const says = found === null ? [] : saysOf(found, person)
+      if (found === null || says.length === 0) throw unknownApproval()
       if (!found.isOpen && !(decision === "report" && wasRefusedTogether(found))) throw approvalOver(found)
-      const counting = decision === "approve" ? say.filter(({ rung }) => counts(part, rung, proven.way)) : say
-      if (counting.length === 0) throw insufficient()
+      const enough = says.filter(
+        ({ requirement: { rung } }) => decision !== "approve" || counts(part, rung, proven.way),
+      )
+      if (enough.length === 0) throw insufficient()
+      const voices = await voicesOf(tx, found, made, enough)
+      if (voices.length === 0) throw unknownApproval()
       const said = {
         request: id,
         approver: person.id,
         decision,
         way: proven.way,
-        countsFor: counting.map(({ of }) => of),
+        countsFor: voices.map(({ of }) => of),
+        standsFor: Object.fromEntries(voices.flatMap(({ of, as }) => (as === person.id ? [] : [[of, as]]))),
       }
       if (!(await store.insertDecision(tx, said))) throw approvalOver(found)
       if (decision !== "approve") {
@@ -65,7 +71,10 @@ function decidedDraft(approval: Approval, { person, decision, proven, statement 
   const said = decisions.find(({ approver }) => approver === person.id)
   return {
     ...aboutApproval(approval, `approvals.${state === "requested" ? "decided" : state}`, person.id),
-    data: { approval: id, decision, way: proven.way, countsFor: said?.countsFor ?? [] },
+    data: {
+      ...{ approval: id, decision, way: proven.way, countsFor: said?.countsFor ?? [] },
+      ...(Object.keys(said?.standsFor ?? {}).length === 0 ? {} : { standsFor: said!.standsFor }),
+    },
     personal: {
       evidence: proven.evidence,
       ...(statement === null ? {} : { statement: statement as unknown as Json }),
@@ -87,11 +96,38 @@ async function grantSigned(
   return await giveGrant(tx, part, { approval, user: person.id, signed: bounds })
 }
 
-async function isMet(tx: Transaction, id: string): Promise<boolean> {
-  const { requirements, decisions } = (await store.findRequest(tx, id))!
-  return requirements.every(({ of, required }) => {
-    return decisions.filter((each) => each.decision === "approve" && each.countsFor.includes(of)).length >= required
+/** For which requirements, and as whom, somebody's word counts. */
+type Voice = { of: string; as: string }
+
+/**
+ * Whoever decides in somebody's place must hold it now, by the database's clock; and of two who speak for one person the second
+ * approves nothing.
+ */
+async function voicesOf(
+  tx: Transaction,
+  approval: Approval,
+  { person, decision }: Decision,
+  says: readonly Say[],
+): Promise<Voice[]> {
+  const held = says.some(({ standsFor }) => standsFor !== null) ? await standInsNow(tx, { standIn: person.id }) : []
+  return says.flatMap(({ requirement: { of }, standsFor }): Voice[] => {
+    if (standsFor === null) return [{ of, as: person.id }]
+    const heard = decision === "approve" ? heardFor(approval, of) : new Set<string>()
+    const isHeld = (member: string) => held.some(({ user, groups }) => user === member && groups.includes(of))
+    const as = standsFor.find((member) => isHeld(member) && !heard.has(member))
+    return as === undefined ? [] : [{ of, as }]
   })
+}
+
+/** Who approved it for a requirement, those in whose place somebody did as themselves. */
+function heardFor({ decisions }: Approval, of: string): Set<string> {
+  const approvals = decisions.filter((each) => each.decision === "approve" && each.countsFor.includes(of))
+  return new Set(approvals.map(({ approver, standsFor }) => standsFor[of] ?? approver))
+}
+
+async function isMet(tx: Transaction, id: string): Promise<boolean> {
+  const approval = (await store.findRequest(tx, id))!
+  return approval.requirements.every(({ of, required }) => heardFor(approval, of).size >= required)
 }
 
 function insufficient(): Refusal {

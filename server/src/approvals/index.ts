@@ -81,6 +81,7 @@ export {
   type Requirement,
   rungOf,
   sayOf,
+  saysOf,
   wasRefusedTogether,
 } from "./request.ts"
 export { aboutApproval, approvalOver, type Held, type Use, unknownApproval } from "./requests.ts"

@@ -93,6 +93,8 @@ export type Decided = {
   decision: "approve" | "deny" | "report"
   way: string
   countsFor: string[]
+  /** In whose place, by requirement; empty for their own say. */
+  standsFor: { [requirement: string]: string }
   decidedAt: Date
 }
 
@@ -110,17 +112,36 @@ export function rungOf(requirements: readonly Pick<Requirement, "rung">[]): AskR
   return order.find((rung) => requirements.some((each) => each.rung === rung)) ?? "sign"
 }
 
-/** Somebody who may decide: a user with who they are at their provider. */
-export type Person = { id: Id<"user">; provider: string; sub: string }
+/** A user with who they are at their provider. */
+type Known = { id: Id<"user">; provider: string; sub: string }
+
+/** Somebody who may decide; `inPlaceOf` are members of groups whom they stand in for, as it was when somebody looked. */
+export type Person = Known & { inPlaceOf?: readonly { group: string; member: Known }[] }
+
+/** A requirement that somebody's approval counts for; `standsFor` are those in whose place it may, null for their own say. */
+export type Say = { requirement: Requirement; standsFor: Id<"user">[] | null }
 
 /**
  * Requirements that this person's approval counts for; empty for somebody who has no say. Whoever the action is done for is
- * no approver of a group's: nobody is the second of two.
+ * no approver of a group's, and nobody stands in for them: nobody is the second of two.
  */
-export function sayOf({ requirements, user }: Pick<Approval, "requirements" | "user">, person: Person): Requirement[] {
-  return requirements.filter(({ members }) => {
-    if (members === null) return user === person.id
-    if (user === person.id) return false
-    return members.some(({ provider, subject }) => provider === person.provider && subject === person.sub)
+export function sayOf(asked: Pick<Approval, "requirements" | "user">, person: Person): Requirement[] {
+  return saysOf(asked, person).map(({ requirement }) => requirement)
+}
+
+/** The same, and by whose right. A member decides as themselves, whomever they stand in for besides. */
+export function saysOf({ requirements, user }: Pick<Approval, "requirements" | "user">, person: Person): Say[] {
+  return requirements.flatMap((requirement): Say[] => {
+    const { of, members } = requirement
+    if (members === null) return user === person.id ? [{ requirement, standsFor: null }] : []
+    if (user === person.id) return []
+    const isMember = ({ provider, sub }: Known) =>
+      members.some((member) => member.provider === provider && member.subject === sub)
+    if (isMember(person)) return [{ requirement, standsFor: null }]
+    const { inPlaceOf = [] } = person
+    const standsFor = inPlaceOf.flatMap(({ group, member }) => {
+      return group === of && member.id !== user && isMember(member) ? [member.id] : []
+    })
+    return standsFor.length === 0 ? [] : [{ requirement, standsFor }]
   })
 }

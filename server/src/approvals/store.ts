@@ -1,5 +1,5 @@
 import type { Id, Json, Queryable, Transaction } from "#kernel"
-import type { Approval, Decided, NewRequest } from "./request.ts"
+import type { Approval, Decided, NewRequest, Person } from "./request.ts"
 
 /** Seconds after its end until what was asked and shown is forgotten here; the log keeps it. */
 const KEPT_SECONDS = 86_400
@@ -12,7 +12,7 @@ const COLUMNS = `id, translate(encode(nonce, 'base64'), '+/=', '-_') as nonce, s
   state = 'requested' and expires_at > clock_timestamp() as "isOpen",
   state = 'approved' and used_at is null and use_before > clock_timestamp() as "isUsable",
   coalesce((select jsonb_agg(jsonb_build_object('approver', d.approver, 'decision', d.decision, 'way', d.way,
-    'countsFor', d.counts_for, 'decidedAt', d.decided_at) order by d.decided_at)
+    'countsFor', d.counts_for, 'standsFor', d.stands_for, 'decidedAt', d.decided_at) order by d.decided_at)
     from approvals.decisions d where d.request = requests.id), '[]') as decisions`
 
 type Row = Omit<Approval, "decisions"> & { decisions: (Omit<Decided, "decidedAt"> & { decidedAt: string })[] }
@@ -129,7 +129,7 @@ export async function cardFor(tx: Transaction, asked: NewRequest): Promise<Id<"b
 
 /** Whose requests are listed: all that a person may have a say in, one session's, an agent's, a card's, or all. */
 export type RequestsOf = {
-  person?: { id: string; provider: string; sub: string } | undefined
+  person?: Person | undefined
   session?: string | undefined
   agent?: string | undefined
   bundle?: string | undefined
@@ -141,12 +141,13 @@ export type RequestsOf = {
 /** Newest first. */
 export async function listRequests(database: Queryable, of: RequestsOf): Promise<Approval[]> {
   const { person, session = null, agent = null, bundle = null, state = null, limit = 100 } = of
-  const member = person && JSON.stringify([{ members: [{ provider: person.provider, subject: person.sub }] }])
+  const members = person && [person, ...(person.inPlaceOf ?? []).map(({ member }) => member)]
+  const asked = members?.map(({ provider, sub }) => JSON.stringify([{ members: [{ provider, subject: sub }] }]))
   const rows = await database.query<Row>(
-    `select ${COLUMNS} from approvals.requests where ($1::text is null or user_id = $1 or requirements @> $2::jsonb)
+    `select ${COLUMNS} from approvals.requests where ($1::text is null or user_id = $1 or requirements @> any($2::jsonb[]))
      and ($3::text is null or session = $3) and ($4::text is null or agent = $4) and ($5::text is null or bundle = $5)
      and ($6::text is null or state = $6) order by requested_at desc, id limit $7`,
-    [person?.id ?? null, member ?? null, session, agent, bundle, state, limit],
+    [person?.id ?? null, asked ?? null, session, agent, bundle, state, limit],
   )
   return rows.map(approvalOf)
 }
@@ -158,14 +159,18 @@ export type NewDecision = {
   decision: Decided["decision"]
   way: string
   countsFor: string[]
+  standsFor: Decided["standsFor"]
 }
 
 /** False when they said something before. */
 export async function insertDecision(tx: Transaction, decision: NewDecision): Promise<boolean> {
   const rows = await tx.query(
-    `insert into approvals.decisions (request, approver, decision, way, counts_for) values ($1, $2, $3, $4, $5)
-     on conflict do nothing returning request`,
-    [decision.request, decision.approver, decision.decision, decision.way, JSON.stringify(decision.countsFor)],
+    `insert into approvals.decisions (request, approver, decision, way, counts_for, stands_for)
+     values ($1, $2, $3, $4, $5, $6) on conflict do nothing returning request`,
+    [
+      ...[decision.request, decision.approver, decision.decision, decision.way],
+      ...[JSON.stringify(decision.countsFor), JSON.stringify(decision.standsFor)],
+    ],
   )
   return rows.length === 1
 }

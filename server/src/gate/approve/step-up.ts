@@ -16,6 +16,7 @@ import { callbackOf } from "../consent/sign-in.ts"
 import { placeOf, type Visit } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { approve, challengeFor } from "./decide.ts"
+import { personOf } from "./person.ts"
 
 /** What somebody decides by proving anew who they are: these requests, in this order, by the cards in this language. */
 export type SteppingUpFor = { ids: readonly string[]; locale: Locale }
@@ -63,7 +64,7 @@ export async function comeBackFromStepUp(
   url.search = new URLSearchParams(given).toString()
   const challenge = fromBase64url(pending.nonce)
   const proof = await rooms.sessions.providers.finishStepUp({ pending, url, user: known, challenge })
-  const person: Person = known
+  const person = await personOf(rooms, known)
   const signed = await challengeFor(rooms, person, { ids: requests, shown: cardIn(localeOf(locale)) })
   // What they would sign by now is not what their provider signed over.
   if (!equal(signed.challenge, challenge)) throw failed()

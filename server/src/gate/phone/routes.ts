@@ -2,6 +2,7 @@ import { z } from "zod"
 import type { Principal } from "#agents"
 import { Refusal, type Route, route } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
+import { withPlaces } from "../approve/person.ts"
 import { requireOwnForm } from "../consent/form.ts"
 import { signedInOf, type Visit, visitOf } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
@@ -44,7 +45,9 @@ function pages(rooms: Rooms): AnyRoute[] {
         const visit = visitOf(rooms, headers)
         const id = params["id"] ?? ""
         const own = path.replace("{id}", id)
-        return await forSignedIn(rooms, visit, own, (known) => draw(visit, known, { id, language: query["language"] }))
+        return await forSignedIn(rooms, visit, own, async (known) => {
+          return await draw(visit, await withPlaces(rooms, known), { id, language: query["language"] })
+        })
       },
     })
   return [
@@ -73,7 +76,7 @@ function scripts(rooms: Rooms): AnyRoute[] {
       answer: z.object({ state: z.string() }),
       async handle({ params, headers }) {
         const known = await signedInOf(rooms, visitOf(rooms, headers, "script"))
-        return await stateFor(rooms, known, params["id"] ?? null)
+        return await stateFor(rooms, known && (await withPlaces(rooms, known)), params["id"] ?? null)
       },
     })
   return [
@@ -136,6 +139,6 @@ async function ownForm(
   const { headers, issuer, cookies } = visit
   requireOwnForm({ headers, issuer, cookie: cookies.signedIn, path: `/approvals/${id}/${what}` }, token)
   const known = await signedInOf(rooms, visit)
-  if (known !== null) return { known, id }
+  if (known !== null) return { known: await withPlaces(rooms, known), id }
   throw new Refusal("login-required", "You are not signed in any more. Open the page again.")
 }

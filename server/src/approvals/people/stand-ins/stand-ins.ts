@@ -30,6 +30,8 @@ export interface StandIns {
    * nobody, and nobody decides for them: neither is the second of two.
    */
   placesOf(person: Id<"user">, group: string, doneFor: Id<"user"> | null): Promise<Id<"user">[]>
+  /** For whom a person stands in now. */
+  held(person: Id<"user">): Promise<StandIn[]>
   /** Who stands in for a person now, for any of the groups. */
   of(user: Id<"user">, groups: readonly string[]): Promise<Id<"user">[]>
 }
@@ -68,6 +70,7 @@ export function openStandIns({ database }: { database: Database }): StandIns {
       const held = await standInsNow(database, { standIn: person })
       return held.filter(({ user, groups }) => user !== doneFor && groups.includes(group)).map(({ user }) => user)
     },
+    held: (person) => standInsNow(database, { standIn: person }),
     async of(user, groups) {
       const held = await standInsNow(database, { user })
       return held.filter((each) => each.groups.some((group) => groups.includes(group))).map(({ standIn }) => standIn)
