@@ -71,7 +71,7 @@ const en: PasskeyWords = {
   lostLead: "At once, and for all of your devices:",
   lostWhat: [
     "every passkey of yours is revoked: nothing is approved with one any more",
-    "what waits for your approval is withdrawn",
+    "what waits for your approval is withdrawn, and leave that you gave for more is taken back",
     "you are signed out in every browser, this one too",
     "you are told wherever we can reach you",
   ],
@@ -124,7 +124,7 @@ const de: PasskeyWords = {
   lostLead: "Sofort und für alle Ihre Geräte:",
   lostWhat: [
     "jeder Ihrer Passkeys wird gesperrt: Mit keinem wird mehr zugestimmt",
-    "was auf Ihre Zustimmung wartet, wird zurückgezogen",
+    "was auf Ihre Zustimmung wartet, wird zurückgezogen; was Sie darüber hinaus erlaubt haben, zurückgenommen",
     "Sie werden in jedem Browser abgemeldet, auch in diesem",
     "Sie erfahren davon, wo immer wir Sie erreichen",
   ],

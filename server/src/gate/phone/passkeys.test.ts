@@ -1,7 +1,7 @@
 import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { vouchingChallenge } from "#approvals"
-import { base64url, type RefusalCode, refusalCode } from "#kernel"
+import { base64url, newId, type RefusalCode, refusalCode } from "#kernel"
 import { softwarePasskey } from "#testing"
 import { fieldsOf, issuer, openTestConsent, type TestBrowser, type TestConsent } from "../consent/fixture.ts"
 import { formToken } from "../consent/form.ts"
@@ -173,12 +173,17 @@ test("a lost device: every key is revoked, every browser signed out, and the nex
   const { browser, sub } = await signedIn()
   const { browser: phone } = await signedIn(5, sub)
   await add(browser)
+  const user = await at.rooms.sessions.findUser({ iss: "https://id.shop.example", sub })
+  const leave = await givenLeave(user!.id)
   const { text } = await browser.get("/me/lost-device")
   assert.match(text, /I lost a device/)
+  assert.equal((await at.rooms.approvals.grants.find(leave))!.isStanding, true)
   assert.match((await browser.get("/me/passkeys")).text, /<h3>My phone<\/h3>/, "opening the page does nothing")
   const done = await browser.post("/me/lost-device", fieldsOf(text))
   assert.match(done.text, /Everything is revoked/)
   assert.match((await phone.get("/me/passkeys")).location!, /authorize/, "signed out elsewhere")
+  const { isStanding, endedBy } = (await at.rooms.approvals.grants.find(leave))!
+  assert.deepEqual([isStanding, endedBy], [false, user!.id])
   await signIn(browser, sub, 1)
   assert.match((await browser.get("/me/new-passkey")).text, /counts in 24 hours/)
   assert.equal((await add(browser)).status, 303)
@@ -202,3 +207,20 @@ test("nothing is drawn into another page, and scripts of other sites get nothing
   const headers = { origin: issuer, "sec-fetch-site": "same-site" }
   await assert.rejects(browser.post("/me/passkeys/options", { form: "x" }, headers), refusedWith("invalid-request"))
 })
+
+/** Leave that the user gave for more of something, in a session that does not matter here. */
+async function givenLeave(user: string): Promise<string> {
+  const [request, grant] = [newId("approval"), newId("grant")]
+  await at.gate.store.owner.query(
+    `insert into approvals.requests (id, nonce, session, root, agent, spiffe_id, instance, confirmation, purpose, user_id, chain,
+       action_id, action_digest, action_salt, policies, requirements, bundle, entry, state, expires_at)
+     values ($1, '', 's', 's', 'bot', 'x', 'i', '{}', 'answer', $2, '[]', 'a', 'd', 's', '[]', '[]', 'b', 'e', 'approved', now())`,
+    [request, user],
+  )
+  await at.gate.store.owner.query(
+    `insert into approvals.grants (id, request, user_id, agent, instance, session, type, resource, operation, rung, uses, until)
+     values ($1, $2, $3, 'bot', 'i', 's', 'tool', 'hr', 'raise', 'sign', 5, now() + interval '1 hour')`,
+    [grant, request, user],
+  )
+  return grant
+}

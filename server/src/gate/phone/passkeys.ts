@@ -9,8 +9,9 @@ import {
   vouchingChallenge,
 } from "#approvals"
 import { together } from "#audit"
-import { parseJson, Refusal } from "#kernel"
+import { type Id, parseJson, Refusal, refusalCode } from "#kernel"
 import { inSight, type SignedInBrowser } from "#sessions"
+import { revokeLeave } from "../approve/leave.ts"
 import { setCookie } from "../consent/cookies.ts"
 import { formToken, requireOwnForm } from "../consent/form.ts"
 import { seeOther } from "../consent/pages/page.ts"
@@ -68,11 +69,25 @@ export async function loseDevice(rooms: Rooms, visit: Visit, known: SignedInBrow
   const leaving = together(sessions.browsers.signOutAll({ user: id }), sessions.consents.cancel({ user: id }))
   const withdrawing = together(approvals.withdraw({ user: id }, "device-lost", id), leaving)
   await rooms.audit.commit(together(approvals.passkeys.lose(id), withdrawing))
+  // A crash here leaves what they gave leave for until its time; whoever says it again takes that back too. No more is given:
+  // the keys to sign it with are gone.
+  await takeLeaveBack(rooms, id)
   const locale: Locale = languageOf(visit)
   const words = passkeyWords[locale]
   const main = lostMain({ isDone: true }, { words, tokenOf: () => "" })
   const setCookies = [...visit.setCookies, setCookie(visit.issuer, "signedIn", null)]
   return phonePage({ ...visit, setCookies }, { title: words.lostDone, main, known, locale })
+}
+
+/** Whoever had the device may have given leave for more. */
+async function takeLeaveBack(rooms: Rooms, user: Id<"user">): Promise<void> {
+  for (const { id, isStanding } of await rooms.approvals.grants.list({ user, limit: 1_000 })) {
+    if (!isStanding) continue
+    await revokeLeave(rooms, { id, user }, user).catch((error: unknown) => {
+      // Taken back by somebody else meanwhile.
+      if (refusalCode(error) !== "not-found") throw error
+    })
+  }
 }
 
 /** What a page makes a passkey with. Throws `login-required`, `passkeys-unavailable`, `passkey-limit`. */
