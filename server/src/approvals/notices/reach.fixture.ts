@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -9,7 +10,7 @@ import {
   openAudit,
   openFileSigner,
 } from "#audit"
-import { type Id, type Keyring, newId, Secret, silentLog, systemClock } from "#kernel"
+import { type Id, type Keyring, newId, openKeyring, Secret, silentLog, systemClock } from "#kernel"
 import {
   openPushService,
   openSmsGateway,
@@ -17,7 +18,6 @@ import {
   type SmsGateway,
   type TestDatabase,
   testDatabase,
-  testKeyring,
 } from "#testing"
 import { type Channels, type ChannelsPart, openChannels } from "../channels/index.ts"
 import { type MailServer, openMailServer } from "../channels/mail.fixture.ts"
@@ -43,6 +43,7 @@ export type TestServer = {
 export interface TestReach extends AsyncDisposable, TestServer {
   store: TestDatabase
   keyring: Keyring
+  key: Buffer
   keyPath: string
   part: ChannelsPart
   push: PushService
@@ -80,7 +81,8 @@ export async function openTestReach(
   const [push, mail] = [stack.use(await openPushService()), stack.use(await openMailServer())]
   const [sms, hook] = [stack.use(await openSmsGateway()), stack.use(await openWebhookReceiver())]
   const owned = stack.move()
-  const keyring = testKeyring()
+  const key = randomBytes(32)
+  const keyring = openKeyring(key)
   const part = { ...partFor({ mail, sms }), ...more({ mail }) }
   const server = async (own: Partial<NoticesTimes> = times): Promise<TestServer> => {
     const opened = await openServer({ store, keyPath, keyring, part: () => reach.part, times: own })
@@ -107,6 +109,7 @@ export async function openTestReach(
   return Object.assign(reach, first, {
     store,
     keyring,
+    key,
     keyPath,
     push,
     mail,
@@ -158,6 +161,8 @@ export async function openServer(parts: {
   keyring: Keyring
   part: () => ChannelsPart
   times?: Partial<NoticesTimes>
+  /** Carries messages and never comes to mark them. */
+  isStuck?: boolean
 }): Promise<TestServer & AsyncDisposable> {
   await using stack = new AsyncDisposableStack()
   const common = { database: parts.store.database, clock: systemClock, log: silentLog, keyring: parts.keyring }
@@ -166,7 +171,8 @@ export async function openServer(parts: {
   const audit = stack.use(await openAudit({ ...common, signer, origin, events: all, sweepMs: 3_600_000 }))
   const channels = openChannels({ ...common, audit, part: parts.part })
   const people = openPeople({ ...common, audit, channels, nowMs: Date.now })
-  const notices = stack.use(await openNotices({ ...common, audit, channels, people, issuer }, parts.times))
+  const own = parts.isStuck === true ? { ...audit, commit: () => new Promise<never>(() => undefined) } : audit
+  const notices = stack.use(await openNotices({ ...common, audit: own, channels, people, issuer }, parts.times))
   const owned = stack.move()
   return { audit, channels, people, notices, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
