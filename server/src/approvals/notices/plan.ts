@@ -101,7 +101,7 @@ function planAsked(situation: Situation, asked: readonly WaitingNotice[], so: Pl
     return { ...next, hold: [...next.hold, { ids: idsOf(fresh), untilMs: nowMs + restMs }] }
   }
   const step = Math.min(...(again.length > 0 ? again : fresh).map((each) => each.step))
-  const along = asked.filter((each) => !each.isDelivered && !isQuiet(each) && each.step <= step)
+  const along = asked.filter((each) => !each.isDelivered && !each.isReceived && !isQuiet(each) && each.step <= step)
   const ids = new Set([...idsOf(again.filter((each) => each.step === step)), ...idsOf(along)])
   return { ...next, message: { ids: [...ids], channel: order[step]!, step, isSilent: false, count: asked.length } }
 }
