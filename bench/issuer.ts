@@ -5,8 +5,8 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose"
 /** An issuer of ID tokens on this machine: what token exchange verifies, made as fast as they are asked for. */
 export type Issuer = Disposable & {
   issuer: string
-  /** An ID token of a user whom that agent may act for, by the provider's own word (RFC 8693 §4.4). */
-  idToken(sub: string, agent: string): Promise<string>
+  /** An ID token of a user whom that agent may act for, by the provider's own word (RFC 8693 §4.4), with more claims. */
+  idToken(sub: string, agent: string, claims?: { [name: string]: string }): Promise<string>
 }
 
 /** Serves discovery and keys, and nothing else. */
@@ -31,8 +31,8 @@ export async function openIssuer(audience: string): Promise<Issuer> {
   })
   return {
     issuer,
-    idToken: (sub, agent) =>
-      new SignJWT({ customer_id: "1001", may_act: { sub: agent } })
+    idToken: (sub, agent, claims = {}) =>
+      new SignJWT({ customer_id: "1001", ...claims, may_act: { sub: agent } })
         .setProtectedHeader({ alg: "ES256", kid: "bench" })
         .setIssuer(issuer)
         .setAudience(audience)
