@@ -18,8 +18,9 @@ export type Detail = {
   limits?: { uses: number }[]
 }
 
-/** The resource that a suite's tools are, and the one that holds the record. */
+/** The resource that a suite's tools are. */
 export const TOOLS = "tools"
+/** The resource that holds the record. */
 export const RECORD = "record"
 
 /** More often nobody's request has a tool act. */
