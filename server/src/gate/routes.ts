@@ -7,6 +7,7 @@ import { type Acted, act, complete } from "./act.ts"
 import { actionSchema } from "./action.ts"
 import { evidenceRoutes } from "./approve/evidence-routes.ts"
 import { approvalOperatorRoutes } from "./approve/operator-routes.ts"
+import { quietUntil } from "./approve/quiet.ts"
 import { approvalRoutes } from "./approve/routes.ts"
 import { heldView } from "./approve/views.ts"
 import { waysRoutes } from "./approve/ways-routes.ts"
@@ -126,7 +127,8 @@ export function routes(rooms: Rooms): Route<Principal | null, never>[] {
       async handle({ caller, body, headers }) {
         const agent = agentOf(caller)
         const approval = approvalOf(agent, body.approval)
-        return actedView(await act(rooms, agent, { ...body, approval, idempotencyKey: idempotencyKey(headers) }))
+        const acted = await act(rooms, agent, { ...body, approval, idempotencyKey: idempotencyKey(headers) })
+        return actedView(acted, acted.held && (await quietUntil(rooms, acted.held)))
       },
     }),
     route<Principal | null, z.infer<typeof outcomeSchema>>({
@@ -234,12 +236,12 @@ function openedView({ session, token }: Opened) {
 }
 
 /** The action is known by the entry that holds its decision: that is what an outcome refers to. */
-function actedView({ action, decision, entry, held, paced, leave, handed }: Acted) {
+function actedView({ action, decision, entry, held, paced, leave, handed }: Acted, quiet: Date | null) {
   const { verdict, reasons, policies } = decision
   const under = leave === null ? {} : { grant: leave }
   const answer = { id: entry, entry, digest: action.digest, verdict, reasons, policies, ...under }
   if (paced !== null) return { ...answer, code: paced.code, retryAfterSeconds: paced.retryAfterSeconds }
-  if (held !== null) return { ...answer, approval: heldView(held) }
+  if (held !== null) return { ...answer, approval: heldView(held, quiet) }
   if (handed === null) return answer
   return { ...answer, lease: leaseView(handed.lease), credential: handed.credential.reveal() }
 }

@@ -75,7 +75,7 @@ export function approvalOperatorRoutes(rooms: Rooms): Route<Principal | null, ne
         const own = await approvals.list({ ...query, agent: name, ...(onlySession && { session: onlySession }) })
         const asked = (approval: Approval) => approval.instance === instance && (query["agent"] ?? name) === name
         const isOther = onlySession !== undefined && (query["session"] ?? onlySession) !== onlySession
-        return { approvals: isOther ? [] : own.filter(asked).map(heldView) }
+        return { approvals: isOther ? [] : own.filter(asked).map((each) => heldView(each)) }
       },
     }),
     route<Principal | null, undefined>({

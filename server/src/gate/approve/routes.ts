@@ -3,6 +3,7 @@ import type { Principal } from "#agents"
 import { unknownApproval } from "#approvals"
 import { type Route, route } from "#kernel"
 import type { Rooms } from "../rooms.ts"
+import { quietUntil } from "./quiet.ts"
 import { approvalView, heldView } from "./views.ts"
 
 /** Longest wait of one request. */
@@ -42,9 +43,9 @@ export function approvalRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         }
         const found = await find()
         const waitMs = Math.min(Number(query["wait"] ?? 0), MAX_WAIT_SECONDS) * 1000
-        if (found.state !== "requested" || waitMs === 0) return heldView(found)
-        await approvals.waitFor(found.id, "requested", waitMs)
-        return heldView(await find())
+        if (found.state === "requested" && waitMs > 0) await approvals.waitFor(found.id, "requested", waitMs)
+        const now = waitMs > 0 ? await find() : found
+        return heldView(now, await quietUntil(rooms, now))
       },
     }),
   ]

@@ -38,6 +38,7 @@ export const heldAnswer = z.object({
   expiresAt: time,
   useBefore: time.nullable().meta({ description: "An approval is good until then" }),
   used: z.boolean(),
+  quietUntil: time.nullable().meta({ description: "Nobody is disturbed before; null: now, or that is not known" }),
   pollAfterSeconds: z.int(),
 })
 
@@ -62,7 +63,7 @@ export function approvalView(approval: Approval): z.infer<typeof approvalAnswer>
 }
 
 /** What an agent is told of a request that it waits for: neither who decides, nor what they said to whom. */
-export function heldView(approval: Approval): z.infer<typeof heldAnswer> {
+export function heldView(approval: Approval, quiet: Date | null = null): z.infer<typeof heldAnswer> {
   const { id, state, requirements, expiresAt, useBefore, usedAt } = approval
   return {
     id,
@@ -71,6 +72,7 @@ export function heldView(approval: Approval): z.infer<typeof heldAnswer> {
     expiresAt: expiresAt.toISOString(),
     useBefore: useBefore?.toISOString() ?? null,
     used: usedAt !== null,
+    quietUntil: quiet?.toISOString() ?? null,
     pollAfterSeconds: POLL_AFTER_SECONDS,
   }
 }
