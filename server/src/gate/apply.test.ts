@@ -72,6 +72,17 @@ const mistakes: [string, object, RegExp][] = [
     },
     /^purposes\.answer\.actions\.0\.arguments\.a: the purpose has no look-up "typo"/,
   ],
+  ...[
+    { named: "typo" },
+    { choice: "typo" },
+    { atMostLookedUp: "typo" },
+    { fromSource: { names: "typo" } },
+    { eachOf: [{ absent: true }, { named: "typo" }] },
+  ].map((rule): [string, object, RegExp] => [
+    `a look-up that ${Object.keys(rule)[0]} names`,
+    { purposes: { answer: { ...answer, actions: [{ ...answer.actions[0], arguments: { a: [rule] } }] } } },
+    /^purposes\.answer\.actions\.0\.arguments\.a: the purpose has no look-up "typo"/,
+  ]),
   [
     "a claim that no provider maps",
     {

@@ -278,6 +278,19 @@ test("every rule of an argument must hold, and the argument must be there", () =
   assert.equal(allows(inherited, pay), false)
 })
 
+test("an argument that a detail does not know is not given", () => {
+  const known = [{ ...whole, only: ["amount", "payee"] }]
+  const paying = (more: object) => allows(known, { ...pay, arguments: { ...pay.arguments, ...more } })
+  assert.ok(paying({}))
+  assert.ok(paying({ note: null }))
+  for (const more of [{ note: "x" }, { "payee ": "eve" }, { Payee: "eve" }, { forward_to: ["eve"] }]) {
+    assert.equal(paying(more), false, JSON.stringify(more))
+  }
+  assert.equal(allows([{ ...whole, only: [] }], pay), false)
+  assert.ok(narrower(known, [whole]) && !narrower([whole], known))
+  assert.deepEqual(intersect(known, [{ ...whole, only: ["payee", "note"] }])[0]?.only, ["payee"])
+})
+
 test("the published JSON Schema is the one that is enforced", () => {
   const published = JSON.parse(
     readFileSync(new URL("../../../contract/safeconduct-action.schema.json", import.meta.url), "utf8"),
