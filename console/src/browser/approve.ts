@@ -78,6 +78,8 @@ async function signAndSend(form: HTMLFormElement): Promise<void> {
   const assertion = await signWith(options)
   const field = form.elements.namedItem("response") as HTMLInputElement
   field.value = JSON.stringify(assertion)
+  const left = form.elements.namedItem("bounds") as HTMLInputElement
+  left.value = bounds === null ? "" : JSON.stringify(bounds)
   const decision = form.elements.namedItem("signed") as HTMLInputElement
   decision.disabled = false
   form.submit()
@@ -88,12 +90,19 @@ function isChosen(form: HTMLFormElement, approval: string): boolean {
   return !(box instanceof HTMLInputElement) || box.type !== "checkbox" || box.checked
 }
 
-/** What the person set, where they allow more of the kind; null for exactly once. */
-function boundsIn(form: HTMLFormElement): Record<string, number> | null {
+type Bounds = { [name: string]: unknown }
+
+/** What the person set, where they allow more of the kind; null for exactly once. A field is `uses`, or a member and an argument. */
+function boundsIn(form: HTMLFormElement): Bounds | null {
   const part = form.querySelector<HTMLDetailsElement>("details[data-bounds]")
   if (part === null || !part.open) return null
-  const fields = [...part.querySelectorAll<HTMLInputElement>("input[data-bound]")]
-  return Object.fromEntries(fields.map((field) => [field.dataset["bound"]!, field.valueAsNumber]))
+  const bounds = JSON.parse(part.dataset["bounds"]!) as Bounds
+  for (const field of part.querySelectorAll<HTMLInputElement>("input[data-bound]")) {
+    const [member, argument] = field.dataset["bound"]!.split(" ") as [string, string?]
+    if (argument === undefined) bounds[member] = field.valueAsNumber
+    else (bounds[member] as Bounds)[argument] = field.valueAsNumber
+  }
+  return bounds
 }
 
 function problemOf(error: unknown, words: (name: string) => string): string {

@@ -72,7 +72,7 @@ describe("a card", () => {
       "label: Handed on by",
       "text: front-bot",
       "label: Asked for, as read and allowed on our page",
-      "quote: “Please refund ↵ my lamp.”",
+      "quote: “Please refund ¶ my lamp.”",
       "part: Exactly this",
       "label: amount",
       "value: 12\u202f049.9",
@@ -132,7 +132,7 @@ describe("a card", () => {
   })
 
   test("is the same for the same facts, and its digest another for any other line", () => {
-    assert.equal(cardDigest(renderCard(factsOf(), "en")), "X5bczDn6edqzpFbRtmvxFr63d35LMIVo6q0bC-BsEhI")
+    assert.equal(cardDigest(renderCard(factsOf(), "en")), "ehxO2GL9yriu5rVnyyHv8iNsgELhUOaW5K1osXjgKTs")
     const digests = [
       factsOf(),
       factsOf({ said: null }),
@@ -149,24 +149,24 @@ describe("what somebody else wrote", () => {
     "a name of an argument in braces": ["{amount}", "“{amount}”"],
     markup: ["<b onclick=x>5</b>", "“<b onclick=x>5</b>”"],
     "another markup": ["**5** [approve](https://evil.example)", "“**5** [approve](https://evil.example)”"],
-    "a turn of the direction": ["Jo\u202e05 EUR", "“Jo⟨U+202E⟩05 EUR”"],
-    "an isolate": ["\u2067x\u2069", "“⟨U+2067⟩x⟨U+2069⟩”"],
-    "no width": ["pay\u200bpal", "“pay⟨U+200B⟩pal”"],
-    "a soft hyphen": ["pay\u00adpal", "“pay⟨U+00AD⟩pal”"],
-    "a tag character": ["a\u{e0041}", "“a⟨U+E0041⟩”"],
-    "control characters": ["a\u0000\u001b[2Jb\r", "“a⟨U+0000⟩⟨U+001B⟩[2Jb⟨U+000D⟩”"],
-    "another line": ["5\nApproved by Bob", "“5 ↵ Approved by Bob”"],
-    "an end of a line that is none": ["5 ↵ x", "“5 ⟨U+21B5⟩ x”"],
-    "a line separator": ["a\u2028b", "“a⟨U+2028⟩b”"],
-    "an escape that is none": ["⟨U+202E⟩", "“⟨U+27E8⟩U+202E⟨U+27E9⟩”"],
-    "an end of the quotation": ["Jo”, already approved. “", "“Jo⟨U+201D⟩, already approved. ⟨U+201C⟩”"],
-    "a space that is another": ["Jo\u00a0Park\u3000", "“Jo⟨U+00A0⟩Park⟨U+3000⟩”"],
-    "a filler": ["\u3164", "“⟨U+3164⟩”"],
-    "a mark on our quotation mark": ["\u0338x", "“⟨U+0338⟩x”"],
-    "marks upon marks": [`a${"\u0335".repeat(5)}`, `“a${"\u0335".repeat(3)}${"⟨U+0335⟩".repeat(2)}”`],
+    "a turn of the direction": ["Jo\u202e05 EUR", "“Jo[U+202E]05 EUR”"],
+    "an isolate": ["\u2067x\u2069", "“[U+2067]x[U+2069]”"],
+    "no width": ["pay\u200bpal", "“pay[U+200B]pal”"],
+    "a soft hyphen": ["pay\u00adpal", "“pay[U+00AD]pal”"],
+    "a tag character": ["a\u{e0041}", "“a[U+E0041]”"],
+    "control characters": ["a\u0000\u001b[2Jb\r", "“a[U+0000][U+001B][2Jb[U+000D]”"],
+    "another line": ["5\nApproved by Bob", "“5 ¶ Approved by Bob”"],
+    "an end of a line that is none": ["5 ¶ x", "“5 [U+00B6] x”"],
+    "a line separator": ["a\u2028b", "“a[U+2028]b”"],
+    "an escape that is none": ["[U+202E] [… x [a]", "“[U+005B]U+202E] [U+005B]… x [a]”"],
+    "an end of the quotation": ["Jo”, already approved. “", "“Jo[U+201D], already approved. [U+201C]”"],
+    "a space that is another": ["Jo\u00a0Park\u3000", "“Jo[U+00A0]Park[U+3000]”"],
+    "a filler": ["\u3164", "“[U+3164]”"],
+    "a mark on our quotation mark": ["\u0338x", "“[U+0338]x”"],
+    "marks upon marks": [`a${"\u0335".repeat(5)}`, `“a${"\u0335".repeat(3)}${"[U+0335]".repeat(2)}”`],
     "a family": ["👨‍👩‍👧 Park", "“👨‍👩‍👧 Park”"],
     "a Persian word": ["می‌خواهم", "“می‌خواهم”"],
-    "a variation": ["a\ufe0f", "“a⟨U+FE0F⟩”"],
+    "a variation": ["a\ufe0f", "“a[U+FE0F]”"],
   }
   for (const [what, [value, shown]] of Object.entries(nasty)) {
     test(`is text and nothing else: ${what}`, () => {
@@ -192,7 +192,7 @@ describe("what somebody else wrote", () => {
   test("is cut with a word on how much is left out, and shows its end", () => {
     const value = `${"a ".repeat(4_000)}to the attacker`
     const [shown] = textsOf(renderCard(factsOf({ arguments: [argumentOf("note", value)] }), "en").lines, "value")
-    assert.match(shown!, /⟨… 7815 more characters …⟩ .*to the attacker”$/)
+    assert.match(shown!, /\[… 7815 more characters …\] .*to the attacker”$/)
     assert.ok(shown!.length < 300)
     const many = valueText(
       Array.from({ length: 412 }, (_, at) => `E-${at}`),

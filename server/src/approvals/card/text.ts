@@ -6,16 +6,16 @@ const HOME = String.raw`\p{RGI_Emoji}|(?<=\p{Script=Arabic})\u200c(?=\p{Script=A
  * bidirectional and zero-width characters, Cs, Co, Cn, separators but the space, fillers, variation selectors; a mark that stands on
  * no letter, the fourth mark on one; and the signs that it is written out with.
  */
-const UNSEEN = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Variation_Selector}\u115f\u1160\u2800\u3164\uffa0⟨⟩↵[\p{Zs}--\x20]]|(?<=^|[^\p{L}\p{N}\p{M}])\p{M}|(?<=\p{M}{3})\p{M}`
+const UNSEEN = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}\p{Variation_Selector}\u115f\u1160\u2800\u3164\uffa0¶[\p{Zs}--\x20]]|(?<=^|[^\p{L}\p{N}\p{M}])\p{M}|(?<=\p{M}{3})\p{M}|\[(?=U\+|…)`
 
 const HOME_OR_UNSEEN = new RegExp(`${HOME}|(?<unseen>${UNSEEN})`, "gv")
 
-/** The text with what is not seen in it written out, as `⟨U+202E⟩`; the end of a line as `↵`. It is one line, and every character of it is seen. */
+/** The text with what is not seen in it written out, as `[U+202E]`; the end of a line as `¶`. It is one line, and every character of it is seen. */
 export function visible(text: string): string {
   return text.replaceAll(HOME_OR_UNSEEN, (found, ...more) => {
     const { unseen } = more.at(-1) as { unseen?: string }
     if (unseen === undefined) return found
-    return unseen === "\n" ? " ↵ " : `⟨U+${unseen.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}⟩`
+    return unseen === "\n" ? " ¶ " : `[U+${unseen.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`
   })
 }
 
@@ -27,7 +27,7 @@ export function cut(text: string, most: number, leftOut: (count: number) => stri
   const head = most - tail
   const first = visible(characters.slice(0, head).join(""))
   const last = visible(characters.slice(-tail).join(""))
-  return `${first} ⟨… ${leftOut(characters.length - most)} …⟩ ${last}`
+  return `${first} [… ${leftOut(characters.length - most)} …] ${last}`
 }
 
 /** Alphabets that have letters which look like Latin ones. */

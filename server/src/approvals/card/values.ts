@@ -38,7 +38,7 @@ export function quoted(text: string, most: number, words: CardWords): string {
 export function inQuotes(text: string, most: number, words: CardWords): string {
   const [open, close] = words.quotes
   const inside = cut(text, most, words.leftOut)
-  return open + inside.replaceAll(/[“”„‟]/g, (mark) => `⟨U+${mark.codePointAt(0)!.toString(16).toUpperCase()}⟩`) + close
+  return open + inside.replaceAll(/[“”„‟]/g, (mark) => `[U+${mark.codePointAt(0)!.toString(16).toUpperCase()}]`) + close
 }
 
 /**

@@ -17,9 +17,9 @@ export type PhonePage = {
   locale: Locale
   /** Which of them it loads; none unless told. */
   script?: Parameters<typeof scriptPath>[0]
-  /** Which tab it is under; none unless told. */
+  /** Which tab it is under; a page without one has no tabs, only a way back. */
   tab?: "approvals" | "history" | "me"
-  /** Its own path, where it can be had in another language. */
+  /** Its own path, where it can be had in another language and does not say so itself. */
   path?: string
   status?: number
 }
@@ -40,21 +40,27 @@ ${script !== undefined && html`<script type="module" src="${scriptPath(script)}"
 `
   const link = (to: string, name: "approvals" | "history" | "me") =>
     html`<a href="${to}"${tab === name && html` aria-current="page"`}>${words.tabs[name]}</a>`
-  const navigation = html`<nav class="tabs">${[link("/approvals", "approvals"), link("/approvals/history", "history"), link("/me", "me")]}</nav>
+  const navigation =
+    tab === undefined
+      ? html``
+      : html`<nav class="tabs">${[link("/approvals", "approvals"), link("/approvals/history", "history"), link("/me", "me")]}</nav>
 `
-  const other = locale === "en" ? "de" : "en"
-  const links =
-    path !== undefined &&
-    html`<p class="links"><a href="${path}?language=${other}" hreflang="${other}" lang="${other}">${words.language}</a></p>`
   return pageResponse({
     title,
-    main: html`${main}${links}`,
+    main: path === undefined ? main : html`${main}${linksOf(locale, path)}`,
     who: whoInWords(known),
     lang: locale,
     loads: { style: phoneStyle, head, navigation },
     cookies: visit.setCookies,
     ...(status === undefined ? {} : { status }),
   })
+}
+
+/** The page in another language, and where else to go. */
+export function linksOf(locale: Locale, path: string, back: Html | false = false): Html {
+  const other = locale === "en" ? "de" : "en"
+  const language = phoneWords[locale].language
+  return html`<p class="links">${back}<a href="${path}?language=${other}" hreflang="${other}" lang="${other}">${language}</a></p>`
 }
 
 /**

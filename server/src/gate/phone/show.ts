@@ -1,11 +1,12 @@
 import { counts, type Locale, type Requirement, rungOf, sayOf } from "#approvals"
 import type { SignedInBrowser } from "#sessions"
 import { formToken } from "../consent/form.ts"
+import { html } from "../consent/pages/html.ts"
 import type { Visit } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { askedOf, isWaiting, saidOf, togetherWith, waitingOf } from "./found.ts"
 import { chosen, languageOf } from "./language.ts"
-import { phonePage } from "./page.ts"
+import { linksOf, phonePage } from "./page.ts"
 import { decidedPage, decidingPage, type Offer } from "./pages/approval.ts"
 import { historyPage, inboxPage } from "./pages/lists.ts"
 import { stateOfInbox } from "./state.ts"
@@ -40,18 +41,23 @@ export async function showApproval(
   const locale = languageOf(visit)
   const words = phoneWords[locale]
   const asked = await askedOf(rooms, known.user, id, locale)
-  const page = { known, locale, tab: "approvals", path: `/approvals/${id}`, script: "approve" } as const
+  const page = { known, locale, script: "approve" } as const
+  const links = linksOf(locale, `/approvals/${id}`, html`<a href="/approvals">${words.back}</a>`)
   const tokenOf = (own: string) => formToken(visit.cookies.signedIn!, own)
   if (!isWaiting(asked, known.user)) {
     const waiting = (await waitingOf(rooms, known.user, locale)).length
-    return phonePage(visit, { ...page, ...decidedPage(asked, { known, words, waiting, locale, tokenOf }) })
+    return phonePage(visit, { ...page, ...decidedPage(asked, { known, words, links, waiting, locale, tokenOf }) })
   }
   const all = await togetherWith(rooms, known.user, asked)
   const say = all.flatMap(({ approval }) => sayOf(approval, known.user))
+  const offer = await offerTo(rooms, known, say)
   const drawn = decidingPage({
     asked: all,
-    offer: await offerTo(rooms, known, say),
+    offer,
+    // A tap leaves nothing to anybody.
+    leave: offer === "sign" && all.length === 1 ? await leaveToOffer(rooms, asked.approval) : null,
     words,
+    links,
     locale,
     issuer: visit.issuer,
     nowMs: rooms.clock.nowMs(),

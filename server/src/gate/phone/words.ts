@@ -156,7 +156,7 @@ const de: PhoneWords = {
   denyChosen: "Auswahl ablehnen",
   approve: "Einmal zustimmen",
   approveChosen: "Auswahl zustimmen",
-  report: "Ablehnen und melden: Das wollte ich nicht",
+  report: "Ablehnen und melden: nicht von mir",
   moreTime: "Ich brauche mehr Zeit",
   gotMoreTime: "Sie haben mehr Zeit.",
   unseen: "Lesen Sie die Karte zuerst bis zum Ende.",

@@ -1,10 +1,11 @@
-import { type Card, checkCode, wasRefusedTogether } from "#approvals"
+import { type Card, checkCode, type GrantBounds, type Locale, wasRefusedTogether } from "#approvals"
 import type { SignedInBrowser } from "#sessions"
 import { type Html, html } from "../../consent/pages/html.ts"
 import { momentInWords } from "../../consent/pages/time.ts"
 import { type Asked, saidOf } from "../found.ts"
 import type { PhoneWords } from "../words.ts"
 import { cardOf } from "./card.ts"
+import { leavePart } from "./leave.ts"
 
 /** How somebody may approve: with a tap, by their passkey, by one that they have yet to add, or not from here. */
 export type Offer = "tap" | "sign" | "enrol"
@@ -14,14 +15,18 @@ export type Deciding = {
   asked: readonly Asked[]
   offer: Offer
   words: PhoneWords
+  /** Where else to go. */
+  links: Html
   locale: string
   issuer: URL
+  /** What can be left to the agent with this approval; null for nothing. */
+  leave: GrantBounds | null
   nowMs: number
   tokenOf: (path: string) => string
 }
 
 /** The page on which somebody decides. Seeing it decides nothing. */
-export function decidingPage({ asked, offer, words, locale, issuer, nowMs, tokenOf }: Deciding): {
+export function decidingPage({ asked, offer, words, links, locale, issuer, leave, nowMs, tokenOf }: Deciding): {
   title: string
   main: Html
 } {
@@ -42,15 +47,18 @@ export function decidingPage({ asked, offer, words, locale, issuer, nowMs, token
 <input type="hidden" name="form" value="${tokenOf(`${path}/decision`)}">
 <input type="hidden" name="locale" value="${locale}">
 <input type="hidden" name="response" value="">
+<input type="hidden" name="bounds" value="">
 <input type="hidden" name="decision" value="approve" id="signed" disabled>
 ${!isAlone && html`<h1>${title}</h1><p class="soft">${words.choose}</p>`}
 ${cards}
+${leave !== null && leavePart(leave, locale)}
 <div class="foot" data-end tabindex="-1">
 <span>${words.code} <b>${asked.map((each) => checkCode(each.approval.action!.digest)).join(" ")}</b></span>
 <span>${words.timeLeft} <b role="timer" data-left="${leftSeconds}">${minutesOf(leftSeconds)}</b></span>
 <span>${words.asked} ${words.agoOf((nowMs - approval.requestedAt.getTime()) / 1000)}</span>
 <span>${words.site} ${issuer.host}</span>
 </div>
+${links}
 ${barOf({ offer, words, isAlone })}
 </form>`
   return { title, main }
@@ -72,12 +80,15 @@ ${offer === "enrol" && html`<a class="button" href="/me/passkeys">${words.addPas
 }
 
 /** What the page of a decided request is made of. */
-export type Decided = Pick<Deciding, "words" | "locale" | "tokenOf"> & { known: SignedInBrowser; waiting: number }
+export type Decided = Pick<Deciding, "words" | "links" | "locale" | "tokenOf"> & {
+  known: SignedInBrowser
+  waiting: number
+}
 
 /** The page of a request that nobody, or not this person, decides any more. */
 export function decidedPage(
   asked: Asked,
-  { known, words, waiting, locale, tokenOf }: Decided,
+  { known, words, links, waiting, locale, tokenOf }: Decided,
 ): { title: string; main: Html } {
   const { approval, card } = asked
   const said = saidOf(approval, known.user)
@@ -100,8 +111,9 @@ ${
   html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}"><input type="hidden" name="locale" value="${locale}">
 <button class="button plain wide" name="decision" value="report">${words.report}</button></form>`
 }
-<p class="links"><a href="/approvals">${words.back}${waiting > 0 && html` (${waiting})`}</a></p>
-${card === null ? html`<p class="soft">${words.forgotten}</p>` : cardOf(approval, card, { isAlone: false, first: card, words })}`
+${waiting > 0 && html`<p class="links"><a class="button" href="/approvals">${words.waiting(waiting)}</a></p>`}
+${card === null ? html`<p class="soft">${words.forgotten}</p>` : cardOf(approval, card, { isAlone: false, first: card, words })}
+${links}`
   return { title, main }
 }
 

@@ -64,7 +64,7 @@ function sectionOf(section: readonly Line[], place: { id: string; isAlone: boole
     : html`<h3 class="part" data-line="part">${piecesOf(first)}</h3>`
   const isSaid = rest[0]?.kind === "said"
   const body = rest[0]?.kind === "label" ? rowsOf(rest, "arguments") : rest.map(plainLine)
-  return html`<section class="${isSaid ? "said" : "of"}">${title}${body}</section>`
+  return html`<section class="${isSaid ? "of-agent" : "of"}">${title}${body}</section>`
 }
 
 function topLine(line: Line, { id, isAlone }: { id: string; isAlone: boolean }): Html {
