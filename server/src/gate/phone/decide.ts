@@ -18,12 +18,14 @@ import { askedOf, drawn, togetherWith } from "./found.ts"
 
 const ids = z.array(z.string().max(100)).min(1).max(100)
 const locale = z.enum(locales)
+/** Looked at when it is signed: what leave is for, approvals judges. */
+const bounds = z.record(z.string().max(100), z.json())
 
 /** What a page asks for a challenge with: what it shows, and in which language. */
 export const challengeBody = z.strictObject({
   form: z.string().max(100),
   locale,
-  bounds: z.null(),
+  bounds: bounds.nullable(),
   items: ids,
 })
 
@@ -34,10 +36,11 @@ export const decisionBody = z
     decision: z.enum(["approve", "deny", "report"]),
     locale,
     response: z.string().max(16_384).default(""),
+    bounds: z.string().max(8_192).default(""),
   })
   .catchall(z.literal("on"))
 
-type Asking = Pick<z.infer<typeof challengeBody>, "locale" | "items">
+type Asking = Pick<z.infer<typeof challengeBody>, "locale" | "items" | "bounds">
 
 /** What the person would sign for what they chose, and what their browser asks the passkey with. Throws as challengeFor() does, `passkey-unknown`. */
 export async function challenge(rooms: Rooms, { user }: SignedInBrowser, id: string, asking: Asking) {
@@ -54,7 +57,7 @@ export async function decide(
   { id, body }: { id: string; body: z.infer<typeof decisionBody> },
 ): Promise<Response> {
   const { user } = known
-  const { form: _, decision, locale: language, response, ...boxes } = body
+  const { form: _, decision, locale: language, response, bounds: left, ...boxes } = body
   const shown = await togetherWith(rooms, user, await askedOf(rooms, user, id, language))
   const ticked = Object.keys(boxes).map((name) => name.replace(/^item-/, ""))
   // A page with one card has no boxes; to report an agent is about all that it asks.
@@ -69,7 +72,7 @@ export async function decide(
       decision,
     })
   else {
-    const signed = await challengeOf(rooms, user, id, { locale: language, items })
+    const signed = await challengeOf(rooms, user, id, { locale: language, items, bounds: boundsOf(left) })
     await approve(rooms, user, signed, await provenBy(rooms, known, signed, response))
   }
   // A crash here leaves a decision that is taken; the card says so when it is opened again.
@@ -81,15 +84,24 @@ async function challengeOf(
   rooms: Rooms,
   person: Person,
   id: string,
-  { locale: language, items }: Asking,
+  { locale: language, items, bounds: left }: Asking,
 ): Promise<Challenge> {
   const shown = await togetherWith(rooms, person, await askedOf(rooms, person, id, language))
   const together = shown.map(({ approval }) => approval.id)
   return await challengeFor(rooms, person, {
     ids: chosenOf(together, items),
+    bounds: left,
     // A request without facts is over, and refused as that.
     shown: (approval) => shownOf(drawn(approval, language).card!),
   })
+}
+
+/** What the form leaves to the agent; null for exactly what is approved. Throws `invalid-request`. */
+function boundsOf(text: string): z.infer<typeof bounds> | null {
+  if (text === "") return null
+  const parsed = bounds.safeParse(parseJson(text))
+  if (parsed.success) return parsed.data
+  throw new Refusal("invalid-request", "What you allow beside this cannot be read. Open the page again.")
 }
 
 /** In the order of the page. Throws `invalid-request` for one that does not stand on it, or for none. */

@@ -1,5 +1,6 @@
 import { counts, type Locale, type Requirement, rungOf, sayOf } from "#approvals"
 import type { SignedInBrowser } from "#sessions"
+import { leaveToOffer } from "../approve/leave.ts"
 import { formToken } from "../consent/form.ts"
 import { html } from "../consent/pages/html.ts"
 import type { Visit } from "../consent/visit.ts"

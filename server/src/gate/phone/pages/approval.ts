@@ -17,7 +17,7 @@ export type Deciding = {
   words: PhoneWords
   /** Where else to go. */
   links: Html
-  locale: string
+  locale: Locale
   issuer: URL
   /** What can be left to the agent with this approval; null for nothing. */
   leave: GrantBounds | null
