@@ -30,6 +30,8 @@ export type Addresses = {
   afterLogout: string
   /** Of its client `shop-web`, the application. */
   applicationCallback: string
+  /** Where it has us ask one of its users. */
+  channel?: string
 }
 
 /** Starts a program of the provider's; resolves when its discovery document is there. */

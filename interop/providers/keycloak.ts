@@ -22,7 +22,7 @@ export async function startKeycloak(at: Addresses): Promise<ForeignProvider> {
   const issuer = `http://127.0.0.1:${at.port}/realms/shop`
   const running = await startProvider(
     join(folder, "bin", "kc.sh"),
-    ["start-dev", "--http-host=127.0.0.1", `--http-port=${at.port}`, "--import-realm"],
+    ["start-dev", "--http-host=127.0.0.1", `--http-port=${at.port}`, "--import-realm", ...channelOf(at)],
     {
       env: process.env as Record<string, string>,
       cwd: folder,
@@ -42,6 +42,12 @@ export async function startKeycloak(at: Addresses): Promise<ForeignProvider> {
     hasBackChannelLogout: true,
     [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
   }
+}
+
+/** Keycloak, Server Administration Guide, "CIBA": the HTTP authentication channel's address is an option of the server. */
+function channelOf({ channel }: Addresses): string[] {
+  const option = "--spi-ciba-auth-channel--ciba-http-auth-channel--http-authentication-channel-uri"
+  return channel === undefined ? [] : [`${option}=${channel}`]
 }
 
 /** Keycloak's realm representation, as far as it differs from its defaults. */
@@ -64,6 +70,13 @@ function realm({ callback, backChannelLogout, afterLogout, applicationCallback }
     realm: "shop",
     enabled: true,
     sslRequired: "none",
+    // A request lives two minutes; five seconds between two polls.
+    attributes: {
+      cibaBackchannelTokenDeliveryMode: "poll",
+      cibaExpiresIn: "120",
+      cibaInterval: "5",
+      cibaAuthRequestedUserHint: "login_hint",
+    },
     // Attributes that no profile of users declares are dropped otherwise.
     components: {
       "org.keycloak.userprofile.UserProfileProvider": [
@@ -93,6 +106,8 @@ function realm({ callback, backChannelLogout, afterLogout, applicationCallback }
           "backchannel.logout.url": backChannelLogout,
           "backchannel.logout.session.required": "true",
           "post.logout.redirect.uris": afterLogout,
+          "oidc.ciba.grant.enabled": "true",
+          "ciba.backchannel.token.delivery.mode": "poll",
         },
       },
       { ...client, clientId: "shop-web", secret: SECRETS.application, redirectUris: [applicationCallback] },

@@ -12,18 +12,18 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session } from "@safeconduct/sdk"
 import { createLog, dev, removePostgres } from "@safeconduct/server/programs"
-import { openPerson, type Page, type Person, plain } from "../../examples/2-personalized/person.ts"
+import { openPerson, plain } from "../../examples/2-personalized/person.ts"
 import { freePort } from "../../examples/2-personalized/shop.ts"
 import { beginSignIn, type Customer, finishSignIn, type ShopProvider } from "../../examples/2-personalized/sign-in.ts"
 import type { ForeignProvider } from "./foreign.ts"
 import { startKeycloak } from "./keycloak.ts"
 import { startLemonldap } from "./lemonldap.ts"
+import { buttonsOf, finish, signedIn, step } from "./steps.ts"
 
 const providers = { keycloak: startKeycloak, lemonldap: startLemonldap } as const
 const wanted = process.argv[2] as keyof typeof providers
 if (!Object.hasOwn(providers, wanted ?? "")) throw new Error(`name one of ${Object.keys(providers).join(", ")}`)
 
-let failures = 0
 await using stack = new AsyncDisposableStack()
 const folder = mkdtempSync(join(tmpdir(), "safeconduct-provider-"))
 chmodSync(folder, 0o711)
@@ -76,7 +76,7 @@ const alice = openPerson(agentCallback)
 let consented: Session | undefined
 await step(`${provider.person.name} signs in there with a password, sees our consent page, and allows`, async () => {
   const asked = await agent.ask({ purpose: "help", redirectUri: agentCallback })
-  const page = await signedIn(alice, await alice.visit(asked.url))
+  const page = await signedIn(provider, alice, await alice.visit(asked.url))
   if (!page.url.startsWith(`${ours}/consent/`))
     throw new Error(`the page is ${page.url}: ${plain(page.html).slice(0, 300)}`)
   const words = plain(page.html)
@@ -107,7 +107,7 @@ await step("its ID token alone gives nothing: they have not allowed it to that a
     () => Promise.reject(new Error("it was given")),
     async (error: { code?: string; detail?: { [name: string]: unknown } }) => {
       if (error.code !== "consent-required") throw error
-      return await signedIn(alice, await alice.visit(String(error.detail?.["safeconduct_consent_uri"])))
+      return await signedIn(provider, alice, await alice.visit(String(error.detail?.["safeconduct_consent_uri"])))
     },
   )
   if (!plain(page.html).includes("The shop's web site")) throw new Error("the application is not on the page")
@@ -127,7 +127,7 @@ await step("an ID token with another signature gets nothing", () =>
 await step("a no on the consent page is a no to the agent", async () => {
   const bob = openPerson(agentCallback)
   const asked = await stranger.ask({ purpose: "help", redirectUri: agentCallback })
-  const page = await signedIn(bob, await bob.visit(asked.url))
+  const page = await signedIn(provider, bob, await bob.visit(asked.url))
   const back = await bob.press(page, "Deny")
   await refused(() => asked.redeem(back.url), "consent-denied")
 })
@@ -163,21 +163,7 @@ await step("the record names the user by an id, in every entry, and no name of t
     if (text.includes(provider.person.name)) throw new Error(`${leaf.event} holds a name`)
   }
 })
-console.log(failures === 0 ? "all steps passed" : `${failures} steps failed`)
-process.exitCode = failures === 0 ? 0 : 1
-
-async function step<T>(what: string, work: () => Promise<T>): Promise<T | undefined> {
-  const began = performance.now()
-  try {
-    const result = await work()
-    console.log(`pass  ${what} (${((performance.now() - began) / 1000).toFixed(1)} s)`)
-    return result
-  } catch (error) {
-    failures += 1
-    console.log(`FAIL  ${what}: ${error instanceof Error ? error.message : String(error)}`)
-    return undefined
-  }
-}
+finish()
 
 async function enrolled(name: string): Promise<Safeconduct> {
   const { token } = await call<{ token: string }>("POST", `/v1/agents/${name}/join-tokens`)
@@ -185,19 +171,11 @@ async function enrolled(name: string): Promise<Safeconduct> {
   return await connect({ url: server.agentsUrl, joinToken: token, folder: identity, onProblem: () => undefined })
 }
 
-/** Fills the provider's own form; whoever is signed in there already is not asked. */
-async function signedIn(person: Person, page: Page): Promise<Page> {
-  if (!page.url.startsWith(provider.issuer.replace(/\/realms\/.*/, ""))) return page
-  const { name, password } = provider.person
-  const user = /name="username"/.test(page.html) ? "username" : "user"
-  return await person.press(page, buttonsOf(page)[0]!, { [user]: name, password })
-}
-
 /** The application's own sign-in, at a browser of its own. */
 async function signInAt(client: ShopProvider): Promise<Customer> {
   const browser = openPerson(client.redirectUri)
   const waiting = await beginSignIn(client)
-  const back = await signedIn(browser, await browser.visit(waiting.url))
+  const back = await signedIn(provider, browser, await browser.visit(waiting.url))
   return await finishSignIn(client, waiting, new URL(back.url).searchParams)
 }
 
@@ -220,12 +198,6 @@ async function ended({ id }: Session, reason: string): Promise<void> {
     if (session.state === "ended") throw new Error(`it ended as ${session.endReason}`)
   }
   throw new Error("the session is still open")
-}
-
-/** What the page's buttons are called. */
-function buttonsOf({ html }: Page): string[] {
-  const found = html.matchAll(/<button\b[^>]*>([\s\S]*?)<\/button>|<input\b[^>]*type="submit"[^>]*>/g)
-  return [...found].map(([tag, inner]) => plain(inner ?? /value="([^"]*)"/.exec(tag)?.[1] ?? ""))
 }
 
 function documentOf({ issuer, profile, clientAuthentication, claims }: ForeignProvider) {

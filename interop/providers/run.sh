@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sign-in, consent, exchange and sign-out with providers that nobody here wrote: Keycloak from Maven Central (Java 17 or newer and mvn,
+# Sign-in, consent, exchange and sign-out with providers that nobody here wrote, and an approval by Keycloak's CIBA: Keycloak from Maven Central (Java 17 or newer and mvn,
 # or KEYCLOAK_HOME), and LemonLDAP::NG from Debian's packages:
 #   apt-get install liblemonldap-ng-portal-perl starman libgd-securityimage-perl libgd-perl libimage-magick-perl libstring-random-perl
 # One line per step; exit 0 if all pass. Name one to run that alone.
@@ -19,5 +19,6 @@ status=0
 for each in ${1:-keycloak lemonldap}; do
   echo "## $each"
   node --conditions=source "$here/play.ts" "$each" || status=1
+  [ "$each" = lemonldap ] || node --conditions=source "$here/ciba.ts" || status=1
 done
 exit $status
