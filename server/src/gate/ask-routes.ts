@@ -2,6 +2,8 @@ import { z } from "zod"
 import type { OperatorPrincipal, Principal } from "#agents"
 import { type Json, Refusal, type Route, route } from "#kernel"
 import type { Decision, PolicySet } from "#policy"
+import { evaluateInSession } from "./access-requests/evaluate.ts"
+import { accessRequestRoutes } from "./access-requests/routes.ts"
 import { type Answered, type Asked, askPolicy, type Judge } from "./ask.ts"
 import * as wire from "./authzen.ts"
 import type { Rooms } from "./rooms.ts"
@@ -69,6 +71,7 @@ export function askRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         })),
       )
     }),
+    ...accessRequestRoutes(rooms, () => urlsOf(rooms).agentsUrl),
     route<Principal | null, undefined>({
       method: "GET",
       path: "/.well-known/authzen-configuration",
@@ -86,6 +89,8 @@ export function askRoutes(rooms: Rooms): Route<Principal | null, never>[] {
 }
 
 async function evaluateOne(rooms: Rooms, request: Handled & { body: z.infer<typeof wire.evaluationSchema> }) {
+  const about = await evaluateInSession(rooms, askerOf(request), request.body, asked("evaluation", request))
+  if (about !== null) return about
   const { answer, entry } = await askPolicy(
     rooms,
     askerOf(request),

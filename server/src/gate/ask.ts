@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises"
 import type { OperatorPrincipal } from "#agents"
-import type { Draft } from "#audit"
-import { canonical, type Json, Refusal } from "#kernel"
+import type { Change, Draft } from "#audit"
+import { canonical, type Id, type Json, newId, Refusal, refusalCode } from "#kernel"
 import { type AccessQuestion, type Decision, deniedBy, evaluate, isOwn, ownAction, type PolicySet } from "#policy"
 import { rehearse } from "./rehearse.ts"
 import type { Rooms } from "./rooms.ts"
@@ -18,7 +18,13 @@ export type Asked = {
 export type Judge = (question: AccessQuestion) => Promise<Decision>
 
 /** An answer, and what of it is recorded: `data` names nobody, `personal` may. */
-export type Answered<Answer> = { answer: Answer; data: { [name: string]: Json }; personal?: { [name: string]: Json } }
+export type Answered<Answer> = {
+  answer: Answer
+  data: { [name: string]: Json }
+  personal?: { [name: string]: Json }
+  /** What the answer uses up, in the transaction that records it; `entry` is that one's. */
+  using?: (entry: Id<"entry">) => Change<unknown>
+}
 
 /** How often a question is answered anew because what the answer stood on was taken away meanwhile. */
 const MAX_TRIES = 5
@@ -27,26 +33,40 @@ const QUESTIONS_IN_A_ROW = 16
 
 /**
  * Answers another enforcement point out of the policies in force, in one recorded step: what cannot be recorded is not
- * answered. It releases and reserves nothing. Throws `policy-broken`, `store-unavailable`, `epoch-changed`.
+ * answered. It releases and reserves nothing; an approval that the answer stands on is used up by it. Throws `policy-broken`, `store-unavailable`, `epoch-changed`.
  */
 export async function askPolicy<Answer>(
   rooms: Rooms,
   caller: OperatorPrincipal,
   asked: Asked,
   answer: (judge: Judge, set: PolicySet) => Promise<Answered<Answer>>,
-): Promise<{ answer: Answer; entry: string }> {
+): Promise<{ answer: Answer; entry: string; at: string }> {
   for (let attempt = 1; attempt <= MAX_TRIES; attempt++) {
     const epoch = rooms.epoch.current
     const made = await answerNow(rooms, answer)
-    const committed = await rooms.audit.commit({ entries: () => [draftOf(caller, asked, made)] })
+    const committed = await rooms.audit.commit(recording(draftOf(caller, asked, made), made.using)).catch(unlessUsed)
+    // Somebody else used up what it stood on.
+    if (committed === null) continue
     // A crash here leaves an entry that somebody asked, and nobody who was answered.
-    const entry = committed.entries[0]!.id
-    if (committed.epoch === epoch) return { answer: made.answer, entry }
+    const { id: entry, at } = committed.entries[0]!
+    if (committed.epoch === epoch) return { answer: made.answer, entry, at }
     await rooms.epoch.refresh()
     const again = await answerNow(rooms, answer)
-    if (isSame(again, made)) return { answer: made.answer, entry }
+    if (isSame(again, made)) return { answer: made.answer, entry, at }
   }
   throw new Refusal("epoch-changed", "Rights changed while this was answered, several times. Try again.")
+}
+
+function recording(draft: Draft, using: Answered<unknown>["using"]): Change<unknown> {
+  if (using === undefined) return { entries: () => [draft] }
+  const id = newId("entry")
+  const change = using(id)
+  return { work: change.work!, entries: (result) => [{ ...draft, id }, ...change.entries(result)] }
+}
+
+function unlessUsed(error: unknown): null {
+  if (["approval-used", "approval-over"].includes(refusalCode(error) ?? "")) return null
+  throw error
 }
 
 async function answerNow<Answer>(

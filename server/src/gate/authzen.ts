@@ -103,6 +103,9 @@ export function metadataOf(base: string, endpoints: string) {
     search_subject_endpoint: at("search/subject"),
     search_resource_endpoint: at("search/resource"),
     search_action_endpoint: at("search/action"),
+    // AuthZEN Access Request and Approval Profile, draft 1
+    access_request_endpoint: at("requests"),
+    capabilities: ["urn:openid:authzen:capability:access-request"],
   }
 }
 

@@ -3,6 +3,8 @@ export const events = {
   "gate.action-begun": "An action was allowed; its effect may follow, and its outcome must.",
   "gate.action-denied": "An action was denied before anything happened.",
   "gate.action-held": "An action waits for the approval of a person; nothing has happened.",
+  "gate.access-requested":
+    "Another enforcement point asked for the approval of what it was told that an agent may not do without; nothing has happened.",
   "gate.approval-not-asked": "An agent wanted to ask for the approval of an action that needs none; nobody was asked.",
   "gate.action-discarded":
     "A decision was thrown away and taken again, because what it stood on was taken away meanwhile.",

@@ -4,7 +4,7 @@ import { spendAssertion } from "./store.ts"
 
 /** Something that is good once, whichever server it comes to: by the one who made it, and the name that they gave it. */
 export type UsedOnce = {
-  kind: "statement" | "subject-token" | "client-assertion" | "logout-token" | "backchannel-request"
+  kind: "statement" | "subject-token" | "client-assertion" | "logout-token" | "backchannel-request" | "access-request"
   maker: string
   jti: string
   /** When it would be refused anyway. */
