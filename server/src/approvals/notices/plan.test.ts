@@ -27,6 +27,7 @@ const situation = (notices: WaitingNotice[], more: Partial<Situation> = {}): Sit
   order: ["push", "email", "sms"],
   nowMs,
   quietUntilMs: null,
+  askedSinceMs: null,
   quietSinceMs: null,
   ...more,
 })
@@ -63,9 +64,11 @@ test("a second one makes no sound before the first was looked at, and none withi
   const fresh = notice()
   const held = plan(situation([waiting, fresh]))
   assert.deepEqual([held.message, held.hold[0]!.ids], [null, [fresh.id]])
-  const soon = plan(situation([fresh], { quietSinceMs: 10_000 }))
+  const soon = plan(situation([fresh], { askedSinceMs: 10_000 }))
   assert.deepEqual([soon.message, soon.hold], [null, [{ ids: [fresh.id], untilMs: nowMs + BUZZ_MS - 10_000 }]])
-  assert.notEqual(plan(situation([fresh], { quietSinceMs: BUZZ_MS })).message, null)
+  assert.notEqual(plan(situation([fresh], { askedSinceMs: BUZZ_MS })).message, null)
+  // News keeps nothing waiting that asks.
+  assert.notEqual(plan(situation([fresh], { quietSinceMs: 0 })).message, null)
 })
 
 test("at the end of all channels it is passed on once, and not by who stands in", () => {
@@ -114,6 +117,7 @@ test("whatever waits, a turn brings something further, nothing comes to two thin
   const around = fc.record({
     order: fc.tuple(channel("push"), channel("email"), channel("sms")),
     quietUntilMs: fc.constantFrom(null, nowMs + 60_000),
+    askedSinceMs: fc.constantFrom(null, 0, 29_999, 30_000, 1_000_000),
     quietSinceMs: fc.constantFrom(null, 0, 29_999, 30_000, 1_000_000),
   })
   fc.assert(

@@ -9,7 +9,9 @@ export type Situation = {
   nowMs: number
   /** End of quiet hours that hold now. */
   quietUntilMs: number | null
-  /** Since something last made a sound; null: never. */
+  /** Since something that asks last made a sound; null: never. */
+  askedSinceMs: number | null
+  /** The same of anything. */
   quietSinceMs: number | null
 }
 
@@ -72,7 +74,7 @@ export function plan(situation: Situation): Plan {
 }
 
 function planAsked(situation: Situation, asked: readonly WaitingNotice[], so: Plan): Plan {
-  const { order, nowMs, quietUntilMs, quietSinceMs } = situation
+  const { order, nowMs, quietUntilMs, askedSinceMs } = situation
   const isQuiet = (each: WaitingNotice) => quietUntilMs !== null && !each.isCritical
   const due = asked.filter(({ isDue }) => isDue)
   const quiet = planQuiet(due.filter(isQuiet), quietUntilMs ?? nowMs, so)
@@ -95,9 +97,9 @@ function planAsked(situation: Situation, asked: readonly WaitingNotice[], so: Pl
   const fresh = open.filter(({ isDelivered }) => !isDelivered)
   if (open.length === 0) return next
   // What waits for its turn goes along with what is tried again.
-  const isSend = again.length > 0 || (!asked.some(({ isDelivered }) => isDelivered) && hasRested(quietSinceMs))
+  const isSend = again.length > 0 || (!asked.some(({ isDelivered }) => isDelivered) && hasRested(askedSinceMs))
   if (!isSend) {
-    const restMs = hasRested(quietSinceMs) ? LOOK_MS : BUZZ_MS - quietSinceMs!
+    const restMs = hasRested(askedSinceMs) ? LOOK_MS : BUZZ_MS - askedSinceMs!
     return { ...next, hold: [...next.hold, { ids: idsOf(fresh), untilMs: nowMs + restMs }] }
   }
   const step = Math.min(...(again.length > 0 ? again : fresh).map((each) => each.step))

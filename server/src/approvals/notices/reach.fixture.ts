@@ -141,7 +141,8 @@ export async function openTestReach(
     },
     async age(user: string, seconds: number) {
       await store.owner.query(
-        "update approvals.people set buzzed_at = buzzed_at - make_interval(secs => $2) where user_id = $1",
+        `update approvals.people set buzzed_at = buzzed_at - make_interval(secs => $2),
+           told_at = told_at - make_interval(secs => $2) where user_id = $1`,
         [user, seconds],
       )
       await store.owner.query(

@@ -68,7 +68,9 @@ export type Claim = {
   token: string
   user: Id<"user">
   locale: Locale
-  /** Since something last made a sound; null: never. */
+  /** Since something that asks last made a sound; null: never. */
+  askedSinceMs: number | null
+  /** The same of anything. */
   quietSinceMs: number | null
   nowMs: number
   notices: WaitingNotice[]
@@ -80,13 +82,15 @@ const IS_OVER = `coalesce(n.expires_at, n.created_at + interval '1 day') <= cloc
     coalesce(r.state <> 'requested' or r.expires_at <= clock_timestamp(), true)
     or exists (select from approvals.decisions d where d.request = n.request and d.approver = n.user_id)))`
 
+type PersonRow = Pick<Claim, "user" | "locale" | "askedSinceMs" | "quietSinceMs"> & { now: number }
+
 /**
  * Takes a person for whom something is due, whom nobody has: one server tells one person at a time, and others take others. Null when
  * nothing is due.
  */
 export async function claimPerson(database: Database, token: string, seconds: number): Promise<Claim | null> {
   return await database.transaction(async (tx) => {
-    const [person] = await tx.query<{ user: Id<"user">; locale: Locale; buzzed: number | null; now: number }>(
+    const [person] = await tx.query<PersonRow>(
       `with due as (
          select distinct on (user_id) user_id, due_at from approvals.notices
           where state = 'waiting' and due_at <= clock_timestamp() order by user_id, due_at limit 1000),
@@ -96,7 +100,9 @@ export async function claimPerson(database: Database, token: string, seconds: nu
           order by due.due_at limit 1 for update of p skip locked)
        update approvals.people p set claim = $1, claimed_until = clock_timestamp() + make_interval(secs => $2)
          from free where p.user_id = free.user_id
-       returning p.user_id as "user", p.locale, ${MS("p.buzzed_at")} as buzzed, ${MS("clock_timestamp()")} as now`,
+       returning p.user_id as "user", p.locale, ${MS("clock_timestamp()")} as now,
+         ${MS("clock_timestamp() - p.buzzed_at")} as "askedSinceMs",
+         ${MS("clock_timestamp() - greatest(p.buzzed_at, p.told_at)")} as "quietSinceMs"`,
       [token, seconds],
     )
     if (person === undefined) return null
@@ -110,8 +116,8 @@ export async function claimPerson(database: Database, token: string, seconds: nu
         where n.user_id = $1 and n.state = 'waiting' order by n.created_at, n.id limit 1000`,
       [person.user],
     )
-    const quietSinceMs = person.buzzed === null ? null : person.now - person.buzzed
-    return { token, user: person.user, locale: person.locale, quietSinceMs, nowMs: person.now, notices }
+    const { now: nowMs, ...rest } = person
+    return { ...rest, token, nowMs, notices }
   })
 }
 
@@ -161,16 +167,17 @@ export async function insertAttempt(tx: Transaction, { ids, channel, delivery }:
   )
 }
 
-/** Gives the person back; `hasBuzzed` when something made a sound. */
+/** Gives the person back; `sound` is what made one. */
 export async function releaseClaim(
   tx: Transaction,
   { user, token }: Pick<Claim, "user" | "token">,
-  hasBuzzed: boolean,
+  sound: "asked" | "told" | null,
 ): Promise<void> {
   await tx.query(
     `update approvals.people set claim = null, claimed_until = null,
-       buzzed_at = case when $3 then clock_timestamp() else buzzed_at end where user_id = $1 and claim = $2`,
-    [user, token, hasBuzzed],
+       buzzed_at = case $3 when 'asked' then clock_timestamp() else buzzed_at end,
+       told_at = case $3 when 'told' then clock_timestamp() else told_at end where user_id = $1 and claim = $2`,
+    [user, token, sound],
   )
 }
 

@@ -109,7 +109,7 @@ type Turn = { claim: store.Claim; planned: Plan; told: Told; standIns: StandInNo
 
 /** Writes what became of a turn, where the claim still stands; what was carried is recorded in any case. */
 function settling(parts: NoticesParts, turn: Turn): Change<{ isOurs: boolean; forgotten: (string | null)[] }> {
-  const { claim, planned, told, standIns } = turn
+  const { claim, told, standIns } = turn
   const gone = (told.message?.gone ?? []).map((id) => parts.people.gone(claim.user, id))
   return {
     async work(tx) {
@@ -122,8 +122,7 @@ function settling(parts: NoticesParts, turn: Turn): Change<{ isOurs: boolean; fo
       for (const { user, ...about } of standIns) {
         await store.insertNotice(tx, { user, kind: "asked", standsInFor: claim.user, ...about })
       }
-      const hasBuzzed = told.message?.delivery.outcome === "delivered" && planned.message?.isSilent === false
-      await store.releaseClaim(tx, claim, hasBuzzed)
+      await store.releaseClaim(tx, claim, soundOf(turn))
       return { isOurs, forgotten }
     },
     entries: ({ isOurs, forgotten }) => [
@@ -131,6 +130,16 @@ function settling(parts: NoticesParts, turn: Turn): Change<{ isOurs: boolean; fo
       ...gone.flatMap((each, nth) => each.entries(forgotten[nth] ?? null)),
     ],
   }
+}
+
+/** What of a turn made a sound. */
+function soundOf({ claim, planned: { message }, told }: Turn): "asked" | "told" | null {
+  if (message === null || message.isSilent || told.message?.delivery.outcome !== "delivered") return null
+  return isAsked(claim, message.ids) ? "asked" : "told"
+}
+
+function isAsked({ notices }: store.Claim, ids: readonly string[]): boolean {
+  return notices.some(({ id, kind }) => kind === "asked" && ids.includes(id))
 }
 
 function attemptsOf({ planned: { message }, told }: Turn): store.Attempt[] {
@@ -154,10 +163,9 @@ function outcomesOf({ channels }: NoticesParts, { claim, planned, told }: Turn):
   ]
   if (message !== null && told.message !== null) {
     const isDelivered = told.message.delivery.outcome === "delivered"
-    const isAsked = claim.notices.some(({ id, kind }) => kind === "asked" && message.ids.includes(id))
     outcomes.push({
       ids: message.ids,
-      state: isDelivered && !isAsked ? "told" : "waiting",
+      state: isDelivered && !isAsked(claim, message.ids) ? "told" : "waiting",
       dueInMs: isDelivered ? channels.fallbackMs() : 0,
       step: message.step + 1,
       isDelivered,
