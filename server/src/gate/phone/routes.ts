@@ -52,15 +52,26 @@ function pages(rooms: Rooms): AnyRoute[] {
     })
   return [
     page("/approvals", "What waits for the decision of whoever is signed in", (visit, known, { language }) =>
-      showInbox(rooms, visit, known, language),
+      looked(rooms, known, { at: null, drawing: showInbox(rooms, visit, known, language) }),
     ),
     page("/approvals/history", "What whoever is signed in was asked before", (visit, known, { language }) =>
       showHistory(rooms, visit, known, language),
     ),
     page("/approvals/{id}", "A request's card; looking at it decides nothing", (visit, known, given) =>
-      showApproval(rooms, visit, known, given),
+      looked(rooms, known, { at: given.id, drawing: showApproval(rooms, visit, known, given) }),
     ),
   ]
+}
+
+/** What somebody looked at, a request or with null all that wait, they are told of by no other channel. */
+async function looked(
+  { approvals }: Rooms,
+  { user }: SignedInBrowser,
+  { at, drawing }: { at: string | null; drawing: Promise<Response> },
+): Promise<Response> {
+  const drawn = await drawing
+  await approvals.notices.seen(user.id, at)
+  return drawn
 }
 
 /** What scripts of those pages ask. */

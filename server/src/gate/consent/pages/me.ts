@@ -25,18 +25,22 @@ export type Remembered = {
   givenAt: Date
 }
 
+/** Leave that the user gave for more of what they approved. */
+export type Left = { id: string; agent: string; what: string; left: number; of: number; until: Date }
+
 /** What the user's own page shows. `tokenOf` makes the token of each of its forms. */
 export type Mine = {
   who: string
   acting: readonly Acting[]
   remembered: readonly Remembered[]
+  left: readonly Left[]
   tokenOf: (path: string) => string
   /** Where signing out leads, beside here. */
   leadsTo: string | null
 }
 
 /** The user's own page: who acts for them, what they allowed, and an end to any of it with one tap. */
-export function mePage({ who, acting, remembered, tokenOf, leadsTo }: Mine): Page {
+export function mePage({ who, acting, remembered, left, tokenOf, leadsTo }: Mine): Page {
   const form = (path: string, label: string, named: string, kind = "small") =>
     html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}">
 <button class="button ${kind}" aria-label="${named}">${label}</button></form>`
@@ -53,9 +57,15 @@ ${
     ? html`<p>Nothing is remembered. An agent that wants to act for you has to ask.</p>`
     : html`<ul class="list">${remembered.map((each) => rememberedItem(each, form))}</ul>`
 }
+${
+  left.length > 0 &&
+  html`<h2>What may be done without asking you</h2>
+<ul class="list">${left.map((each) => leftItem(each, form))}</ul>`
+}
 <div class="end">
 ${(acting.length > 0 || remembered.length > 0) && form("/me/everything", "End everything", "End everything and take back all that you allowed")}
 <a class="button small" href="/me/passkeys">Your passkeys</a>
+<a class="button small" href="/me/notifications">How you are told</a>
 ${form("/me/sign-out", "Sign out", "Sign out")}
 </div>`
   return { title: "Who acts for you", main, who, leadsTo }
@@ -79,6 +89,13 @@ function rememberedItem(each: Remembered, form: FormOf): Html {
 <p>${purpose}</p>
 <ul class="phrases">${phrases.map((phrase) => html`<li class="first">${phrase}</li>`)}</ul>
 <p class="soft">${application !== null && html`Through ${application}. `}For ${secondsInWords(hardEndSeconds)} each time. Since ${dayInWords(givenAt)}.</p></li>`
+}
+
+function leftItem({ id, agent, what, left, of, until }: Left, form: FormOf): Html {
+  const named = `Take back what ${agent} may do without asking: ${what}`
+  return html`<li><div class="row"><h3>${agent}</h3>${form(`/me/grants/${id}/revocation`, "Take back", named)}</div>
+<p>${what}</p>
+<p class="soft">${left} of ${of} left, until ${momentInWords(until)} at the latest.</p></li>`
 }
 
 function countOf(count: number): string {
