@@ -327,8 +327,12 @@ test("C-6 the metadata names the base that it was found by, and every endpoint a
   const reply = await pdp.post("/.well-known/authzen-configuration", { method: "GET" })
   assert.equal(reply.status, 200)
   assert.match(String(reply.headers["content-type"]), /^application\/json(;|$)/)
-  const { policy_decision_point: base, ...endpoints } = reply.json as Record<string, string>
+  const { capabilities, ...named } = reply.json as { capabilities: string[] } & Record<string, string>
+  const { policy_decision_point: base, access_request_endpoint: requests, ...endpoints } = named
   assert.equal(base, agentsUrl)
+  assert.deepEqual(capabilities, ["urn:openid:authzen:capability:access-request"])
+  // It is there, and takes no evaluation.
+  assert.equal((await pdp.post(new URL(requests!).pathname, { body: fixture })).status, 400)
   assert.deepEqual(Object.keys(endpoints).sort(), [
     "access_evaluation_endpoint",
     "access_evaluations_endpoint",
