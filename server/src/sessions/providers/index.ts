@@ -4,7 +4,7 @@
  *
  * Here we are a relying party, and read what providers say: who signed in, whose token this is, that a session there has
  * ended. What follows from it is decided elsewhere: who a user is by (iss, sub) in sessions, what they delegated in sessions
- * and the gate. No token of a user's is kept.
+ * and the gate. No token of a user's is kept by the room.
  *
  * Nothing is fetched but from configured issuers and the places that their metadata names, through one guard (fetch.ts).
  */
