@@ -73,6 +73,7 @@ POST /access/v1/search/subject                     401 403 400 400 400 403
 POST /consent/{id}                                 404 404 404 404 404 404
 POST /me/consents/{id}/revocation                  404 404 404 404 404 404
 POST /me/everything                                404 404 404 404 404 404
+POST /me/grants/{id}/revocation                    404 404 404 404 404 404
 POST /me/sessions/{id}/end                         404 404 404 404 404 404
 POST /me/sign-out                                  404 404 404 404 404 404
 POST /oauth2/introspect                            400 400 400 400 400 400

@@ -1,12 +1,15 @@
+import type { Grant } from "#approvals"
 import { together } from "#audit"
+import { operationOf } from "#credentials"
 import { Refusal } from "#kernel"
 import { type Consent, inWords, type Session, type SignedInBrowser } from "#sessions"
+import { leaveView, revokeLeave } from "../approve/leave.ts"
 import { endSession } from "../end.ts"
 import type { Rooms } from "../rooms.ts"
 import { setCookie } from "./cookies.ts"
 import { formToken, requireOwnForm } from "./form.ts"
 import { lately } from "./lately.ts"
-import { type Acting, mePage, type Remembered } from "./pages/me.ts"
+import { type Acting, type Left, mePage, type Remembered } from "./pages/me.ts"
 import { pageResponse, seeOther } from "./pages/page.ts"
 import { placeOf, type Visit, whoInWords } from "./visit.ts"
 import { describing } from "./wanted.ts"
@@ -20,11 +23,13 @@ export async function showMine(rooms: Rooms, visit: Visit, known: SignedInBrowse
     sessions.consents.ofUser(known.user.id),
   ])
   const acting = await Promise.all(open.map((session) => actingOf(rooms, session)))
+  const left = (await rooms.approvals.grants.list({ user: known.user.id })).filter(({ isStanding }) => isStanding)
   const signOut = await signOutUrl(rooms, visit, known)
   const page = mePage({
     who: whoInWords(known),
     acting,
     remembered: remembered.map((consent) => rememberedOf(rooms, consent)),
+    left: await Promise.all(left.map((grant) => leftOf(rooms, grant))),
     tokenOf: (path) => formToken(visit.cookies.signedIn!, path),
     leadsTo: signOut,
   })
@@ -52,6 +57,11 @@ export async function revokeMine(rooms: Rooms, { user }: SignedInBrowser, id: st
     delegation?.kind === "consent" && revoked.some((consent) => consent.id === delegation.consent)
   const first = rooms.sessions.consents.revoke(id, user)
   await withdraw(rooms, { first, of: { user: user.id }, which, reason: "withdrawn", by: user.id })
+}
+
+/** Takes back leave that the user gave. Throws `not-found`, also for another user's. */
+export async function revokeMyLeave(rooms: Rooms, { user }: SignedInBrowser, id: string): Promise<void> {
+  await revokeLeave(rooms, { id, user: user.id }, user.id)
 }
 
 /** Ends every session of the user, and takes every consent back. */
@@ -101,6 +111,13 @@ async function actingOf(rooms: Rooms, session: Session): Promise<Acting> {
     until: hardEndAt,
     did: await lately(rooms, session),
   }
+}
+
+async function leftOf(rooms: Rooms, grant: Grant): Promise<Left> {
+  const { id, agent, resource, operation, until } = grant
+  const described = operationOf(rooms.credentials.current()[resource], operation)?.description
+  const { left, of } = await leaveView(rooms, grant)
+  return { id, agent, what: described ?? `${operation} ${resource}`, left, of, until }
 }
 
 function rememberedOf(rooms: Rooms, consent: Consent): Remembered {

@@ -8,7 +8,7 @@ import { authorize, proceed, proceedSignedIn, pushRequest } from "./authorize.ts
 import { setCookie } from "./cookies.ts"
 import { ownRequest, showConsent, takeDecision } from "./decide.ts"
 import { providerLogout } from "./logout.ts"
-import { endAllMine, endMine, requireMine, revokeMine, showMine, signOut } from "./me.ts"
+import { endAllMine, endMine, requireMine, revokeMine, revokeMyLeave, showMine, signOut } from "./me.ts"
 import { seeOther } from "./pages/page.ts"
 import { beginAt, comeBack, sendToProvider } from "./sign-in.ts"
 import { afterSignIn, placeOf, signedInOf, type Visit, visitOf } from "./visit.ts"
@@ -208,6 +208,11 @@ function ownPages(rooms: Rooms): Route<Principal | null, never>[] {
       "/me/consents/{id}/revocation",
       { summary: "Take a consent back; what was opened by it ends", events: ["sessions.consent-revoked", ...ending] },
       (known, { id }) => revokeMine(rooms, known, id!),
+    ),
+    act(
+      "/me/grants/{id}/revocation",
+      { summary: "Take back leave for more of what the user approved", events: ["approvals.grant-revoked"] },
+      (known, { id }) => revokeMyLeave(rooms, known, id!),
     ),
     act(
       "/me/everything",

@@ -78,6 +78,23 @@ describe("on a card's page somebody", { timeout: 60_000 }, () => {
     )
   })
 
+  test("sees on their own page what is left, and takes it back there; nobody else does", async () => {
+    const [alice, bob] = [await phone.person(), await phone.person()]
+    const { ask, held } = await second(alice)
+    await sign(alice, held.id, await offered(alice, held.id))
+    await ask(5)
+    const [grant] = await rooms.approvals.grants.list({ user: alice.user.id })
+    const path = `/me/grants/${grant!.id}/revocation`
+    const mine = await alice.browser.get("/me")
+    assert.match(mine.text, /raise a salary[\s\S]*4 of 5 left/)
+    const theirs = await bob.browser.get("/me")
+    assert.ok(!theirs.text.includes(grant!.id))
+    await assert.rejects(bob.browser.post(path, fieldsOf(mine.text, path)), refusedWith("invalid-request"))
+    assert.equal((await alice.browser.post(path, fieldsOf(mine.text, path))).status, 303)
+    assert.equal((await ask(5)).decision.verdict, "ask")
+    assert.ok(!(await alice.browser.get("/me")).text.includes(grant!.id))
+  })
+
   test("leaves nothing by approving once", async () => {
     const alice = await phone.person()
     const { ask, held } = await second(alice)
