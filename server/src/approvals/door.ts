@@ -52,6 +52,8 @@ export interface Approvals extends AsyncDisposable {
   decide(decision: Decision): Change<Approval>
   /** Uses an approval up: requests.ts. */
   use(use: Use): Change<"used" | "again">
+  /** Takes back a use by the entry of a decision that was thrown away. */
+  giveBack(id: string, entry: string): Change<void>
   /** Withdraws what waits, and what was approved and not used. */
   withdraw(of: WithdrawnOf, reason: string, by: string): Change<Approval[]>
   /** Leave for more of the same. */

@@ -11,7 +11,7 @@ import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
 import { openPeople } from "./people/index.ts"
 import { openReports } from "./reports/reports.ts"
-import { expiring, requesting, using, withdrawing } from "./requests.ts"
+import { expiring, givingBack, requesting, using, withdrawing } from "./requests.ts"
 import * as store from "./store.ts"
 import { startSweep } from "./sweep.ts"
 import { openUsual } from "./usual/usual.ts"
@@ -72,6 +72,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
       waiting.until(id, async () => (await store.findRequest(database, id))?.state !== state, ms),
     decide: (decision) => deciding(held, decision),
     use: (use) => using(use),
+    giveBack: (id, entry) => givingBack(id, entry),
     withdraw: (of, reason, by) => withdrawing(of, reason, by),
     grants: openGrants({ database, part: () => held }),
     fatigue: (of) => reportSince(database, { ...of, since: new Date(parts.clock.nowMs() - of.hours * 3_600_000) }),

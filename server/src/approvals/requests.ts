@@ -91,12 +91,15 @@ function meaningOf({ type, resource, operation, arguments: given }: HeldAction):
   return canonical({ type, resource, operation, arguments: given })
 }
 
-/** What an approval is used for; `key` is the Idempotency-Key of the request. */
-export type Use = { id: Id<"approval">; entry: Id<"entry">; key: string | null }
+/**
+ * What an approval is used for; `key` is the Idempotency-Key of the request. `isRepeatable` where what it leads to is itself known
+ * by that key: then the key that used it may use it again.
+ */
+export type Use = { id: Id<"approval">; entry: Id<"entry">; key: string | null; isRepeatable: boolean }
 
 /**
- * Uses an approval up, in the transaction of the decision that it lets pass. With the key that used it before it may be
- * repeated: `again`. Its work throws `approval-used`, `approval-over`.
+ * Uses an approval up, in the transaction of the decision that it lets pass. Repeated by the key that did: `again`. Its work
+ * throws `approval-used`, `approval-over`.
  */
 export function using(use: Use): Change<"used" | "again"> {
   return {
@@ -105,11 +108,16 @@ export function using(use: Use): Change<"used" | "again"> {
       const found = await store.findRequest(tx, use.id)
       if (found === null) throw unknownApproval()
       if (found.usedAt === null) throw approvalOver(found)
-      if (use.key !== null && found.usedKey === use.key) return "again"
+      if (use.isRepeatable && use.key !== null && found.usedKey === use.key) return "again"
       throw new Refusal("approval-used", "This approval was used. Ask for the action anew.")
     },
     entries: () => [],
   }
+}
+
+/** The approval as it was before a decision that was thrown away, by the entry of that: it may be used by the next one. */
+export function givingBack(id: string, entry: string): Change<void> {
+  return { work: (tx) => store.giveBackUse(tx, { id, entry }), entries: () => [] }
 }
 
 /** Withdraws what waits, what was approved and not used, and leave for more: what it was asked for is over. */

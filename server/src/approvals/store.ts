@@ -201,6 +201,14 @@ export async function useRequest(
   return rows.length === 1
 }
 
+/** Takes a use back that nothing came of. */
+export async function giveBackUse(tx: Transaction, { id, entry }: { id: string; entry: string }): Promise<void> {
+  await tx.query(
+    "update approvals.requests set used_at = null, used_by = null, used_key = null where id = $1 and used_by = $2",
+    [id, entry],
+  )
+}
+
 /** What ends requests that wait, and approvals that wait to be used; sessions and agents also where it was handed on through them. */
 export type WithdrawnOf =
   | { session: string }

@@ -1,12 +1,12 @@
 import type { AgentPrincipal } from "#agents"
 import type { Approval, Held } from "#approvals"
-import { type Recorded, together } from "#audit"
+import type { Recorded } from "#audit"
 import type { Intended } from "#credentials"
-import { type Id, Refusal } from "#kernel"
+import { type Id, Refusal, refusalCode } from "#kernel"
 import type { Decision } from "#policy"
 import { aboutSession, type Standing } from "#sessions"
 import { type Action, actionReference, type NamedAction } from "./action.ts"
-import { type Consulted, consult } from "./approve/consult.ts"
+import { type Consulted, consult, isOfOtherPolicies, OTHER_POLICIES } from "./approve/consult.ts"
 import { askingFor } from "./approve/hold.ts"
 import { type LeaveView, leaveFor, leaveView } from "./approve/leave.ts"
 import { type Answered, type Asked, type Committed, type Effect, intentOf, notAsked } from "./intent.ts"
@@ -74,7 +74,7 @@ export async function admit(
   const { session, idempotencyKey } = request
   const consulted = await consult(rooms, caller, request)
   const { action, approval } = consulted
-  if (consulted.answered !== null) return await repeated(rooms, caller, session, consulted)
+  if (consulted.answered !== null) return await repeated(rooms, caller, request, consulted)
   const name = requestName(action, session, idempotencyKey)
   const asked: Asked = { action, name, idempotencyKey, effect, approval }
   const { justification = null, expirySeconds } = request
@@ -117,6 +117,9 @@ export async function admit(
     throw new Refusal("epoch-changed", "Rights changed while this was decided, several times. Try again.")
   } catch (error) {
     await giveUp(rooms, done)
+    // Somebody used it while this was decided: the very same request, perhaps, which then has its answer.
+    const again = refusalCode(error) === "approval-used" ? await consult(rooms, caller, request) : null
+    if (again !== null && again.answered !== null) return await repeated(rooms, caller, request, again)
     throw error
   }
 }
@@ -138,6 +141,10 @@ async function ask(
   const epoch = rooms.epoch.current
   refuseStopped(rooms, caller)
   const standing = await rooms.sessions.standing(session, caller)
+  // Also in a decision that is taken again: what was held against it before is not in force any more.
+  if (approval !== null && isOfOtherPolicies(rooms, approval)) {
+    return { epoch, standing, judged: refused(rooms, OTHER_POLICIES), asking: null, grant: null }
+  }
   if (problem !== null) return { epoch, standing, judged: refused(rooms, problem), asking: null, grant: null }
   const known = await learn(rooms, caller, standing, action, isShort ? name : null)
   // A look-up takes its time, and a session that is over by then gets nothing.
@@ -183,50 +190,49 @@ async function stillHolds(
   }
 }
 
-/** The answer to a request that was answered before: the action is begun, and once. */
+/**
+ * The answer to a request that was answered before, if it would be answered the same now: the action is begun, and once. Throws
+ * `approval-over` when it would not.
+ */
 async function repeated(
   rooms: Rooms,
   caller: AgentPrincipal,
-  session: string,
+  { session, idempotencyKey }: ActionRequest,
   { action, answered }: Consulted,
 ): Promise<Permit> {
-  refuseStopped(rooms, caller)
-  const standing = await rooms.sessions.standing(session, caller)
-  const version = rooms.policy.version()?.digest ?? null
-  const decision: Decision = {
-    verdict: "allow",
-    policies: [],
-    reasons: [],
-    errors: [],
-    asks: [],
-    tells: false,
-    version,
-  }
-  return {
+  const { approval, entry } = answered!
+  const asked: Asked = {
     action,
-    decision,
-    entry: answered!,
-    standing,
-    lease: null,
-    spent: null,
-    held: null,
-    paced: null,
-    leave: null,
+    name: requestName(action, session, idempotencyKey),
+    idempotencyKey,
+    effect: undefined,
+    approval,
   }
+  const done: Done = { lease: null, spent: null, labels: new Set(), isShort: false }
+  const about = { action, approval, problem: null, answered: null, waiting: null, justification: null }
+  const { judged, standing } = await ask(rooms, caller, session, asked, { ...about, expirySeconds: undefined, done })
+  if (judged.verdict !== "allow") throw new Refusal("approval-over", "What was approved is not allowed any more.")
+  return { action, decision: judged, entry, standing, lease: null, spent: null, held: null, paced: null, leave: null }
 }
 
 /** Throws the decision away, with what it took of limits; a lease is kept for the next try. */
 async function discard(
   rooms: Rooms,
   caller: AgentPrincipal,
-  { action }: Asked,
+  { action, approval }: Asked,
   { session }: Standing,
   { entry, held, done }: { entry: string; held: Held | null; done: Done },
 ): Promise<void> {
   const about = { ...actor(caller), ...aboutSession(session), action: actionReference(action) }
   const record = { entries: () => [{ event: "gate.action-discarded", ...about, of: entry }] }
   const { usage } = rooms.sessions
-  await rooms.audit.commit(done.spent === null ? record : together(usage.giveBack(done.spent), record))
+  await rooms.audit.commit({
+    async work(tx) {
+      if (done.spent !== null) await usage.giveBack(done.spent).work!(tx)
+      if (approval !== null) await rooms.approvals.giveBack(approval.id, entry).work!(tx)
+    },
+    ...record,
+  })
   done.spent = null
   // It is asked anew, if it still has to be.
   const ids = held?.isNew === true ? [held.approval.id] : []

@@ -121,7 +121,9 @@ function changeOf(
   const isCredential = effect === null && asked.action.type === "credential" && before === null
   const intend = isCredential ? rooms.credentials.intend(intentionOf(caller, asked, standing)) : null
   const { approval, idempotencyKey: key } = asked
-  const use = approval === null ? null : rooms.approvals.use({ id: approval.id, entry, key })
+  // A credential's lease is known by the key; of anything else the entry that was answered before is.
+  const isRepeatable = asked.action.type === "credential"
+  const use = approval === null ? null : rooms.approvals.use({ id: approval.id, entry, key, isRepeatable })
   const user = standing.session.user?.id
   // Who approved it knows of it.
   const tell = tells && user !== undefined && approval === null ? noticing({ user, kind: "told", entry }) : null

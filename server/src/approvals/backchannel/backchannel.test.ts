@@ -131,7 +131,7 @@ describe("requests for approval by OpenID CIBA", () => {
   test("what was used without a token gives none", async () => {
     const { authReqId, approval } = await asked()
     const decided = await at.say(approval, alice)
-    await audit.commit(approvals.use({ id: approval.id, entry: decided.entry, key: null }))
+    await audit.commit(approvals.use({ id: approval.id, entry: decided.entry, key: null, isRepeatable: false }))
     assert.deepEqual(await backchannel.poll(authReqId, bot), { is: "unknown" })
     await assert.rejects(redeeming(authReqId, decided), refusedWith("grant-invalid"))
   })

@@ -101,7 +101,10 @@ export async function decideIn(
       : null,
     approval: used,
     problem: named === null ? null : problem,
-    using: used === null ? null : (entry) => rooms.approvals.use({ id: used.id, entry, key }) as Change<unknown>,
+    using:
+      used === null
+        ? null
+        : (entry) => rooms.approvals.use({ id: used.id, entry, key, isRepeatable: true }) as Change<unknown>,
   }
 }
 

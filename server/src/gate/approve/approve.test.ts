@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { after, describe, test } from "node:test"
 import { refusalCode } from "#kernel"
 import { act } from "../act.ts"
+import { before } from "../fixture.ts"
 import { approving, aRaise, heldOf, openTestApproving } from "./approve.fixture.ts"
 
 const at = await openTestApproving()
@@ -56,6 +57,42 @@ describe("an action that waits for a person", () => {
     const answers = await Promise.all(tries)
     assert.equal(answers.filter((answer) => answer === "allow").length, 1)
     for (const answer of answers) assert.ok(["allow", "deny", "approval-used"].includes(String(answer)), String(answer))
+  })
+
+  test("the same request many times at once is one action, and one answer", async () => {
+    const id = await session()
+    const held = heldOf(await raise(id, { ...aRaise, amount: 1212 }))
+    await decide(held.id, alice)
+    const earlier = await begun()
+    const tries = Array.from({ length: 8 }, () =>
+      raise(id, { ...aRaise, amount: 1212 }, { approval: held.id, key: "once" }),
+    )
+    const entries = (await Promise.all(tries)).map(({ entry, decision }) => `${decision.verdict} ${entry}`)
+    assert.equal(new Set(entries).size, 1)
+    assert.equal(await begun(), earlier + 1)
+  })
+
+  test("a decision that is thrown away gives the approval back, and the next one uses it", async () => {
+    const id = await session()
+    const held = heldOf(await raise(id, { ...aRaise, amount: 1313 }))
+    await decide(held.id, alice)
+    let isFirst = true
+    const moving = before(rooms, async () => {
+      if (!isFirst) return
+      isFirst = false
+      // Another configuration, and back again: what was decided meanwhile is thrown away.
+      await gate.apply({
+        ...approving,
+        purposes: { answer: { ...approving.purposes.answer, description: "X" } },
+      } as never)
+    })
+    const given = { ...aRaise, amount: 1313 }
+    const first = await raise(id, given, { approval: held.id, rooms: moving })
+    assert.equal(first.decision.verdict, "deny", "its policies are not in force any more")
+    await gate.apply(approving as never)
+    const { usedAt } = (await rooms.approvals.find(held.id))!
+    assert.equal(usedAt, null)
+    assert.equal((await raise(id, given, { approval: held.id })).decision.verdict, "allow")
   })
 
   test("is refused when anything of it is another: amount, session, instance, policy", async () => {

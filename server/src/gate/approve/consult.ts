@@ -22,7 +22,7 @@ export type Consulted = {
   action: NamedAction
   approval: Approval | null
   problem: string | null
-  answered: Id<"entry"> | null
+  answered: { approval: Approval; entry: Id<"entry"> } | null
   waiting: Approval | null
 }
 
@@ -54,7 +54,15 @@ export async function consult(rooms: Rooms, caller: AgentPrincipal, about: About
   // A credential has a lease under the same key, which says for itself whether it may be handed out again.
   return about.action.type === "credential"
     ? { ...nothing, action, approval: found }
-    : { ...nothing, action, answered: found.usedBy }
+    : { ...nothing, action, answered: { approval: found, entry: found.usedBy! } }
+}
+
+/** Why an approval is good for nothing under other policies than it was asked under. */
+export const OTHER_POLICIES = "Policies changed since approval was asked for. Ask for the action anew."
+
+/** True when other policies are in force than those that asked for it. */
+export function isOfOtherPolicies(rooms: Rooms, { policyVersion }: Pick<Approval, "policyVersion">): boolean {
+  return policyVersion !== (rooms.policy.version()?.digest ?? null)
 }
 
 function problemOf(rooms: Rooms, approval: Approval, action: NamedAction): string | null {
@@ -63,9 +71,7 @@ function problemOf(rooms: Rooms, approval: Approval, action: NamedAction): strin
   if (state === "denied" || state === "reported") return "Approval was denied."
   if (state === "withdrawn") return "The request for approval was withdrawn."
   if (state === "expired" || (state === "requested" && !isOpen)) return "Nobody approved it in time."
-  if (approval.policyVersion !== (rooms.policy.version()?.digest ?? null)) {
-    return "Policies changed since approval was asked for. Ask for the action anew."
-  }
+  if (isOfOtherPolicies(rooms, approval)) return OTHER_POLICIES
   if (state === "approved" && usedAt === null && !isUsable) return "The approval was not used in time. Ask anew."
   return null
 }
