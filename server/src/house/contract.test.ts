@@ -20,6 +20,8 @@ test("every route that changes something names the events it leaves", () => {
   // Reading by POST, and what gives nothing yet: what becomes of a pushed request is recorded.
   const silent = new Set([
     ...["POST /v1/policy/diff", "POST /oauth2/par", "POST /oauth2/introspect"],
+    // A step-up decides when whoever was sent comes back; what a provider tells is fetched from it, or said by its user.
+    ...["POST /approvals/{id}/step-up", "POST /sign-in/{provider}/ciba-channel", "POST /sign-in/{provider}/ciba-ping"],
     ...["POST /me/passkeys/options", "POST /me/passkeys/vouching"],
   ])
   const odd = allRoutes().filter(({ method, path, events }) => {
@@ -43,6 +45,7 @@ test("only reading, enrolment and standard routes are open to nobody in particul
   const changing = open.filter(({ method }) => method !== "GET").map(({ method, path }) => `${method} ${path}`)
   // Pages know their user by a cookie, and take their own forms only; a provider signs what it says.
   assert.deepEqual(changing.toSorted(), [
+    "POST /approvals/{id}/step-up",
     "POST /consent/{id}",
     "POST /me/consents/{id}/revocation",
     "POST /me/everything",
@@ -54,6 +57,8 @@ test("only reading, enrolment and standard routes are open to nobody in particul
     "POST /me/passkeys/{id}/revocation",
     "POST /me/sessions/{id}/end",
     "POST /me/sign-out",
+    "POST /sign-in/{provider}/ciba-channel",
+    "POST /sign-in/{provider}/ciba-ping",
     "POST /sign-in/{provider}/logout",
     "POST /sign-in/{provider}/operator/{id}",
     "POST /v1/agents/enrolments",

@@ -41,7 +41,7 @@ export interface Ways {
   /** Ends with the request, without a word. */
   end(id: string, state: "approved" | "denied" | "over"): Change<boolean>
   /** A provider says that there is an answer: no more than a hint. False for a bearer that is nobody's. */
-  hasten(provider: string, bearer: string): Promise<boolean>
+  hasten(provider: string, bearer: Secret): Promise<boolean>
   /** A provider has us ask the person. Null where it is asked for no such thing. */
   channel(of: store.ChannelOf & { bearer: Secret }): Promise<ProviderAsking | null>
   /** The person's yes, for their provider, through us, once; how they were known to be who they are. The work throws `approval-over`. */
@@ -104,8 +104,10 @@ export function openWays({ database, keyring }: { database: Database; keyring: K
       entries: (isEnded) => (isEnded ? [about(approval, asking, "approvals.provider-failed", { error })] : []),
     }),
     end: (id, state) => ({ work: (tx) => store.endAsking(tx, { id, state }), entries: () => [] }),
-    hasten: async (provider, bearer) =>
-      /^[A-Za-z0-9_-]{43}$/.test(bearer) && (await store.hasten(database, { provider, ping: sha256(bearer) })),
+    async hasten(provider, bearer) {
+      const text = bearer.reveal()
+      return /^[A-Za-z0-9_-]{43}$/.test(text) && (await store.hasten(database, { provider, ping: sha256(text) }))
+    },
     async channel({ bearer, ...of }) {
       const seal = (id: string) => keyring.seal(context("channel_bearer", id), bearer.reveal())
       const found = await store.putBearer(database, { ...of, seal })

@@ -72,7 +72,8 @@ test("a ping makes us fetch the answer at once, and says nothing by itself", asy
   assert.equal((await at.rooms.approvals.find(approval.id))!.state, "requested")
   const answer = (await post("/sign-in/hr/ciba-ping", said, bearer(token))) as Response
   assert.equal(answer.status, 204)
-  await until(async () => (await at.rooms.approvals.find(approval.id))!.state === "approved")
+  await until(async () => (await at.rooms.approvals.ways.of(approval.id, at.at.alice.id))?.state === "approved")
+  assert.equal((await at.rooms.approvals.find(approval.id))!.state, "approved")
   await assert.rejects(post("/sign-in/hr/ciba-ping", said, bearer(token)), { code: "token-invalid" })
   Object.assign(at.next, { ask, poll })
 })

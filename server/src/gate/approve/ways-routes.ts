@@ -47,7 +47,7 @@ export function waysRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       body: pingBody,
       status: 204,
       async handle({ params, headers }) {
-        const isKnown = await rooms.approvals.ways.hasten(params["provider"]!, bearerOf(headers).reveal())
+        const isKnown = await rooms.approvals.ways.hasten(params["provider"]!, bearerOf(headers))
         if (!isKnown) throw new Refusal("token-invalid", "Nothing is waited for by that bearer.")
         return new Response(null, { status: 204 })
       },
