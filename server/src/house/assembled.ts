@@ -1,5 +1,6 @@
 import { events as agents } from "#agents"
 import { healthRoutes } from "#api"
+import { events as approvals } from "#approvals"
 import { events as audit } from "#audit"
 import { events as credentials } from "#credentials"
 import { events as gate } from "#gate"
@@ -11,6 +12,7 @@ import { events as sessions } from "#sessions"
 /** What each room records. */
 export const eventsByRoom: { readonly [room: string]: { readonly [event: string]: string } } = {
   agents,
+  approvals,
   audit,
   credentials,
   gate,

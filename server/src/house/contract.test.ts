@@ -23,6 +23,9 @@ test("every route that changes something names the events it leaves", () => {
     // A step-up decides when whoever was sent comes back; what a provider tells is fetched from it, or said by its user.
     ...["POST /approvals/{id}/step-up", "POST /sign-in/{provider}/ciba-channel", "POST /sign-in/{provider}/ciba-ping"],
     ...["POST /me/passkeys/options", "POST /me/passkeys/vouching"],
+    // What somebody would sign, a step that leads to a decision, and hints that are no word of anybody's.
+    ...["POST /approvals/{id}/challenge", "POST /approvals/{id}/step-up", "POST /approvals/notices/{id}/receipt"],
+    ...["POST /sign-in/{provider}/ciba-channel", "POST /sign-in/{provider}/ciba-ping"],
   ])
   const odd = allRoutes().filter(({ method, path, events }) => {
     const isTold = events !== null && events.length > 0
@@ -43,13 +46,26 @@ test("every event that a route names is in a room's events.ts", () => {
 test("only reading, enrolment and standard routes are open to nobody in particular", () => {
   const open = allRoutes().filter(({ right }) => right === "public" || right === "enrol")
   const changing = open.filter(({ method }) => method !== "GET").map(({ method, path }) => `${method} ${path}`)
-  // Pages know their user by a cookie, and take their own forms only; a provider signs what it says.
+  // Pages know their user by a cookie, and take their own forms only; a provider signs what it says, or shows what we gave it; a
+  // receipt decides nothing.
   assert.deepEqual(changing.toSorted(), [
+    "POST /approvals/notices/{id}/receipt",
+    "POST /approvals/{id}/challenge",
+    "POST /approvals/{id}/decision",
     "POST /approvals/{id}/step-up",
     "POST /consent/{id}",
     "POST /me/consents/{id}/revocation",
     "POST /me/everything",
+    "POST /me/grants/{id}/revocation",
     "POST /me/lost-device",
+    "POST /me/notifications",
+    "POST /me/notifications/contacts",
+    "POST /me/notifications/contacts/{id}/code",
+    "POST /me/notifications/contacts/{id}/removal",
+    "POST /me/notifications/provider-address",
+    "POST /me/notifications/push",
+    "POST /me/notifications/stand-ins",
+    "POST /me/notifications/stand-ins/{id}/revocation",
     "POST /me/passkeys",
     "POST /me/passkeys/options",
     "POST /me/passkeys/vouching",

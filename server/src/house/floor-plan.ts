@@ -99,7 +99,7 @@ function refuse(file: Parsed, { specifier, isDynamic }: Import): string | null {
     return target.startsWith(`server/src/${room}/`) ? null : `leaves its room for ${target}: use the door (#room)`
   }
   if (!specifier.startsWith("#")) {
-    const isBelow = ["@safeconduct/tlog", "@safeconduct/console"].includes(specifier)
+    const isBelow = ["@safeconduct/tlog", "@safeconduct/console", "@safeconduct/console/passkey"].includes(specifier)
     return specifier.startsWith("@safeconduct/") && !isBelow
       ? `imports ${specifier}, which stands above the server`
       : null
