@@ -254,6 +254,15 @@ test("what people are asked is listed, counted and rehearsed, also where nobody 
   }
 })
 
+test("channels are listed, and take no secret before they are configured", async () => {
+  const { code, stdout } = await run(["approvals", "channels", "list", "--json"])
+  assert.deepEqual([code, stdout], [0, ""])
+  await writeFile(join(place.folder, "token.txt"), "the-token")
+  const set = ["approvals", "channels", "set-secret", "sms", "--secret-file", "token.txt", "--json"]
+  const refused = await run(set)
+  assert.deepEqual([refused.code, refused.stderr.includes("the-token")], [3, false])
+})
+
 test("an agent's identity may not do an operator's work", async () => {
   const { code, stderr } = await run(["agents", "suspend", "support-bot", "--identity", "bot", "--json"])
   assert.equal(code, 4)

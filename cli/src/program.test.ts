@@ -69,6 +69,8 @@ test("these are the commands", () => {
       "approvals verify",
       "approvals passkeys",
       "approvals confirm-passkey",
+      "approvals channels list",
+      "approvals channels set-secret",
       "audit verify",
       "audit rotate",
       "audit list",

@@ -1,6 +1,7 @@
 import type { Command } from "commander"
 import { noun } from "../command.ts"
 import { addAsked } from "./asked.ts"
+import { addChannels } from "./channels.ts"
 import { addEvidence } from "./evidence.ts"
 import { addSimulateAsking } from "./simulate-asking.ts"
 
@@ -10,4 +11,5 @@ export function addApprovals(program: Command): void {
   addAsked(approvals)
   addSimulateAsking(approvals)
   addEvidence(approvals)
+  addChannels(approvals)
 }
