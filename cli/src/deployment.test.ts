@@ -261,6 +261,9 @@ test("channels are listed, and take no secret before they are configured", async
   const set = ["approvals", "channels", "set-secret", "sms", "--secret-file", "token.txt", "--json"]
   const refused = await run(set)
   assert.deepEqual([refused.code, refused.stderr.includes("the-token")], [3, false])
+  assert.equal((await run(["approvals", "forget", "alice"])).code, 3)
+  const nobody = await run(["approvals", "forget", `user_${"0".repeat(26)}`, "--json"])
+  assert.deepEqual([nobody.code, nobody.rows[0]!["contacts"]], [0, 0])
 })
 
 test("an agent's identity may not do an operator's work", async () => {

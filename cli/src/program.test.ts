@@ -71,6 +71,7 @@ test("these are the commands", () => {
       "approvals confirm-passkey",
       "approvals channels list",
       "approvals channels set-secret",
+      "approvals forget",
       "audit verify",
       "audit rotate",
       "audit list",

@@ -5,7 +5,7 @@ import { readSecret } from "../secrets.ts"
 
 const COLUMNS = ["name", "hasSecret"]
 
-/** Ways to tell people that something waits for them: which there are, and handing over the secrets by which their servers know us. */
+/** Ways to tell people that something waits for them, the secrets by which their servers know us, and forgetting a person. */
 export function addChannels(approvals: Command): void {
   const channels = noun(approvals, "channels", "Look at the ways to tell people, and hand over their secrets")
 
@@ -36,4 +36,13 @@ export function addChannels(approvals: Command): void {
       if (styleOf(command).isJson) printRow(answer, styleOf(command))
       done(`${channel} has its secret, for the place in force.`, "safeconduct approvals channels list")
     })
+
+  remote(approvals, "forget <user>", "Erase how a person is reached, by the id that stands for them", [
+    "safeconduct approvals forget user_8d1c…",
+  ]).action(async (user: string, _options, command: Command) => {
+    const path = pathOf("v1", "approvals", "people", user)
+    const answer = await atServer(command, "Erasing", (server) => server.json<Row>({ method: "DELETE", path }))
+    if (styleOf(command).isJson) printRow(answer, styleOf(command))
+    done(`${user} is reached nowhere any more.`)
+  })
 }

@@ -61,6 +61,7 @@ export {
   type KnownContact,
   type OwnContact,
   type People,
+  peopleRoutes,
   type QuietHours,
   type Reach,
   resealPeople,

@@ -1,6 +1,6 @@
 import { routes as agentsRoutes, openAgents } from "#agents"
 import { type ApiRoute, frontRoute, healthRoutes } from "#api"
-import { channelRoutes, openApprovals } from "#approvals"
+import { channelRoutes, openApprovals, peopleRoutes } from "#approvals"
 import { routes as auditRoutes, type LogSigner, openAudit, readLogNumber } from "#audit"
 import { routes as credentialsRoutes, type EngineKind, engines, openCredentials, timed } from "#credentials"
 import {
@@ -143,6 +143,7 @@ export function allRoutes(rooms: Rooms, keys: Keys): readonly ApiRoute[] {
     ...credentialsRoutes(rooms.credentials),
     ...policyRoutes(rooms.policy),
     ...channelRoutes(rooms.approvals.channels),
+    ...peopleRoutes(rooms.approvals.people),
     ...auditRoutes(rooms.audit),
     ...keyRoutes(rooms, keys),
   ] as readonly ApiRoute[]

@@ -6,5 +6,6 @@
 export { type KnownContact, type OwnContact, resealPeople } from "./contacts.ts"
 export { openPeople, type People, type PeopleParts, type Reach, type Wishes } from "./open.ts"
 export { type QuietHours, quietHoursSchema, quietUntil } from "./quiet.ts"
+export { peopleRoutes } from "./routes.ts"
 export type { Appointment, StandIns } from "./stand-ins/stand-ins.ts"
 export type { StandIn } from "./stand-ins/store.ts"

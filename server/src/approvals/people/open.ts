@@ -41,8 +41,8 @@ export interface People {
   remove(user: Id<"user">, id: string): Promise<void>
   /** Forgets a contact of which its channel says that it is gone. */
   gone(user: Id<"user">, id: string): Change<string | null>
-  /** Forgets everything of a person that is here. */
-  forget(user: Id<"user">, by: string): Change<number>
+  /** Erases everything of a person that is here; how many contacts there were. `by` is the SPIFFE ID of who does. */
+  forget(user: Id<"user">, by: string): Promise<number>
   standIns: StandIns
 }
 
@@ -115,10 +115,13 @@ export function openPeople(parts: PeopleParts): People {
       if (result === null) throw new Refusal("not-found", "This is not among the ways to reach you any more.")
     },
     gone: (user, id) => forgetting(user, id, "server"),
-    forget: (user, by) => ({
-      work: (tx) => store.deletePerson(tx, user),
-      entries: (contacts) => [{ event: "approvals.person-forgotten", by, user, data: { contacts } }],
-    }),
+    async forget(user, by) {
+      const { result } = await audit.commit({
+        work: (tx) => store.deletePerson(tx, user),
+        entries: (contacts) => [{ event: "approvals.person-forgotten", by, user, data: { contacts } }],
+      })
+      return result
+    },
     standIns: openStandIns(parts),
   }
 }

@@ -117,6 +117,7 @@ export async function deleteContact(tx: Transaction, user: string, id: string): 
 /** Forgets what is set of a person, and how they were reached. Returns how many contacts there were. */
 export async function deletePerson(tx: Transaction, user: string): Promise<number> {
   const contacts = await tx.query("delete from approvals.contacts where user_id = $1 returning id", [user])
+  await tx.query("delete from approvals.notices where user_id = $1", [user])
   await tx.query("delete from approvals.people where user_id = $1", [user])
   return contacts.length
 }
