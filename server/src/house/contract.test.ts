@@ -20,8 +20,8 @@ test("every route that changes something names the events it leaves", () => {
   // Reading by POST, and what gives nothing yet: what becomes of a pushed request is recorded.
   const silent = new Set([
     ...["POST /v1/policy/diff", "POST /oauth2/par", "POST /oauth2/introspect"],
-    // A step-up decides when whoever was sent comes back; what a provider tells is fetched from it, or said by its user.
-    ...["POST /approvals/{id}/step-up", "POST /sign-in/{provider}/ciba-channel", "POST /sign-in/{provider}/ciba-ping"],
+    // What a provider tells us is fetched from it, or said by its user.
+    ...["POST /sign-in/{provider}/ciba-channel", "POST /sign-in/{provider}/ciba-ping"],
     ...["POST /me/passkeys/options", "POST /me/passkeys/vouching"],
     // What somebody would sign, a step that leads to a decision, and hints that are no word of anybody's.
     ...["POST /approvals/{id}/challenge", "POST /approvals/{id}/step-up", "POST /approvals/notices/{id}/receipt"],
@@ -52,7 +52,6 @@ test("only reading, enrolment and standard routes are open to nobody in particul
     "POST /approvals/notices/{id}/receipt",
     "POST /approvals/{id}/challenge",
     "POST /approvals/{id}/decision",
-    "POST /approvals/{id}/step-up",
     "POST /consent/{id}",
     "POST /me/consents/{id}/revocation",
     "POST /me/everything",

@@ -59,6 +59,20 @@ export async function answerThere(rooms: Rooms, person: Person, about: About): P
   return [...approvals]
 }
 
+/** What somebody has to prove to us for a yes that goes to their provider, of all of these; null where it does not ask through us. */
+export async function proofThere(
+  { approvals, sessions }: Rooms,
+  user: string,
+  ids: readonly string[],
+): Promise<"session" | "passkey" | null> {
+  const found = await Promise.all(ids.map((id) => approvals.ways.of(id, user)))
+  const proofs = found.map((asking) => {
+    return isWaitingHere(asking) ? sessions.providers.find(asking.provider)?.ciba?.channel?.proof : undefined
+  })
+  if (proofs.length === 0 || proofs.some((proof) => proof === undefined)) return null
+  return proofs.includes("passkey") ? "passkey" : "session"
+}
+
 type WaitingHere = ProviderAsking & { channel: NonNullable<ProviderAsking["channel"]> }
 
 function isWaitingHere(asking: ProviderAsking | null): asking is WaitingHere {

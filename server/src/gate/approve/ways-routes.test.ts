@@ -2,11 +2,9 @@ import assert from "node:assert/strict"
 import { after, before, test } from "node:test"
 import { checkCode } from "#approvals"
 import { Refusal } from "#kernel"
-import { formToken } from "../consent/form.ts"
 import { asking, openTestAsking, type TestAsking, until } from "./ways.fixture.ts"
 import { waysRoutes } from "./ways-routes.ts"
 
-const issuer = "https://safeconduct.example"
 const hr = { issuer: "https://id.example", profile: "keycloak", clientId: "safeconduct" }
 const claims = { login: "preferred_username" }
 
@@ -14,7 +12,7 @@ let at: TestAsking
 before(async () => {
   at = await openTestAsking({
     providers: { hr: { ...hr, claims, ciba: { mode: "ping", hintClaim: "login", channel: {} } } },
-    approvals: { ...asking.approvals, proofs: { sign: ["provider", "step-up"] } },
+    approvals: { ...asking.approvals, proofs: { sign: ["provider"] } },
   })
 })
 after(() => at[Symbol.asyncDispose]())
@@ -76,25 +74,4 @@ test("a ping makes us fetch the answer at once, and says nothing by itself", asy
   assert.equal((await at.rooms.approvals.find(approval.id))!.state, "approved")
   await assert.rejects(post("/sign-in/hr/ciba-ping", said, bearer(token)), { code: "token-invalid" })
   Object.assign(at.next, { ask, poll })
-})
-
-test("a step-up is begun by the page's own form, by somebody who is signed in", async () => {
-  const { approval } = await at.held()
-  const place = `/approvals/${approval.id}/step-up`
-  const own = { origin: issuer, "sec-fetch-site": "same-origin" }
-  const { cookie } = (
-    await at.rooms.audit.commit(
-      at.rooms.sessions.browsers.signIn({ user: at.at.alice, providerSession: null, signedInAtMs: null }),
-    )
-  ).result
-  const cookies = { cookie: `__Host-safeconduct-signed-in=${cookie}` }
-  const form = formToken(cookie, place)
-  await assert.rejects(post(place, { form, locale: "en" }, own), { code: "invalid-request" })
-  await assert.rejects(post(place, { form: "another" }, { ...own, ...cookies }), { code: "invalid-request" })
-  const foreign = { origin: "https://evil.example", "sec-fetch-site": "cross-site" }
-  await assert.rejects(post(place, { form }, { ...foreign, ...cookies }), { code: "invalid-request" })
-  const answer = (await post(place, { form, locale: "en" }, { ...own, ...cookies })) as Response
-  assert.equal(answer.status, 303)
-  assert.match(answer.headers.get("location")!, /^https:\/\/id\.example\/authorize/)
-  assert.equal((await at.rooms.approvals.find(approval.id))!.state, "requested")
 })

@@ -1,22 +1,13 @@
 import { z } from "zod"
 import type { Principal } from "#agents"
-import { locales } from "#approvals"
 import { Refusal, type Route, route, Secret } from "#kernel"
-import { requireOwnForm } from "../consent/form.ts"
-import { signedInOf, visitOf } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { takeChannel } from "./channel.ts"
-import { beginStepUp } from "./step-up.ts"
 
 /** Keycloak's AuthenticationChannelRequest. Only what ties it to a request of ours is read: whom it names, its bearer says. */
 const channelBody = z.looseObject({ binding_message: z.string().max(64) })
 /** CIBA Core §10.2. The answer is fetched, so the id is not looked at. */
 const pingBody = z.looseObject({ auth_req_id: z.string().max(8_192) })
-const stepUpBody = z.object({
-  form: z.string().max(100),
-  locale: z.enum(locales).default("en"),
-})
-
 /** Ways to people through their providers, as far as others call us. */
 export function waysRoutes(rooms: Rooms): Route<Principal | null, never>[] {
   return [
@@ -50,26 +41,6 @@ export function waysRoutes(rooms: Rooms): Route<Principal | null, never>[] {
         const isKnown = await rooms.approvals.ways.hasten(params["provider"]!, bearerOf(headers))
         if (!isKnown) throw new Refusal("token-invalid", "Nothing is waited for by that bearer.")
         return new Response(null, { status: 204 })
-      },
-    }),
-    route<Principal | null, z.infer<typeof stepUpBody>>({
-      method: "POST",
-      path: "/approvals/{id}/step-up",
-      listeners: ["web"],
-      right: "public",
-      events: null,
-      summary: "Approve by proving anew, at the user's provider, who they are; it signs over what is approved",
-      body: stepUpBody,
-      bodyType: "form",
-      isPage: true,
-      async handle({ params, body, headers }) {
-        const visit = visitOf(rooms, headers)
-        const { issuer, cookies } = visit
-        const id = params["id"]!
-        requireOwnForm({ issuer, headers, cookie: cookies.signedIn, path: `/approvals/${id}/step-up` }, body.form)
-        const known = await signedInOf(rooms, visit)
-        if (known === null) throw new Refusal("login-required", "You are not signed in any more. Open the page again.")
-        return await beginStepUp(rooms, visit, known, { ids: [id], locale: body.locale })
       },
     }),
   ]

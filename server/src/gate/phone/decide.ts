@@ -11,6 +11,7 @@ import {
 import { parseJson, Refusal } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
 import { approve, type Challenge, challengeFor, deny } from "../approve/decide.ts"
+import { beginStepUp } from "../approve/step-up.ts"
 import { seeOther } from "../consent/pages/page.ts"
 import { placeOf, type Visit } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
@@ -33,7 +34,7 @@ export const challengeBody = z.strictObject({
 export const decisionBody = z
   .object({
     form: z.string().max(100),
-    decision: z.enum(["approve", "deny", "report"]),
+    decision: z.enum(["approve", "step-up", "deny", "report"]),
     locale,
     response: z.string().max(16_384).default(""),
     bounds: z.string().max(8_192).default(""),
@@ -49,7 +50,10 @@ export async function challenge(rooms: Rooms, { user }: SignedInBrowser, id: str
   return { statements: statements.map((statement) => statementBytes(statement).toString("utf8")), options }
 }
 
-/** Takes a decision, and leads back to the card, which says what came of it. Throws what approving and denying do. */
+/**
+ * Takes a decision, and leads back to the card, which says what came of it; or to the provider, where they sign in anew for it.
+ * Throws what approving and denying do, and what beginning a step-up does.
+ */
 export async function decide(
   rooms: Rooms,
   visit: Visit,
@@ -63,6 +67,13 @@ export async function decide(
   // A page with one card has no boxes; to report an agent is about all that it asks.
   const isAll = shown.length === 1 || decision === "report"
   const items = isAll ? shown.map(({ approval }) => approval.id) : ticked
+  if (decision === "step-up") {
+    const chosen = chosenOf(
+      shown.map((each) => each.approval.id),
+      items,
+    )
+    return await beginStepUp(rooms, visit, known, { ids: chosen, locale: language })
+  }
   if (decision !== "approve")
     await deny(rooms, user, {
       ids: chosenOf(

@@ -21,6 +21,8 @@ export interface TestPhone extends AsyncDisposable {
   /** Asks again with the approval, as the agent does once it was given: the verdict. */
   use(approval: Approval): Promise<string>
   stateOf(approval: Approval): Promise<string>
+  /** Applies the configuration with parts of it replaced. */
+  configure(more: object): Promise<void>
 }
 
 /** Where people sign in. */
@@ -37,7 +39,9 @@ export async function openTestPhone(): Promise<TestPhone> {
   await using stack = new AsyncDisposableStack()
   const at = stack.use(await openTestConsent())
   const { gate, rooms } = at
-  await gate.apply({ ...approving, policies: [{ file: "hr.cedar", text: policies }] } as never)
+  const configure = (more: object) =>
+    gate.apply({ ...approving, policies: [{ file: "hr.cedar", text: policies }], ...more } as never)
+  await configure({})
   let count = 0
   const sent = new Map<string, Parameters<typeof act>[2]>()
   const owned = stack.move()
@@ -72,6 +76,7 @@ export async function openTestPhone(): Promise<TestPhone> {
     async stateOf({ id }) {
       return (await rooms.approvals.find(id))!.state
     },
+    configure,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
   return own

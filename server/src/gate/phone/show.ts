@@ -1,11 +1,12 @@
-import { counts, type Locale, type Requirement, rungOf, sayOf } from "#approvals"
+import { counts, type Locale, type Requirement, sayOf, type Way } from "#approvals"
 import type { SignedInBrowser } from "#sessions"
+import { proofThere } from "../approve/channel.ts"
 import { leaveToOffer } from "../approve/leave.ts"
 import { formToken } from "../consent/form.ts"
 import { html } from "../consent/pages/html.ts"
 import type { Visit } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
-import { askedOf, isWaiting, saidOf, togetherWith, waitingOf } from "./found.ts"
+import { type Asked, askedOf, isWaiting, saidOf, togetherWith, waitingOf } from "./found.ts"
 import { chosen, languageOf } from "./language.ts"
 import { linksOf, phonePage } from "./page.ts"
 import { decidedPage, decidingPage, type Offer } from "./pages/approval.ts"
@@ -51,7 +52,7 @@ export async function showApproval(
   }
   const all = await togetherWith(rooms, known.user, asked)
   const say = all.flatMap(({ approval }) => sayOf(approval, known.user))
-  const offer = await offerTo(rooms, known, say)
+  const offer = await offerTo(rooms, known, { asked: all, say })
   const drawn = decidingPage({
     asked: all,
     offer,
@@ -67,14 +68,28 @@ export async function showApproval(
   return phonePage(visit, { ...page, ...drawn })
 }
 
-/** How this person may approve them all, by what the configuration takes for their rungs. */
-async function offerTo({ approvals }: Rooms, { user }: SignedInBrowser, say: readonly Requirement[]): Promise<Offer> {
+/** How this person may approve them all, by what the configuration takes for their rungs, and by who asks them. */
+async function offerTo(
+  rooms: Rooms,
+  { user }: SignedInBrowser,
+  { asked, say }: { asked: readonly Asked[]; say: readonly Requirement[] },
+): Promise<Offer> {
+  const { approvals } = rooms
   const part = approvals.part()
-  const rung = rungOf(say)
-  if (say.every((each) => counts(part, each.rung, "session"))) return "tap"
-  if (!counts(part, rung, "passkey")) return "tap"
+  const isCounting = (way: Way) => say.every(({ rung }) => counts(part, rung, way))
+  if (isCounting("session")) return "tap"
   const passkeys = await approvals.passkeys.list(user.id)
-  return passkeys.some(({ isCounting }) => isCounting) ? "sign" : "enrol"
+  const hasPasskey = passkeys.some((each) => each.isCounting)
+  if (isCounting("passkey") && hasPasskey) return "sign"
+  if (isCounting("step-up")) return "step-up"
+  const there = await proofThere(
+    rooms,
+    user.id,
+    asked.map(({ approval }) => approval.id),
+  )
+  if (there === "session") return "tap"
+  if (there === "passkey") return hasPasskey ? "sign" : "enrol"
+  return isCounting("passkey") ? "enrol" : "there"
 }
 
 /** What somebody was asked before. */

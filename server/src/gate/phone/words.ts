@@ -43,6 +43,9 @@ export type PhoneWords = {
   noScript: string
   noPasskey: string
   addPasskey: string
+  stepUp: string
+  stepUpHelp: string
+  askedThere: string
   back: string
   script: { readonly [Name in "signing" | "declined" | "mismatch" | "noPasskeys"]: string }
 }
@@ -100,6 +103,9 @@ const en: PhoneWords = {
   noScript: "To approve this you sign it with your passkey, which needs scripts. You can deny it without.",
   noPasskey: "To approve this you sign it with a passkey, and you have none yet.",
   addPasskey: "Add a passkey",
+  stepUp: "Sign in anew to approve",
+  stepUpHelp: "Your provider asks who you are and signs what you approve. You come back here.",
+  askedThere: "Your provider asks you. Approve there, and only if it shows the code that stands here.",
   back: "See what else waits",
   script: {
     signing: "Confirm with your passkey.",
@@ -163,6 +169,9 @@ const de: PhoneWords = {
   noScript: "Um zuzustimmen, unterschreiben Sie mit Ihrem Passkey; das braucht Skripte. Ablehnen können Sie auch ohne.",
   noPasskey: "Um zuzustimmen, unterschreiben Sie mit einem Passkey, und Sie haben noch keinen.",
   addPasskey: "Passkey hinzufügen",
+  stepUp: "Zum Zustimmen neu anmelden",
+  stepUpHelp: "Ihr Anbieter fragt, wer Sie sind, und unterschreibt, wozu Sie zustimmen. Danach sind Sie wieder hier.",
+  askedThere: "Ihr Anbieter fragt Sie. Stimmen Sie dort zu, und nur, wenn er den Code zeigt, der hier steht.",
   back: "Zeigen, was noch wartet",
   script: {
     signing: "Bestätigen Sie mit Ihrem Passkey.",

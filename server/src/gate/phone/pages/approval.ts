@@ -7,8 +7,11 @@ import type { PhoneWords } from "../words.ts"
 import { cardOf } from "./card.ts"
 import { leavePart } from "./leave.ts"
 
-/** How somebody may approve: with a tap, by their passkey, by one that they have yet to add, or not from here. */
-export type Offer = "tap" | "sign" | "enrol"
+/**
+ * How somebody may approve: with a tap, by their passkey, by one that they have yet to add, by signing in anew at their provider, or
+ * not from here, because their provider asks them.
+ */
+export type Offer = "tap" | "sign" | "enrol" | "step-up" | "there"
 
 /** What the page on which somebody decides is made of. */
 export type Deciding = {
@@ -71,9 +74,12 @@ function barOf({ offer, words, isAlone }: { offer: Offer; words: PhoneWords; isA
 ${offer === "sign" && html`<noscript><p class="why">${words.noScript}</p></noscript>`}
 ${offer === "sign" && html`<p class="why soft" id="unseen" data-unseen>${words.unseen}</p>`}
 ${offer === "enrol" && html`<p class="why">${words.noPasskey}</p>`}
+${offer === "step-up" && html`<p class="why">${words.stepUpHelp}</p>`}
+${offer === "there" && html`<p class="why">${words.askedThere}</p>`}
 <button class="button" name="decision" value="deny">${isAlone ? words.deny : words.denyChosen}</button>
 ${offer === "tap" && html`<button class="button yes" name="decision" value="approve">${yes}</button>`}
 ${offer === "sign" && html`<button class="button yes" name="decision" value="approve" data-sign aria-describedby="unseen" disabled>${yes}</button>`}
+${offer === "step-up" && html`<button class="button yes" name="decision" value="step-up">${words.stepUp}</button>`}
 ${offer === "enrol" && html`<a class="button" href="/me/passkeys">${words.addPasskey}</a>`}
 <button class="button plain wide" name="decision" value="report">${words.report}</button>
 </div>`
