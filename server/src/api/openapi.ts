@@ -147,9 +147,10 @@ const anyJson = JSON.stringify(z.toJSONSchema(z.object({ value: z.json() })).$de
   "",
 )
 
-/** `/v1/sessions/{id}/renewal` and POST become `postSessionsByIdRenewal`: stable, because it is made of what is. */
-function operationId({ method, path }: AnyRoute): string {
-  const words = path
+/** `/v1/sessions/{id}/renewal` and POST become `postSessionsByIdRenewal`: stable, because it is made of what is. Pages have names like it. */
+function operationId({ method, path, isPage }: AnyRoute): string {
+  const own = isPage === true || /^\/(approvals|me)\//.test(path) ? `/page${path}` : path
+  const words = own
     .replace(/^\/v1\//, "/")
     .replaceAll(/\{(\w+)(\.\.\.)?\}/g, "by-$1")
     .split(/[^A-Za-z0-9]+/)

@@ -19,6 +19,7 @@ const golden = `
 DELETE /v1/agents/{name}/instances/{id}            401 403 404 404 403 403
 DELETE /v1/agents/{name}/suspension                401 403 404 404 403 403
 DELETE /v1/approvals/grants/{id}                   401 403 404 404 403 403
+DELETE /v1/approvals/people/{id}                   401 403 404 404 403 403
 DELETE /v1/approvals/reports/{id}                  401 403 404 404 403 403
 DELETE /v1/credentials/leases/{id}                 401 404 404 404 403 403
 DELETE /v1/sessions/{id}                           401 404 404 404 403 403
@@ -26,6 +27,14 @@ GET /                                              404 404 404 404 404 404
 GET /.well-known/authzen-configuration             200 200 200 200 200 200
 GET /.well-known/jwks.json                         200 200 200 200 200 200
 GET /.well-known/oauth-authorization-server        200 200 200 200 200 200
+GET /.well-known/openid-configuration              200 200 200 200 200 200
+GET /access/v1/requests/{id}                       401 403 404 404 404 403
+GET /approvals                                     404 404 404 404 404 404
+GET /approvals/history                             404 404 404 404 404 404
+GET /approvals/state                               404 404 404 404 404 404
+GET /approvals/{id}                                404 404 404 404 404 404
+GET /approvals/{id}/state                          404 404 404 404 404 404
+GET /assets/{version}/{name}                       404 404 404 404 404 404
 GET /consent/{id}                                  404 404 404 404 404 404
 GET /livez                                         404 404 404 404 404 404
 GET /log/checkpoint                                200 200 200 200 200 200
@@ -35,22 +44,31 @@ GET /log/{log}/checkpoint                          404 404 404 404 404 404
 GET /log/{log}/tile/entries/{N...}                 401 403 404 404 404 403
 GET /log/{log}/tile/{L}/{N...}                     404 404 404 404 404 404
 GET /me                                            404 404 404 404 404 404
+GET /me/lost-device                                404 404 404 404 404 404
+GET /me/new-passkey                                404 404 404 404 404 404
+GET /me/notifications                              404 404 404 404 404 404
+GET /me/passkeys                                   404 404 404 404 404 404
 GET /metrics                                       404 404 404 404 404 404
 GET /oauth2/authorize                              404 404 404 404 404 404
+GET /phone.webmanifest                             404 404 404 404 404 404
 GET /readyz                                        404 404 404 404 404 404
 GET /sign-in/{provider}                            404 404 404 404 404 404
 GET /sign-in/{provider}/callback                   404 404 404 404 404 404
 GET /sign-in/{provider}/operator                   404 404 404 404 404 404
 GET /sign-in/{provider}/operator/{id}              404 404 404 404 404 404
+GET /sw.js                                         404 404 404 404 404 404
 GET /v1/agents                                     401 403 200 200 200 200
 GET /v1/agents/bundle                              200 200 200 200 200 200
 GET /v1/agents/operators                           401 403 200 200 200 200
 GET /v1/agents/{name}                              401 403 404 404 404 404
 GET /v1/approvals                                  401 200 200 200 200 200
+GET /v1/approvals/channels                         401 403 200 200 200 200
 GET /v1/approvals/grants                           401 403 200 200 200 403
+GET /v1/approvals/passkeys/waiting                 401 403 200 403 403 200
 GET /v1/approvals/report                           401 403 200 200 200 403
 GET /v1/approvals/reports                          401 403 200 200 200 403
 GET /v1/approvals/{id}                             401 404 404 404 404 404
+GET /v1/approvals/{id}/evidence                    401 403 404 404 404 403
 GET /v1/audit/entries                              401 403 200 200 200 403
 GET /v1/audit/entries/{id}                         401 403 404 404 404 403
 GET /v1/audit/key                                  200 200 200 200 200 200
@@ -59,7 +77,9 @@ GET /v1/credentials/leases                         401 200 200 200 200 403
 GET /v1/credentials/leases/{id}                    401 404 404 404 404 403
 GET /v1/credentials/resources                      401 403 200 200 200 403
 GET /v1/keys                                       401 403 200 200 200 403
-GET /v1/policy                                     401 403 200 200 200 403
+GET /v1/policy                                     401 403 200 200 200 200
+GET /v1/policy/changes                             401 403 200 200 200 200
+GET /v1/policy/changes/{id}                        401 403 404 404 404 404
 GET /v1/sessions                                   401 200 200 200 200 200
 GET /v1/sessions/providers                         401 403 200 200 200 200
 GET /v1/sessions/{id}                              401 404 404 404 404 404
@@ -67,19 +87,40 @@ GET /v1/sessions/{id}/explanation                  401 404 404 404 404 404
 GET /v1/sessions/{id}/tree                         401 404 404 404 404 404
 POST /access/v1/evaluation                         401 403 400 400 400 403
 POST /access/v1/evaluations                        401 403 400 400 400 403
+POST /access/v1/requests                           401 403 400 400 400 403
 POST /access/v1/search/action                      401 403 400 400 400 403
 POST /access/v1/search/resource                    401 403 400 400 400 403
 POST /access/v1/search/subject                     401 403 400 400 400 403
+POST /approvals/notices/{id}/receipt               404 404 404 404 404 404
+POST /approvals/{id}/challenge                     404 404 404 404 404 404
+POST /approvals/{id}/decision                      404 404 404 404 404 404
 POST /consent/{id}                                 404 404 404 404 404 404
 POST /me/consents/{id}/revocation                  404 404 404 404 404 404
 POST /me/everything                                404 404 404 404 404 404
 POST /me/grants/{id}/revocation                    404 404 404 404 404 404
+POST /me/lost-device                               404 404 404 404 404 404
+POST /me/notifications                             404 404 404 404 404 404
+POST /me/notifications/contacts                    404 404 404 404 404 404
+POST /me/notifications/contacts/{id}/code          404 404 404 404 404 404
+POST /me/notifications/contacts/{id}/removal       404 404 404 404 404 404
+POST /me/notifications/provider-address            404 404 404 404 404 404
+POST /me/notifications/push                        404 404 404 404 404 404
+POST /me/notifications/stand-ins                   404 404 404 404 404 404
+POST /me/notifications/stand-ins/{id}/revocation   404 404 404 404 404 404
+POST /me/passkeys                                  404 404 404 404 404 404
+POST /me/passkeys/options                          404 404 404 404 404 404
+POST /me/passkeys/vouching                         404 404 404 404 404 404
+POST /me/passkeys/{id}/name                        404 404 404 404 404 404
+POST /me/passkeys/{id}/revocation                  404 404 404 404 404 404
 POST /me/sessions/{id}/end                         404 404 404 404 404 404
 POST /me/sign-out                                  404 404 404 404 404 404
+POST /oauth2/bc-authorize                          401 400 400 400 400 400
 POST /oauth2/introspect                            400 400 400 400 400 400
 POST /oauth2/par                                   401 400 400 400 400 400
 POST /oauth2/revoke                                401 400 400 400 400 400
 POST /oauth2/token                                 401 400 400 400 400 400
+POST /sign-in/{provider}/ciba-channel              404 404 404 404 404 404
+POST /sign-in/{provider}/ciba-ping                 404 404 404 404 404 404
 POST /sign-in/{provider}/logout                    404 404 404 404 404 404
 POST /sign-in/{provider}/operator/{id}             404 404 404 404 404 404
 POST /v1/actions                                   401 400 403 403 403 403
@@ -93,13 +134,17 @@ POST /v1/agents/renewals                           401 400 400 400 400 400
 POST /v1/agents/{name}/join-tokens                 401 403 404 404 403 403
 POST /v1/agents/{name}/retirement                  401 403 404 404 403 403
 POST /v1/agents/{name}/suspension                  401 403 404 404 403 403
+POST /v1/approvals/passkeys/{id}/confirmation      401 403 404 403 403 404
 POST /v1/credentials/leases/{id}/renewal           401 404 403 403 403 403
 POST /v1/keys/log/retirement                       401 403 409 403 403 403
 POST /v1/keys/{use}/rotation                       401 403 404 403 403 403
-POST /v1/policy/diff                               401 403 400 400 400 403
+POST /v1/policy/changes/{id}/approval              401 403 400 403 403 400
+POST /v1/policy/changes/{id}/denial                401 403 404 403 403 404
+POST /v1/policy/diff                               401 403 400 400 400 400
 POST /v1/sessions                                  401 400 403 403 403 403
 POST /v1/sessions/{id}/delegations                 401 400 403 403 403 403
 POST /v1/sessions/{id}/renewal                     401 404 403 403 403 403
+PUT /v1/approvals/channels/{name}/secret           401 403 400 403 403 403
 PUT /v1/credentials/resources/{name}/root          401 403 400 403 403 403
 PUT /v1/policy                                     401 403 400 403 403 403
 PUT /v1/sessions/providers/{name}/secret           401 403 400 403 403 403
@@ -111,28 +156,63 @@ const onWeb = [
   "/.well-known/authzen-configuration",
   "/.well-known/jwks.json",
   "/.well-known/oauth-authorization-server",
+  "/.well-known/openid-configuration",
+  "/approvals",
+  "/approvals/history",
+  "/approvals/notices/{id}/receipt",
+  "/approvals/state",
+  "/approvals/{id}",
+  "/approvals/{id}/challenge",
+  "/approvals/{id}/decision",
+  "/approvals/{id}/state",
   "/consent/{id}",
   "/log/checkpoint",
   "/log/tile/{L}/{N...}",
   "/me",
   "/me/consents/{id}/revocation",
   "/me/everything",
+  "/me/grants/{id}/revocation",
+  "/me/lost-device",
+  "/me/new-passkey",
+  "/me/notifications",
+  "/me/notifications/contacts",
+  "/me/notifications/contacts/{id}/code",
+  "/me/notifications/contacts/{id}/removal",
+  "/me/notifications/provider-address",
+  "/me/notifications/push",
+  "/me/notifications/stand-ins",
+  "/me/notifications/stand-ins/{id}/revocation",
+  "/me/passkeys",
+  "/me/passkeys/options",
+  "/me/passkeys/vouching",
+  "/me/passkeys/{id}/name",
+  "/me/passkeys/{id}/revocation",
   "/me/sessions/{id}/end",
   "/me/sign-out",
   "/oauth2/authorize",
+  "/oauth2/bc-authorize",
   "/oauth2/introspect",
   "/oauth2/par",
   "/oauth2/revoke",
   "/oauth2/token",
+  "/phone.webmanifest",
   "/sign-in/{provider}",
   "/sign-in/{provider}/callback",
+  "/sign-in/{provider}/ciba-channel",
+  "/sign-in/{provider}/ciba-ping",
   "/sign-in/{provider}/logout",
   "/sign-in/{provider}/operator",
   "/sign-in/{provider}/operator/{id}",
+  "/sw.js",
   "/v1/actions",
   "/v1/actions/{id}/outcome",
   "/v1/agents/bundle",
   "/v1/agents/renewals",
+  "/v1/approvals/channels",
+  "/v1/approvals/grants",
+  "/v1/approvals/report",
+  "/v1/approvals/reports",
+  "/v1/approvals/{id}",
   "/v1/audit/key",
   "/v1/credentials/leases",
   "/v1/credentials/leases/{id}",
