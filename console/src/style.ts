@@ -37,13 +37,14 @@ pre { margin: .25rem 0 .75rem; padding: .625rem; border-radius: .5rem; backgroun
 .foot { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: 1rem; font-size: .875rem; color: var(--soft); }
 .foot b { color: var(--text); font: 650 .9375rem/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; letter-spacing: .06em; }
 .bar { position: sticky; bottom: 0; margin: .5rem -1.25rem -1.5rem; padding: .5rem 1.25rem max(.5rem, env(safe-area-inset-bottom));
-  background: var(--card); border-top: 1px solid var(--line); display: grid; grid-template-columns: 1fr 1fr; gap: .375rem .625rem; }
-.bar .button { width: 100%; min-height: 3.25rem; padding: .25rem .5rem; font-size: .9375rem; }
-.bar .wide { grid-column: 1 / -1; min-height: 2.75rem; }
+  background: var(--card); border-top: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: .375rem .625rem; }
+.bar .button { flex: 2 1 6rem; overflow-wrap: normal; min-height: 3.25rem; padding: .25rem .5rem; font-size: .9375rem; }
+.bar .yes, .bar a.button { flex: 3 1 9rem; }
+.bar .wide { flex: 1 0 100%; min-height: 2.75rem; }
 .bar .plain { border-color: transparent; background: none; color: var(--warn); font-size: .9375rem; }
-.bar [role="alert"], .bar .why { grid-column: 1 / -1; margin: 0; font-size: .8125rem; line-height: 1.35; }
+.bar [role="alert"], .bar .why, .bar noscript { flex: 1 0 100%; margin: 0; font-size: .8125rem; line-height: 1.35; }
 .button[aria-disabled="true"], .button:disabled { background: var(--wash); border-color: var(--edge); border-style: dashed; color: var(--text); cursor: not-allowed; }
-.state { margin-top: .75rem; padding: .75rem 1rem; border-radius: .75rem; background: var(--wash); }
+.state { margin: .75rem 0 1rem; padding: .75rem 1rem; border-radius: .75rem; background: var(--wash); }
 .waiting { margin-top: .5rem; }
 .waiting > li > a { display: block; padding: .875rem 0; color: inherit; text-decoration: none; }
 .waiting > li + li { border-top: 1px solid var(--line); }
