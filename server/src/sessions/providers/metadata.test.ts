@@ -29,7 +29,12 @@ test("pitfall 28: the issuer is the same text", () => {
 test("pitfall 17: a place that is not https, or has a password or a fragment, makes all of it unusable", () => {
   const wrong = ["http://id.shop.example/x", "file:///etc/passwd", "https://u:p@x/", "/x", "https://x/#a", "", 7, null]
   const required = ["authorization_endpoint", "token_endpoint", "jwks_uri"]
-  const optional = ["userinfo_endpoint", "introspection_endpoint", "end_session_endpoint"]
+  const optional = [
+    "userinfo_endpoint",
+    "introspection_endpoint",
+    "end_session_endpoint",
+    "backchannel_authentication_endpoint",
+  ]
   for (const name of [...required, ...optional, "pushed_authorization_request_endpoint"]) {
     for (const place of wrong) assert.throws(() => read({ [name]: place }), Error, `${name} ${place}`)
   }
