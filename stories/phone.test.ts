@@ -206,6 +206,34 @@ test("an open card says so when it is decided elsewhere, and a list when it is o
   await page.getByRole("heading", { name: "Denied" }).waitFor()
 })
 
+test("what is alike is one card, of which a part can be signed; the rest waits", { skip }, async () => {
+  await using window = await browser.window({ size: "phone" })
+  const { page } = window
+  // Somebody of whom nothing else is asked.
+  const acting = await at.allow(window, "Olga")
+  await using _device = await at.device(window, "Olga")
+  const people = ["Bob Ender", "Carla Diaz", "Dan Wu"]
+  const asked = []
+  for (const employee of people) {
+    const action = { ...offboarding, arguments: { employee, month: "November" } }
+    asked.push({ action, approval: (await at.act(acting, action)).approval! })
+  }
+  await page.goto(`${at.issuer}/approvals`)
+  await page.getByText("3 alike").waitFor()
+  await assertFit(window, "inbox-alike")
+  await page.getByText("3 alike").click()
+  await page.locator("[data-sign][aria-disabled]").waitFor()
+  await assertFit(window, "card-alike")
+  await page.locator(`input[name="item-${asked[1]!.approval}"]`).uncheck()
+  await page.locator("[data-end]").scrollIntoViewIfNeeded()
+  await page.locator("[data-sign]:not([aria-disabled])").click()
+  await page.getByRole("heading", { name: "Approved" }).waitFor()
+  const states = await Promise.all(asked.map(({ approval }) => stateOf(approval)))
+  assert.deepEqual(states, ["approved", "requested", "approved"])
+  assert.equal((await at.act(acting, asked[2]!.action, asked[2]!.approval)).verdict, "allow")
+  assert.equal((await at.act(acting, asked[1]!.action, asked[1]!.approval)).verdict, "ask")
+})
+
 test("at twice the size nothing is cut, and the buttons leave room for the card", { skip }, async () => {
   await using window = await browser.window({ size: "phone" })
   const { page } = window

@@ -4,7 +4,6 @@ nav.tabs { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; max-width: 35rem
 nav.tabs a { display: inline-flex; align-items: center; min-height: 2.75rem; color: var(--soft); text-decoration: none;
   border-bottom: 2px solid transparent; }
 nav.tabs a[aria-current] { color: var(--text); font-weight: 650; border-color: var(--accent); }
-.card + .card { margin-top: 1.5rem; padding-top: 1.25rem; border-top: 1px solid var(--line); }
 .card .headline { font-size: 1.375rem; line-height: 1.25; font-weight: 680; color: var(--text); margin: 0; text-wrap: pretty; }
 .card .part { font-size: .8125rem; line-height: 1.4; font-weight: 650; color: var(--soft); margin: .875rem 0 .25rem; }
 .card p, .card dd { unicode-bidi: isolate; }
@@ -51,7 +50,7 @@ pre { margin: .25rem 0 .75rem; padding: .625rem; border-radius: .5rem; backgroun
 .waiting .what { display: block; font-weight: 650; }
 .waiting .soft { display: block; }
 .waiting .odd { font-size: .875rem; }
-.pick.item { border: 1px solid var(--edge); border-radius: .75rem; margin-bottom: .5rem; }
+.pick.item { margin: 1.25rem -1.25rem .5rem; padding: .75rem 1.25rem; border: solid var(--line); border-width: 1px 0; background: var(--page); font-weight: 650; }
 .bound { display: grid; grid-template-columns: 1fr 7rem; align-items: center; gap: .5rem; margin-top: .5rem; }
 .bound input { min-height: 2.75rem; padding: .25rem .5rem; border: 1px solid var(--edge); border-radius: .5rem; background: var(--card); color: var(--text); font: inherit; }
 .link { border: 0; background: none; padding: .625rem 0; min-height: 2.75rem; color: var(--accent); font: inherit; font-size: .875rem; text-decoration: underline; cursor: pointer; }

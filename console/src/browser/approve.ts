@@ -26,11 +26,13 @@ function offerToSign(form: HTMLFormElement, button: HTMLButtonElement): void {
   const end = form.querySelector<HTMLElement>("[data-end]")!
   button.disabled = false
   button.setAttribute("aria-disabled", "true")
+  const unseen = document.querySelector<HTMLElement>("[data-unseen]")!
+  unseen.hidden = false
   const seen = () => {
     isSeen = true
     observer.disconnect()
     button.removeAttribute("aria-disabled")
-    document.querySelector<HTMLElement>("[data-unseen]")?.remove()
+    unseen.remove()
     button.removeAttribute("aria-describedby")
   }
   // The bar with the buttons covers the lower edge: what is behind it is not in sight.

@@ -64,6 +64,7 @@ ${
 }
 <div class="end">
 ${(acting.length > 0 || remembered.length > 0) && form("/me/everything", "End everything", "End everything and take back all that you allowed")}
+<a class="button small" href="/approvals">What waits for you</a>
 <a class="button small" href="/me/passkeys">Your passkeys</a>
 <a class="button small" href="/me/notifications">How you are told</a>
 ${form("/me/sign-out", "Sign out", "Sign out")}

@@ -44,7 +44,7 @@ export function decidingPage({ asked, offer, words, links, locale, issuer, leave
   const cards = asked.map(({ approval: each, card }) => {
     const drawn = cardOf(each, card!, { isAlone, first, words })
     if (isAlone) return drawn
-    return html`${drawn}<label class="pick item"><input type="checkbox" name="item-${each.id}" checked><span>${words.thisOne}</span></label>`
+    return html`<label class="pick item"><input type="checkbox" name="item-${each.id}" aria-labelledby="this-${each.id} headline-${each.id}" checked><span id="this-${each.id}">${words.thisOne}</span></label>${drawn}`
   })
   const main = html`<form method="post" action="${path}/decision" autocomplete="off" data-decide data-locale="${locale}" data-challenge="${path}/challenge" data-token="${tokenOf(`${path}/challenge`)}" data-state="${path}/state" data-known="requested" data-words="${JSON.stringify(words.script)}">
 <input type="hidden" name="form" value="${tokenOf(`${path}/decision`)}">
@@ -72,7 +72,7 @@ function barOf({ offer, words, isAlone }: { offer: Offer; words: PhoneWords; isA
   return html`<div class="bar" data-bar>
 <p class="warn" role="alert" data-say hidden></p>
 ${offer === "sign" && html`<noscript><p class="why">${words.noScript}</p></noscript>`}
-${offer === "sign" && html`<p class="why soft" id="unseen" data-unseen>${words.unseen}</p>`}
+${offer === "sign" && html`<p class="why soft" id="unseen" data-unseen hidden>${words.unseen}</p>`}
 ${offer === "enrol" && html`<p class="why">${words.noPasskey}</p>`}
 ${offer === "step-up" && html`<p class="why">${words.stepUpHelp}</p>`}
 ${offer === "there" && html`<p class="why">${words.askedThere}</p>`}
