@@ -13,8 +13,11 @@ import * as store from "./store.ts"
  * what waited of a burst is `withdrawn`.
  */
 export type Held =
-  | { approval: Approval; isNew: boolean; refused: null }
+  | { approval: Approval; isNew: boolean; refused: null; withdrawn: Approval[] }
   | { approval: null; isNew: false; refused: Refused; withdrawn: Approval[] }
+
+/** Why a request was withdrawn: policy asks others by now, or more strongly, or another policy does. */
+const ASKED_ANEW = "asked-anew"
 
 /**
  * Asks for approval of an action, once: the same action asked again meanwhile is the same request. Requests that are alike stand
@@ -25,15 +28,20 @@ export function requesting(part: ApprovalsPart, asked: NewRequest, tells: readon
     async work(tx) {
       const { type, resource, operation } = asked.action
       const of = { session: asked.session, instance: asked.instance, action: { type, resource, operation } }
-      const same = (await store.pendingLike(tx, of)).find(
+      const like = (await store.pendingLike(tx, of)).filter(
         ({ action }) => action !== null && isSame(action, asked.action),
       )
-      if (same !== undefined) return { approval: same, isNew: false, refused: null }
+      const same = like.find((each) => asksTheSame(each, asked))
+      if (same !== undefined) return { approval: same, isNew: false, refused: null, withdrawn: [] }
+      // An approval of those would be good for nothing.
+      const ids = like.map(({ id }) => id)
+      const withdrawn = ids.length === 0 ? [] : await store.withdrawRequests(tx, { ids }, ASKED_ANEW)
+      for (const { id } of withdrawn) await store.announce(tx, id)
       const refused = await paceKind(tx, part, asked)
-      if (refused !== null) return await refusing(tx, asked, refused, tells)
+      if (refused !== null) return await refusing(tx, asked, { refused, tells, withdrawn })
       const card = await store.cardFor(tx, asked)
       const tooMany = card === null ? await paceCard(tx, part, asked) : null
-      if (tooMany !== null) return await refusing(tx, asked, tooMany, tells)
+      if (tooMany !== null) return await refusing(tx, asked, { refused: tooMany, tells, withdrawn })
       const { expirySeconds = part.expirySeconds, ...rest } = asked
       const approval = await store.insertRequest(tx, {
         ...rest,
@@ -46,11 +54,11 @@ export function requesting(part: ApprovalsPart, asked: NewRequest, tells: readon
       for (const user of card === null ? tells : []) {
         await insertNotice(tx, { user, kind: "asked", approval: approval.id, expiresAt: approval.expiresAt })
       }
-      return { approval, isNew: true, refused: null }
+      return { approval, isNew: true, refused: null, withdrawn }
     },
     entries(held) {
       if (held.refused !== null) return refusedDrafts(asked, held)
-      return held.isNew ? [requestedDraft(held.approval)] : []
+      return held.isNew ? [...anewDrafts(held.withdrawn), requestedDraft(held.approval)] : []
     },
   }
 }
@@ -59,27 +67,42 @@ export function requesting(part: ApprovalsPart, asked: NewRequest, tells: readon
 async function refusing(
   tx: Transaction,
   asked: NewRequest,
-  refused: Refused,
-  tells: readonly Id<"user">[],
+  { refused, tells, withdrawn: before }: { refused: Refused; tells: readonly Id<"user">[]; withdrawn: Approval[] },
 ): Promise<Held> {
-  if (refused.code !== "bulk-refused") return { approval: null, isNew: false, refused, withdrawn: [] }
+  if (refused.code !== "bulk-refused") return { approval: null, isNew: false, refused, withdrawn: before }
   const ids = await waitingOf(tx, kindOf(asked))
   const withdrawn = await store.withdrawRequests(tx, { ids }, REFUSED_TOGETHER)
   for (const { id } of withdrawn) await store.announce(tx, id)
   const about = withdrawn[0] === undefined ? {} : { approval: withdrawn[0].id }
   for (const user of tells) await insertNotice(tx, { user, kind: "refused", ...about })
-  return { approval: null, isNew: false, refused, withdrawn }
+  return { approval: null, isNew: false, refused, withdrawn: [...before, ...withdrawn] }
 }
 
 /** One entry for a burst; of what is refused afterwards the gate's says so. */
 function refusedDrafts(asked: NewRequest, { refused, withdrawn }: Held & { approval: null }): Draft[] {
-  if (refused.code !== "bulk-refused") return []
+  const anew = anewDrafts(withdrawn)
+  if (refused.code !== "bulk-refused") return anew
   const { code, retryAfterSeconds } = refused
   const about = aboutApproval(asked, "approvals.refused", "server")
+  const together = withdrawn.filter(({ reason }) => reason === REFUSED_TOGETHER)
   return [
-    { ...about, of: asked.entry, data: { code, retryAfterSeconds, withdrawn: withdrawn.map(({ id }) => id) } },
-    ...withdrawn.map((approval) => withdrawnDraft(approval, REFUSED_TOGETHER, "server")),
+    ...anew,
+    { ...about, of: asked.entry, data: { code, retryAfterSeconds, withdrawn: together.map(({ id }) => id) } },
+    ...together.map((approval) => withdrawnDraft(approval, REFUSED_TOGETHER, "server")),
   ]
+}
+
+function anewDrafts(withdrawn: readonly Approval[]): Draft[] {
+  const anew = withdrawn.filter(({ reason }) => reason === ASKED_ANEW)
+  return anew.map((approval) => withdrawnDraft(approval, ASKED_ANEW, "server"))
+}
+
+/** Under the same policies, of the same people: an approval of the one would be good for the other. */
+function asksTheSame(a: Approval, b: NewRequest): boolean {
+  const asks = ({ policyVersion, requirements }: Approval | NewRequest) => {
+    return canonical([policyVersion, requirements] as unknown as Json)
+  }
+  return asks(a) === asks(b)
 }
 
 /** The same in everything but the name that it was asked under. */

@@ -7,7 +7,8 @@ import type { Decision } from "#policy"
 import { aboutSession, type Standing } from "#sessions"
 import { type Action, actionReference, type NamedAction } from "./action.ts"
 import { type Consulted, consult, isOfOtherPolicies, OTHER_POLICIES } from "./approve/consult.ts"
-import { askingFor } from "./approve/hold.ts"
+import { askingFor, unreadable } from "./approve/hold.ts"
+import { judgeApproved } from "./approve/judge-approved.ts"
 import { type LeaveView, leaveFor, leaveView } from "./approve/leave.ts"
 import { type Answered, type Asked, type Committed, type Effect, intentOf, notAsked } from "./intent.ts"
 import { judge, refused } from "./judge.ts"
@@ -150,8 +151,8 @@ async function ask(
   // A look-up takes its time, and a session that is over by then gets nothing.
   if (Object.keys(known.evidence.lookups).length > 0) await rooms.sessions.standing(session, caller)
   // What this very action would show was not seen before it.
-  const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)), approved: approval !== null }
-  const judged = judge(rooms, caller, standing, action, unseen)
+  const unseen = { ...known, labels: known.labels.filter((label) => !labels.has(label)) }
+  const judged = judgeApproved(rooms, caller, standing, action, { known: unseen, approval })
   // What another effect comes with is not kept: nobody could do it when it is approved.
   if (judged.verdict !== "ask" || effect !== undefined) return { epoch, standing, judged, asking: null, grant: null }
   const approvedly = () => judge(rooms, caller, standing, action, { ...unseen, approved: true })
@@ -159,8 +160,8 @@ async function ask(
   if (leave !== null) return { epoch, standing, asking: null, ...leave }
   const asking = await askingFor(rooms, caller, standing, { action, judged, justification, expirySeconds })
   if (asking !== null || waiting !== null) return { epoch, standing, judged, asking, grant: null }
-  const reasons = [...judged.reasons, NOBODY]
-  return { epoch, standing, judged: { ...judged, verdict: "deny", reasons, asks: [] }, asking: null, grant: null }
+  const words = unreadable(action, justification) ?? NOBODY
+  return { epoch, standing, judged: notAsked(judged, { words }), asking: null, grant: null }
 }
 
 const NOBODY = "This needs an approval, and there is nobody who could give it: no user, or too few of a group."
@@ -178,11 +179,14 @@ async function stillHolds(
 ): Promise<boolean> {
   await rooms.epoch.refresh()
   try {
-    const { judged, standing } = await ask(rooms, caller, before.standing.session.id, asked, about)
+    const { judged, standing, asking } = await ask(rooms, caller, before.standing.session.id, asked, about)
     const isSame = judged.verdict === before.judged.verdict && judged.version === before.judged.version
+    // Members of a group are the approvals room's, which takes a version in beside policy's.
+    const asksSame =
+      JSON.stringify(asking?.request.requirements) === JSON.stringify(before.asking?.request.requirements)
     // Under another ceiling it may have to take of other limits.
     const takesSame = JSON.stringify(judged.takings) === JSON.stringify(before.judged.takings)
-    return isSame && takesSame && standing.mandate.digest === before.standing.mandate.digest
+    return isSame && asksSame && takesSame && standing.mandate.digest === before.standing.mandate.digest
   } catch (error) {
     // Asked anew, it is refused with the same reason.
     if (error instanceof Refusal) return false

@@ -7,7 +7,8 @@ import type { Standing } from "#sessions"
 import { type Action, actionSchema, nameAction } from "../action.ts"
 import { consult } from "../approve/consult.ts"
 import { type Asking, askingFor } from "../approve/hold.ts"
-import { type Judged, judge } from "../judge.ts"
+import { judgeApproved } from "../approve/judge-approved.ts"
+import type { Judged } from "../judge.ts"
 import { learn } from "../known.ts"
 import type { Rooms } from "../rooms.ts"
 
@@ -83,9 +84,9 @@ export async function decideIn(
   const about = { session: standing.session.id, action: asked, idempotencyKey: key, approval: named }
   const consulted = await consult(rooms, caller, about)
   const { approval, answered, action } = consulted
-  const approved = approval !== null || answered !== null
-  const known = { ...(await learn(rooms, caller, standing, asked, null)), approved }
-  const judged = judge(rooms, caller, standing, asked, known)
+  const known = await learn(rooms, caller, standing, asked, null)
+  const at = { known, approval: approval ?? answered?.approval ?? null }
+  const judged = judgeApproved(rooms, caller, standing, asked, at)
   const problem = consulted.problem ?? (consulted.waiting === null ? null : "Nobody has decided yet.")
   const used = judged.verdict === "allow" ? approval : null
   const isRequestable = judged.verdict === "ask" && judged.takings.length === 0

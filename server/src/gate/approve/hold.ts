@@ -1,6 +1,6 @@
 import type { AgentPrincipal } from "#agents"
 import type { NewRequest, Requirement } from "#approvals"
-import type { Id } from "#kernel"
+import { canonical, type Id } from "#kernel"
 import { rootOf, type Standing } from "#sessions"
 import type { NamedAction } from "../action.ts"
 import type { Judged } from "../judge.ts"
@@ -11,7 +11,7 @@ import { cardFacts } from "./facts.ts"
 export type Asking = { request: Omit<NewRequest, "entry">; tells: Id<"user">[] }
 
 /**
- * What has to be asked, and of whom, before the action may happen. Null when nobody could approve it: then it is denied.
+ * What has to be asked, and of whom, before the action may happen. Null when nobody could approve it, or read it: then it is denied.
  * `justification` is what the agent says.
  */
 export async function askingFor(
@@ -20,6 +20,7 @@ export async function askingFor(
   standing: Standing,
   { action, judged, justification, expirySeconds }: ToAsk,
 ): Promise<Asking | null> {
+  if (unreadable(action, justification) !== null) return null
   const { session } = standing
   const { id, agent, instance, purpose, user, application, chain } = session
   const requirements = requirementsOf(rooms, judged, standing)
@@ -47,6 +48,20 @@ export type ToAsk = {
   judged: Judged
   justification: string | null
   expirySeconds?: number | undefined
+}
+
+/** Arguments of one action that somebody may be shown. */
+const MOST_ARGUMENTS = 100
+
+/** Why nobody is asked whether it may happen: what cannot be read, or kept, cannot be agreed to. Null when it can. */
+export function unreadable({ arguments: given }: Pick<NamedAction, "arguments">, said: string | null): string | null {
+  const count = Object.keys(given).length
+  if (count > MOST_ARGUMENTS) {
+    return `This needs an approval, and nobody reads ${count} arguments: ${MOST_ARGUMENTS} are the most.`
+  }
+  // PostgreSQL has no such text. An even number of backslashes stands for themselves.
+  if (!/(?<!\\)(?:\\\\)*\\u0000/.test(canonical([given, said]))) return null
+  return "This needs an approval, and a character U+0000 in it can neither be shown nor kept."
 }
 
 /** Each that has to approve. Null where one of them cannot: no user, no such group, or too few in it beside the user. */
