@@ -128,7 +128,7 @@ export async function endGrants(tx: Transaction, of: WithdrawnOf, by: string): P
      where r.id = g.request and g.ended_at is null and g.until > clock_timestamp()
      and ($1::text is null or g.session = $1 or r.chain @> $2::jsonb)
      and ($3::text is null or g.agent = $3 or r.chain @> $4::jsonb)
-     and ($5::text is null or g.user_id = $5) and ($6::text is null or g.instance = $6)`,
+     and ($5::text is null or g.user_id = $5) and ($6::text is null or g.instance = $6) returning g.id`,
     [session, through({ session }), agent, through({ agent }), user, instance, by],
   )
 }
