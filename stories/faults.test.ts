@@ -3,7 +3,11 @@ import { readFileSync } from "node:fs"
 import { after, before, describe, test } from "node:test"
 import { type FakeProvider, startFakeProvider } from "../server/src/sessions/providers/provider.fixture.ts"
 import { agentOperations } from "./fixtures/agent-operations.ts"
+import { approvalOperations } from "./fixtures/approval-operations.ts"
+import { openApproving, withApprovals } from "./fixtures/approving.ts"
 import { chainOperations } from "./fixtures/chain-operations.ts"
+import { changeOperations } from "./fixtures/change-operations.ts"
+import { cibaOperations } from "./fixtures/ciba-operations.ts"
 import { consentOperations } from "./fixtures/consent-operations.ts"
 import { exchangeOperations, withUsers } from "./fixtures/exchange-operations.ts"
 import type { Death, Step } from "./fixtures/faults.ts"
@@ -18,21 +22,24 @@ import { until } from "./fixtures/until.ts"
 
 /** Steps by operation; one marked with a question mark is at times another's, or not needed. */
 const listed = readSteps(readFileSync(new URL("./durable-steps.txt", import.meta.url), "utf8"))
-const reference = readFileSync(new URL("../docs/reference/credentials.md", import.meta.url), "utf8")
+const reference = ["credentials", "approvals"]
+  .map((room) => readFileSync(new URL(`../docs/reference/${room}.md`, import.meta.url), "utf8"))
+  .join("\n")
 
-describe("a server killed at each durable step", { timeout: 600_000 }, () => {
+describe("a server killed at each durable step", { timeout: 1_200_000 }, () => {
   let ground: Ground
   let provider: FakeProvider
   let server: Server
   let next: Promise<Standby>
   let operations: Map<string, Operation>
   before(async () => {
-    ground = await openGround({ program: "fault-server", agents: ["bot", "suspect", "shipper"] })
+    ground = await openGround({ program: "fault-server", agents: ["bot", "suspect", "shipper", "accused"] })
     server = ground.first
     next = standby()
     provider = await startFakeProvider()
-    await ground.apply(withUsers(withNotes(ground.document), provider))
+    await ground.apply(withApprovals(withUsers(withNotes(ground.document), provider)))
     const stage = openStage(ground, await ground.enrolled("bot"))
+    const people = openApproving(stage)
     const all = [
       ...agentOperations(stage),
       ...chainOperations(stage, await ground.enrolled("shipper")),
@@ -40,6 +47,9 @@ describe("a server killed at each durable step", { timeout: 600_000 }, () => {
       ...consentOperations(stage),
       ...signInOperations(stage, { name: "shop", issuer: provider.issuer }),
       ...operatorOperations(stage, await ground.enrolled("suspect")),
+      ...approvalOperations(stage, people, await ground.enrolled("accused")),
+      ...cibaOperations(stage, people),
+      ...changeOperations(stage, await ground.second("approver")),
     ]
     operations = new Map(all.map((operation) => [operation.name, operation]))
   })
@@ -81,7 +91,7 @@ describe("a server killed at each durable step", { timeout: 600_000 }, () => {
   })
 
   test("the reference says of each step what a crash leaves, and who finds it", () => {
-    const rows = [...reference.matchAll(/^\| (\w+) \| `(\w+: [^`]+)` \| [^|]+ \| [^|]+ \|$/gm)]
+    const rows = [...reference.matchAll(/^\| ([\w-]+) \| `(\w+: [^`]+)` \| [^|]+ \| [^|]+ \|$/gm)]
     const told = rows.map(([, name, step]) => `${name}: ${step}`)
     const wanted = [...listed].flatMap(([name, steps]) =>
       required(steps).map((step) => `${name}: ${step.replace(/ \(.*\)$/, "")}`),
@@ -185,7 +195,7 @@ function withNotes(document: Ground["document"]): Ground["document"] {
       Object.entries(document.agents).map(([name, agent]) => {
         const purposes = name === "shipper" ? ["ship"] : agent.purposes
         // Where a user comes back to with the code that the agent redeems.
-        const redirectUris = name === "bot" ? ["https://shop.example/callback"] : []
+        const redirectUris = ["bot", "accused"].includes(name) ? ["https://shop.example/callback"] : []
         return [name, { ...agent, purposes, redirectUris, ceiling: may }]
       }),
     ),
