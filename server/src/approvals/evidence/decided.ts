@@ -1,9 +1,11 @@
+import { z } from "zod"
 import { canonical, digest, type Json } from "#kernel"
 import type { CardFacts } from "../card/facts.ts"
 import type { Statement } from "../statement.ts"
 import { type OpenedEntry, refused } from "./entries.ts"
 import type { KnownKeys } from "./keys.ts"
 import { type ProvenBy, verifyProofOf } from "./proofs.ts"
+import { requireTold } from "./told.ts"
 
 /** What was asked, as the log has it. */
 export type AskedFor = { requested: OpenedEntry; held: OpenedEntry; facts: CardFacts; action: Statement["action"] }
@@ -21,6 +23,8 @@ export type Agreed<Card> = ProvenBy & {
   at: string
   entry: string
   countsFor: string[]
+  /** In whose place, by what it counts for; empty for their own say. */
+  standsFor: { [of: string]: string }
   locale: string
   card: Card
   /** How far the approval goes beyond the one action; null for exactly that. */
@@ -38,7 +42,8 @@ export function verifyDecision<Card>(decision: OpenedEntry, { asked, keys, draw 
   if (canonical(statement as unknown as Json) !== canonical(expected(statement, leaf.by, asked))) {
     throw refused("what somebody agreed to is not what was asked")
   }
-  if (Date.parse(leaf.at) > Date.parse(statement.expiresAt) + SLACK_MS) throw refused("somebody decided too late")
+  // What is no time is no time left.
+  if (!(Date.parse(leaf.at) <= Date.parse(statement.expiresAt) + SLACK_MS)) throw refused("somebody decided too late")
   const { card, version, digest: drawn } = draw(asked.facts, statement.card.locale)
   if (version !== statement.card.version) {
     const how = `version ${statement.card.version} of the card, and this program draws ${version}`
@@ -46,17 +51,28 @@ export function verifyDecision<Card>(decision: OpenedEntry, { asked, keys, draw 
   }
   if (drawn !== statement.card.digest) throw refused("what they saw is not what the card is drawn from")
   const proven = verifyProofOf(decision, statement as unknown as Json, { issuer: statement.issuer, keys })
-  const countsFor = leaf.data?.["countsFor"]
   return {
     ...proven,
     user: leaf.by,
     at: leaf.at,
     entry: leaf.id,
-    countsFor: Array.isArray(countsFor) ? countsFor.filter((each) => typeof each === "string") : [],
+    ...voiceOf(leaf.data),
     locale: statement.card.locale,
     card,
     bounds: statement.bounds as Json,
   }
+}
+
+const voice = z.object({
+  countsFor: z.array(z.string()),
+  standsFor: z.record(z.string(), z.string()).default({}),
+})
+
+/** For whom it counts, as the log has it. */
+function voiceOf(said: Json | undefined): z.infer<typeof voice> {
+  const { data } = voice.safeParse(said)
+  if (data === undefined) throw refused("for whom somebody decided is not there")
+  return data
 }
 
 /** Servers' clocks differ from the database's by less than this; one that is further off is not ready. */
@@ -126,5 +142,5 @@ export function askedFor(requested: OpenedEntry, held: OpenedEntry): AskedFor {
       throw refused("the action is not the one that was asked for")
     }
   }
-  return { requested, held, facts: facts as unknown as CardFacts, action }
+  return { requested, held, facts: requireTold(facts, { requested, held, action }), action }
 }

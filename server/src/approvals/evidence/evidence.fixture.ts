@@ -30,6 +30,8 @@ export type Story = {
   change?: (step: string, draft: Draft) => Draft | null
   /** What the passkey does wrong. */
   wrong?: Wrong
+  /** What is drawn instead, and recorded as what it was drawn from. */
+  drawn?: CardFacts
   /** Changes the statement that is signed, and that is recorded. */
   signed?: (statement: Statement) => Statement
   /** Another way than the passkey, and what it is evidenced by. */
@@ -40,11 +42,35 @@ export type Story = {
   isUnused?: boolean
 }
 
-const facts = { version: 1, agent: { name: "bot" }, said: "please" } as unknown as CardFacts
+/** What the card of the story is drawn from. */
+export const facts: CardFacts = {
+  version: 1,
+  templates: { en: "Raise {employee} to {amount}" },
+  operation: { type: "tool", name: "raise", description: null },
+  resource: { name: "hr", description: null },
+  elevated: "money",
+  irreversible: false,
+  agent: { name: "bot", description: "", owner: "owner@example.org" },
+  through: [],
+  application: null,
+  purpose: { name: "answer", description: "Do HR work" },
+  user: { provider: "hr", subject: "alice" },
+  request: null,
+  arguments: [
+    { name: "amount", value: 5200, finding: "free", origin: null, isSink: false, unusual: null },
+    { name: "employee", value: "E-7", finding: "free", origin: null, isSink: false, unusual: null },
+  ],
+  reasons: ["A salary changes."],
+  policies: ["raises-are-signed"],
+  leaseSeconds: null,
+  before: 0,
+  said: "please",
+}
 
 /** Records an approval from its request to its use, as the rooms do, and returns its evidence. */
 export async function tell(audit: Audit, story: Story): Promise<{ bundle: Bundle; text: string }> {
   const { alice, passkey, change = (_, draft) => draft, signed = (statement) => statement, wrong = {} } = story
+  const { drawn = facts } = story
   const approval = newId("approval")
   const [held, begun] = [newId("entry"), newId("entry")]
   const [bot, agent] = ["spiffe://example.org/agent/bot", { name: "bot", instance: "instance_1", svid: "01" }]
@@ -91,9 +117,9 @@ export async function tell(audit: Audit, story: Story): Promise<{ bundle: Bundle
       policyVersion: "policy_1",
       expiresAt,
     },
-    personal: { facts: facts as unknown as Json, action: action as unknown as Json },
+    personal: { facts: drawn as unknown as Json, action: action as unknown as Json },
   })
-  const { version, digest: shown } = draw(facts, "en")
+  const { version, digest: shown } = draw(drawn, "en")
   const statement = signed({
     v: "safeconduct/approval/1",
     nonce: base64url(random(16)),

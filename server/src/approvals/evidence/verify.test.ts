@@ -10,10 +10,11 @@ import { type Audit, migrations as auditMigrations, createLogKey, type Draft, op
 import { base64url, type Json, newId, Refusal, random, silentLog, systemClock } from "#kernel"
 import { type TestDatabase, testDatabase, type Wrong } from "#testing"
 import { checkCode } from "../card/code.ts"
+import type { ArgumentFact, CardFacts } from "../card/facts.ts"
 import { events } from "../events.ts"
 import type { Statement } from "../statement.ts"
 import { type Bundle, writeBundle } from "./bundle.ts"
-import { draw, foreignEvents, type Story, somebody, tell } from "./evidence.fixture.ts"
+import { draw, facts, foreignEvents, type Story, somebody, tell } from "./evidence.fixture.ts"
 import { verifyEvidence } from "./verify.ts"
 
 let store: TestDatabase
@@ -66,7 +67,7 @@ for (const algorithm of ["ES256", "Ed25519", "RS256"] as const) {
         identity: { iss: "https://id.example", sub: "alice" },
       },
     )
-    assert.deepEqual((by!.card as { facts: object }).facts, { version: 1, agent: { name: "bot" }, said: "please" })
+    assert.deepEqual((by!.card as { facts: object }).facts, facts)
     assert.deepEqual(found.asked.agent, {
       name: "bot",
       spiffeId: "spiffe://example.org/agent/bot",
@@ -188,6 +189,32 @@ const stories: [string, Omit<Story, "alice" | "passkey">, RegExp][] = [
   ["the key counts later", saying("enrolled", { countsFrom: "2999-01-01T00:00:00.000Z" }), /did not count yet/],
   ["the key counts once it is confirmed", saying("enrolled", { countsFrom: null }), /did not count yet/],
   ["somebody else decided", at("approved", (draft) => ({ ...draft, by: other })), /not what was asked/],
+  [
+    "somebody else's word counted as the user's",
+    {
+      change: (step, draft) => (step === "enrolled" ? draft : { ...draft, user: other }),
+      signed: (each) => ({ ...each, user: other }),
+    },
+    /counted for whom they may not speak/,
+  ],
+  [
+    "the user was the second of two",
+    {
+      change: (step, draft) => {
+        const requirements = [{ of: "hr-leads", rung: "quorum", required: 1 }]
+        if (step === "requested") return { ...draft, data: { ...draft.data, requirements } }
+        return step === "approved" ? { ...draft, data: { ...draft.data, countsFor: ["hr-leads"] } } : draft
+      },
+    },
+    /counted for whom they may not speak/,
+  ],
+  ["it takes none of those whom it names", saying("requested", { requirements: [{ of: "x", required: 0 }] }), /whose/],
+  ["the way is an operator's", saying("approved", { way: "operator" }), /none that is known/],
+  [
+    "nobody could say when its time was over",
+    { ...saying("requested", { expiresAt: "soon" }), signed: (each) => ({ ...each, expiresAt: "soon" }) },
+    /too late/,
+  ],
   ["nobody decided for whom it takes", saying("approved", { countsFor: [] }), /not everybody/],
   ["it takes two", saying("requested", { requirements: [{ of: "user", rung: "sign", required: 2 }] }), /not everybody/],
   ["it takes nobody", saying("requested", { requirements: [] }), /whose approval/],
@@ -198,7 +225,7 @@ const stories: [string, Omit<Story, "alice" | "passkey">, RegExp][] = [
     { ...saying("requested", { expiresAt: early }), signed: (each) => ({ ...each, expiresAt: early }) },
     /too late/,
   ],
-  ["other policies ask", saying("requested", { policies: ["other"] }), /not what was asked/],
+  ["other policies ask", saying("requested", { policies: ["other"] }), /card told of something else/],
   ["another version is in force when it is used", saying("begun", { policyVersion: "policy_2" }), /something else/],
   ["another session used it", at("begun", (draft) => ({ ...draft, session: newId("session") })), /something else/],
   [
@@ -231,7 +258,10 @@ const stories: [string, Omit<Story, "alice" | "passkey">, RegExp][] = [
   ],
   [
     "the card was drawn from other facts",
-    at("requested", (draft) => ({ ...draft, personal: { ...draft.personal, facts: { version: 1 } } })),
+    at("requested", (draft) => ({
+      ...draft,
+      personal: { ...draft.personal, facts: { ...facts, said: "x" } as unknown as Json },
+    })),
     /not what the card is drawn from/,
   ],
 ]
@@ -240,6 +270,35 @@ for (const [what, story, sentence] of stories) {
     await assert.rejects(verify((await tell(audit, { ...somebody(), ...story })).text), notVerified(sentence))
   })
 }
+
+const [amount, employee] = facts.arguments as [ArgumentFact, ArgumentFact]
+const cards: [string, Partial<CardFacts>][] = [
+  ["another operation", { operation: { ...facts.operation, name: "look" } }],
+  ["another kind of action", { operation: { ...facts.operation, type: "http" } }],
+  ["another resource", { resource: { name: "test", description: null } }],
+  ["another amount", { arguments: [{ ...amount, value: 52 }, employee] }],
+  ["an argument less", { arguments: [employee] }],
+  ["an argument more", { arguments: [amount, employee, { ...amount, name: "currency", value: "EUR" }] }],
+  ["one argument with two values", { arguments: [{ ...amount, value: 52 }, amount, employee] }],
+  ["another agent", { agent: { ...facts.agent, name: "payroll" } }],
+  ["an agent that handed it on", { through: ["payroll"] }],
+  ["another purpose", { purpose: { name: "look", description: "Look" } }],
+  ["an application that did not ask", { application: { name: "crm", description: "CRM" } }],
+  ["nobody that it is for", { user: null }],
+  ["another policy", { policies: ["other"] }],
+  ["nothing of an action", { operation: null as never }],
+]
+for (const [what, shown] of cards) {
+  test(`an approval is not proven when its card told of ${what}: people sign what they see`, async () => {
+    const { text } = await tell(audit, { ...somebody(), drawn: { ...facts, ...shown } })
+    await assert.rejects(verify(text), notVerified(/card told of something else/))
+  })
+}
+
+test("an argument that a rule speaks of and that was not given stands on the card as nothing", async () => {
+  const arguments_ = [...facts.arguments, { ...amount, name: "currency", value: null }]
+  await verify((await tell(audit, { ...somebody(), drawn: { ...facts, arguments: arguments_ } })).text)
+})
 
 const signed: [string, (statement: Statement) => Statement][] = [
   ["another amount", (s) => ({ ...s, action: { ...s.action, arguments: { employee: "E-7", amount: 52_000 } } })],
@@ -251,6 +310,7 @@ const signed: [string, (statement: Statement) => Statement][] = [
   ["another purpose", (s) => ({ ...s, purpose: "other" })],
   ["another chain", (s) => ({ ...s, chain: [{ session: newId("session"), agent: "x" }] })],
   ["another version of the policies", (s) => ({ ...s, policy: { ...s.policy, version: "policy_2" } })],
+  ["other policies", (s) => ({ ...s, policy: { ...s.policy, policies: ["other"] } })],
   ["a denial", (s) => ({ ...s, decision: "deny" as "approve" })],
   ["another form", (s) => ({ ...s, v: "safeconduct/approval/2" as "safeconduct/approval/1" })],
   ["something more", (s) => ({ ...s, more: true }) as Statement],

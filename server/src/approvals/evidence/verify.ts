@@ -3,6 +3,7 @@ import { canonical, type Json } from "#kernel"
 import { type Bundle, readBundle } from "./bundle.ts"
 import { type Agreed, type AskedFor, askedFor, type Draw, verifyDecision } from "./decided.ts"
 import { isBefore, type OpenedEntry, openEntries, refused } from "./entries.ts"
+import { requireEverybody } from "./everybody.ts"
 import { keysIn } from "./keys.ts"
 
 /** What an approval was used for; `outcome` is null while the log says nothing of it. */
@@ -64,7 +65,8 @@ export async function verifyEvidence<Card>(
   }
   const keys = keysIn(entries, use)
   const agreed = decisions.map((each) => verifyDecision(use(each), { asked, keys, draw }))
-  requireEverybody(requested, agreed)
+  const { leaf } = requested
+  requireEverybody({ requirements: leaf.data?.["requirements"], user: leaf.user ?? null }, agreed)
   const begun = about("gate.action-begun")
   const usedFor =
     begun.length === 0
@@ -90,19 +92,6 @@ function isAbout({ approval }: Bundle, data: { [name: string]: Json } | undefine
 function only(found: readonly OpenedEntry[], otherwise: string): OpenedEntry {
   if (found.length !== 1) throw refused(`the log's entries tell of ${otherwise}`)
   return found[0]!
-}
-
-/** Everybody whose approval it took: so many people for each requirement, nobody counted twice. */
-function requireEverybody({ leaf }: OpenedEntry, agreed: readonly Agreed<unknown>[]): void {
-  const requirements = leaf.data?.["requirements"]
-  if (!Array.isArray(requirements) || requirements.length === 0) throw refused("whose approval it took is not there")
-  if (new Set(agreed.map(({ user }) => user)).size < agreed.length) throw refused("somebody decided twice")
-  for (const each of requirements) {
-    const { of, required } = each as { of?: Json; required?: Json }
-    const count = agreed.filter(({ countsFor }) => countsFor.some((name) => name === of)).length
-    if (typeof required !== "number" || count < required)
-      throw refused(`not everybody approved it whom it takes (${of})`)
-  }
 }
 
 type Using = { asked: AskedFor; approved: OpenedEntry; use: (entry: OpenedEntry) => OpenedEntry }
