@@ -10,7 +10,7 @@ import { chmodSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { connect, enrol, openTransport, type Pending, peerOf, type Session } from "@safeconduct/sdk"
-import { createLog, dev, removePostgres } from "@safeconduct/server/programs"
+import { createLog, dev, removePostgres, verifyApproval } from "@safeconduct/server/programs"
 import { openPerson, plain } from "../../examples/2-personalized/person.ts"
 import { freePort } from "../../examples/2-personalized/shop.ts"
 import type { ForeignProvider } from "./foreign.ts"
@@ -89,6 +89,7 @@ await step("she approves it there; Keycloak hears so from us, and its signed wor
   const page = await until(async () => {
     // Keycloak has us ask her a moment after it was asked itself.
     const shown = await alice.visit(`${ours}/approvals/${first!.pending.id}`)
+    if (!plain(shown.html).includes("Approve once")) return null
     const after = await alice.press(shown, "Approve once")
     return after.status < 400 ? after : null
   })
@@ -104,12 +105,20 @@ await step("the agent does it, once", async () => {
   const twice = await askAgain(session, first!.pending)
   if (twice.verdict !== "deny") throw new Error(`a second time: ${twice.verdict}`)
 })
+await step("what is recorded proves it offline, by Keycloak's own signature", async () => {
+  const path = `/v1/approvals/${encodeURIComponent(first!.pending.id)}/evidence`
+  const { bytes } = await operator.send({ method: "GET", path })
+  const { vkey } = await call<{ vkey: string }>("GET", "/v1/audit/key")
+  const found = await verifyApproval(Buffer.from(bytes).toString("utf8"), [vkey])
+  const [by] = found.agreed
+  if (by?.way !== "provider" || by.identity?.iss !== keycloak.issuer) throw new Error(JSON.stringify(by))
+})
 await step("what she denies does not happen, and Keycloak hears that too", async () => {
   const second = await held(session, "E-8")
   await until(async () =>
     (await leaves("approvals.provider-asked")).some(({ data }) => data!["approval"] === second.id),
   )
-  await alice.press(await alice.visit(`${ours}/approvals/${second.id}`), "Deny")
+  await alice.press(await alice.visit(`${ours}/approvals/${second.id}`), "decision=deny")
   if ((await second.state()) !== "denied") throw new Error("it is not denied")
   const after = await askAgain(session, second)
   if (after.verdict !== "deny") throw new Error(after.verdict)

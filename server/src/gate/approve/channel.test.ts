@@ -3,7 +3,7 @@ import { after, before, beforeEach, test } from "node:test"
 import { type Approval, checkCode, type Proven } from "#approvals"
 import { Refusal, Secret } from "#kernel"
 import { aRaise } from "./approve.fixture.ts"
-import { takeChannel } from "./channel.ts"
+import { proofThere, takeChannel } from "./channel.ts"
 import { approve, challengeFor, deny } from "./decide.ts"
 import { shownThere } from "./there.ts"
 import { asking, openTestAsking, type TestAsking, until } from "./ways.fixture.ts"
@@ -130,4 +130,15 @@ test("where the provider is told only what was signed, being signed in is not en
   await assert.rejects(approveBy(approval, "step-up", strict), { code: "proof-insufficient" })
   assert.equal(strict.told.length, 0)
   assert.equal((await ofAlice(approval.id, strict))!.channel!.decision, null)
+})
+
+test("the page knows what is to be proven here, as soon as the provider is asked and while it is", async () => {
+  const { approval } = await asked()
+  const ids = [approval.id]
+  assert.equal(await proofThere(hr.rooms, hr.at.alice.id, ids), "session")
+  assert.equal(await proofThere(hr.rooms, hr.at.alice.id, [approval.id, "approval_unknown"]), null)
+  assert.equal(await proofThere(hr.rooms, (await hr.at.person("bob")).id, ids), null)
+  await deny(hr.rooms, hr.at.alice, { ids, decision: "deny" })
+  await until(async () => (await ofAlice(approval.id))?.state === "over")
+  assert.equal(await proofThere(hr.rooms, hr.at.alice.id, ids), null)
 })

@@ -67,7 +67,9 @@ export async function proofThere(
 ): Promise<"session" | "passkey" | null> {
   const found = await Promise.all(ids.map((id) => approvals.ways.of(id, user)))
   const proofs = found.map((asking) => {
-    return isWaitingHere(asking) ? sessions.providers.find(asking.provider)?.ciba?.channel?.proof : undefined
+    // It is about to have us ask, or does already.
+    const isLive = asking !== null && ["waiting", "asking", "asked"].includes(asking.state)
+    return isLive ? sessions.providers.find(asking.provider)?.ciba?.channel?.proof : undefined
   })
   if (proofs.length === 0 || proofs.some((proof) => proof === undefined)) return null
   return proofs.includes("passkey") ? "passkey" : "session"
