@@ -45,7 +45,8 @@ pre { margin: .25rem 0 .75rem; padding: .625rem; border-radius: .5rem; backgroun
 .button[aria-disabled="true"], .button:disabled { background: var(--wash); border-color: var(--edge); border-style: dashed; color: var(--text); cursor: not-allowed; }
 .state { margin: .75rem 0 1rem; padding: .75rem 1rem; border-radius: .75rem; background: var(--wash); }
 .waiting { margin-top: .5rem; }
-.waiting > li > a { display: block; padding: .875rem 0; color: inherit; text-decoration: none; }
+.waiting > li > a { display: block; position: relative; padding: .875rem 1.5rem .875rem 0; color: inherit; text-decoration: none; }
+.waiting > li > a::after { content: "›" / ""; position: absolute; inset-inline-end: 0; top: .75rem; color: var(--soft); font-size: 1.25rem; }
 .waiting > li + li { border-top: 1px solid var(--line); }
 .waiting .what { display: block; font-weight: 650; }
 .waiting .soft { display: block; }

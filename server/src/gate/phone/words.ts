@@ -37,8 +37,6 @@ export type PhoneWords = {
   approve: string
   approveChosen: string
   report: string
-  moreTime: string
-  gotMoreTime: string
   unseen: string
   noScript: string
   noPasskey: string
@@ -97,8 +95,6 @@ const en: PhoneWords = {
   approve: "Approve once",
   approveChosen: "Approve chosen",
   report: "Deny and report: I did not ask for this",
-  moreTime: "I need more time",
-  gotMoreTime: "You have more time.",
   unseen: "Read to the end of the card first.",
   noScript: "To approve this you sign it with your passkey, which needs scripts. You can deny it without.",
   noPasskey: "To approve this you sign it with a passkey, and you have none yet.",
@@ -163,8 +159,6 @@ const de: PhoneWords = {
   approve: "Einmal zustimmen",
   approveChosen: "Auswahl zustimmen",
   report: "Ablehnen und melden: nicht von mir",
-  moreTime: "Ich brauche mehr Zeit",
-  gotMoreTime: "Sie haben mehr Zeit.",
   unseen: "Lesen Sie die Karte zuerst bis zum Ende.",
   noScript: "Um zuzustimmen, unterschreiben Sie mit Ihrem Passkey; das braucht Skripte. Ablehnen können Sie auch ohne.",
   noPasskey: "Um zuzustimmen, unterschreiben Sie mit einem Passkey, und Sie haben noch keinen.",
