@@ -52,7 +52,9 @@ export async function liveOf(rooms: Rooms, from: number): Promise<Live> {
     const lease = data as { resource?: string; operation?: string } | undefined
     const [operation, resource] = [action?.operation ?? lease?.operation, action?.resource ?? lease?.resource]
     const what = operation === undefined ? (purpose ?? "") : `${operation} ${resource}`
-    const who = `${agent?.name ?? leaf.by.split("/").at(-1)}${user === undefined ? "" : " for a user"}`
+    const who = leaf.by.startsWith("user_")
+      ? "a person"
+      : `${agent?.name ?? leaf.by.split("/").at(-1)}${user === undefined ? "" : " for a user"}`
     const [became, kind] = words
     return [{ index, at: leaf.at, who, what: String(what), became, kind, receipt: leaf.id }]
   })

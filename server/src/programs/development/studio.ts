@@ -89,10 +89,12 @@ async function framed(inner: Application, request: Request, node: object | undef
   const { headers } = request
   const isFramed = headers.get("sec-fetch-dest") === "iframe" && headers.get("sec-fetch-site") !== "cross-site"
   if (!isFramed) return await inner.fetch(request, node)
+  const { method, url } = request
   const inWindow = new Headers(headers)
   inWindow.set("sec-fetch-dest", "document")
+  const body = method === "GET" || method === "HEAD" ? null : await request.arrayBuffer()
   // Without the platform's own request, its answer is one that can be changed.
-  const response = await inner.fetch(new Request(request, { headers: inWindow }))
+  const response = await inner.fetch(new Request(url, { method, headers: inWindow, body }), {})
   const framing = new Headers(response.headers)
   framing.delete("x-frame-options")
   const policy = framing.get("content-security-policy")
