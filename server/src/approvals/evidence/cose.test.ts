@@ -114,3 +114,26 @@ test("a modulus that is short, even a bit, or an exponent that signs nothing, is
 function plain([label, value]: [number, number | Uint8Array]): [number, Encodable] {
   return [label, typeof value === "number" ? value : Buffer.from(value)]
 }
+
+test("Ed25519 points of small order are refused: one signature would be good for every statement, by anybody", () => {
+  const { members } = keys.find(({ algorithm }) => algorithm === "Ed25519")!
+  const entries = [...(members as Map<number, number | Uint8Array>)].map(plain)
+  const keyOf = (x: Buffer) => cbor(new Map(entries.map(([label, value]) => [label, label === -2 ? x : value])))
+  const points = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    // The same again, written as numbers that are too large (RFC 8032 §5.1.3).
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+  ].map((hex) => Buffer.from(hex, "hex"))
+  for (const point of points) {
+    assert.throws(() => readPasskeyKey(keyOf(point)), refused, point.toString("hex"))
+    const mirrored = Buffer.from(point)
+    mirrored[31]! |= 0x80
+    assert.throws(() => readPasskeyKey(keyOf(mirrored)), refused, mirrored.toString("hex"))
+  }
+})

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject, verify } from "node:crypto"
-import { base64url, isEcdsaSignature, Refusal } from "#kernel"
+import { base64url, fromBase64url, isEcdsaSignature, Refusal } from "#kernel"
 
 /** What passkeys sign with here: the algorithms that authenticators have in common (WebAuthn Level 3 §5.8.5). */
 export type PasskeyAlgorithm = "Ed25519" | "ES256" | "RS256"
@@ -25,7 +25,9 @@ export function readPasskeyKey(bytes: Uint8Array): PasskeyKey {
   const map = readMap(Buffer.from(bytes))
   const [kty, alg] = [map.get(KTY), map.get(ALG)]
   if (kty === OKP && alg === coseAlgorithms.Ed25519 && map.size === 4 && map.get(CRV) === 6) {
-    return { algorithm: "Ed25519", key: publicKey({ kty: "OKP", crv: "Ed25519", x: bytesOf(map, X, 32) }) }
+    const x = bytesOf(map, X, 32)
+    refuseSmallOrder(fromBase64url(x))
+    return { algorithm: "Ed25519", key: publicKey({ kty: "OKP", crv: "Ed25519", x }) }
   }
   if (kty === EC2 && alg === coseAlgorithms.ES256 && map.size === 5 && map.get(CRV) === 1) {
     return {
@@ -41,6 +43,21 @@ export function readPasskeyKey(bytes: Uint8Array): PasskeyKey {
 export function isSignedBy({ algorithm, key }: PasskeyKey, message: Uint8Array, signature: Uint8Array): boolean {
   if (algorithm === "ES256") return isEcdsaSignature({ key, message, signature, form: "der" })
   return verify(algorithm === "RS256" ? "sha256" : null, message, key, signature)
+}
+
+const FIELD = 2n ** 255n - 19n
+const OF_ORDER_EIGHT = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n
+/** Of the eight points whose order divides the cofactor (RFC 8032 §5.1), the second coordinates. */
+const SMALL = [0n, 1n, FIELD - 1n, OF_ORDER_EIGHT, FIELD - OF_ORDER_EIGHT]
+
+/**
+ * The platform's cryptography verifies by such a point one signature over every message, and anybody can make it: whoever has it
+ * let in could deny what they signed. A point that is not written in the one way of RFC 8032 §5.1.2 is none either.
+ */
+function refuseSmallOrder(point: Buffer): void {
+  const written = BigInt(`0x${Buffer.from(point).reverse().toString("hex")}`)
+  const y = BigInt.asUintN(255, written)
+  if (y >= FIELD || SMALL.includes(y)) throw refused("its point is not one that signatures can be verified by")
 }
 
 function readRsa(map: CoseMap): KeyObject {
