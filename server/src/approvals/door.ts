@@ -40,6 +40,8 @@ export interface Approvals extends AsyncDisposable {
   replace(part: ApprovalsPart, by: string): Change<boolean>
   /** What is in force; defaults before the first. */
   part(): ApprovalsPart
+  /** For what one operator does alone: its work throws `idempotency-conflict` where by now, in the database, two have to. */
+  alone(): Change<void>
   /** Asks for approval: requests.ts. `tells` are users who are told of it. */
   request(asked: NewRequest, tells: readonly Id<"user">[]): Change<Held>
   /** Null when there is none of that id. */

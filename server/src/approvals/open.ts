@@ -1,5 +1,5 @@
 import type { Audit, Draft } from "#audit"
-import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
+import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log, Refusal } from "#kernel"
 import { openBackchannel } from "./backchannel/backchannel.ts"
 import { openChannels } from "./channels/index.ts"
 import { deciding } from "./decisions.ts"
@@ -65,6 +65,16 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
       },
       entries: (isChanged) => (isChanged ? [configuredDraft(part, by)] : []),
     }),
+    alone: () => ({
+      async work(tx) {
+        if (partOf(await store.readPart(tx), log).changes !== "two-operators") return
+        throw new Refusal(
+          "idempotency-conflict",
+          "Two operators have to sign changes by now. Look again, and apply anew.",
+        )
+      },
+      entries: () => [],
+    }),
     request: (asked, tells) => requesting(held, asked, tells),
     find: (id) => store.findRequest(database, id),
     list: (of) => store.listRequests(database, of),
@@ -87,8 +97,12 @@ function configuredDraft({ groups, changes }: ApprovalsPart, by: string): Draft 
 }
 
 async function loadPart(database: Database, log: Log): Promise<ApprovalsPart> {
+  return partOf(await store.readPart(database), log)
+}
+
+function partOf(stored: unknown, log: Log): ApprovalsPart {
   try {
-    return parseApprovals((await store.readPart(database)) ?? {})
+    return parseApprovals(stored ?? {})
   } catch (error) {
     log.error("the stored part of approvals does not parse; only passkeys count, and no group can approve", { error })
     const proofs = { tap: ["passkey"], sign: ["passkey"], quorum: ["passkey"] }

@@ -70,6 +70,21 @@ export async function apply(rooms: Rooms, by: string, document: Document, expect
   return await taken(rooms, applied, (await rooms.audit.commit(applied.change)).result)
 }
 
+/**
+ * The same for one operator alone. Whether that is enough stands in the database, and this server may have what stood there before:
+ * throws `idempotency-conflict` where two have to sign by now.
+ */
+export async function applyAlone(
+  rooms: Rooms,
+  by: string,
+  document: Document,
+  expected?: string | null,
+): Promise<Applied> {
+  const applied = applying(rooms, by, document, expected)
+  const { result } = await rooms.audit.commit(together(rooms.approvals.alone(), applied.change))
+  return await taken(rooms, applied, result[1])
+}
+
 /** A version that was put in force, and what that changed. */
 export type Applied = Difference & { digest: string }
 
@@ -255,7 +270,7 @@ function crossCheck({ purposes, providers, applications, resources, agents, appr
 }
 
 /** The version in force, null before the first; "broken" for one that does not load, which must not bar a good one. */
-function inForce(rooms: Rooms): Version | null | "broken" {
+export function inForce(rooms: Pick<Rooms, "policy">): Version | null | "broken" {
   try {
     return rooms.policy.version()
   } catch (error) {

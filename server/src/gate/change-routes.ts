@@ -2,7 +2,7 @@ import { z } from "zod"
 import type { OperatorPrincipal, Principal } from "#agents"
 import { Refusal, type Route, route } from "#kernel"
 import type { ProposedChange } from "#policy"
-import { apply, compare, documentSchema } from "./apply.ts"
+import { applyAlone, compare, documentSchema } from "./apply.ts"
 import { approveChange, denyChange, findChange, needsTwo, propose, type WaitingChange } from "./change.ts"
 import type { Rooms } from "./rooms.ts"
 
@@ -48,8 +48,7 @@ export function changeRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       async handle({ caller, body: { document, expected } }) {
         const operator = operatorOf(caller)
         if (needsTwo(rooms)) return waiting(rooms, await propose(rooms, operator, document, expected))
-        // Held against what was looked at: should a version that asks for two come in between, this one does not replace it.
-        return await apply(rooms, operator.spiffeId, document, expected === undefined ? inForce(rooms) : expected)
+        return await applyAlone(rooms, operator.spiffeId, document, expected)
       },
     }),
     route<Principal | null, undefined>({
@@ -96,16 +95,6 @@ export function changeRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       },
     }),
   ]
-}
-
-function inForce({ policy }: Rooms): string | null | undefined {
-  try {
-    return policy.version()?.digest ?? null
-  } catch (error) {
-    // A version that does not load stands in nobody's way.
-    if (error instanceof Refusal && error.code === "policy-broken") return undefined
-    throw error
-  }
 }
 
 /** RFC 9110 §15.3.3: kept, and not in force. */

@@ -4,6 +4,7 @@ import { after, describe, test } from "node:test"
 import { newSigningRequest, type OperatorPrincipal } from "#agents"
 import { generateKey, refusalCode } from "#kernel"
 import { approveChange, denyChange, needsTwo, propose } from "./change.ts"
+import { changeRoutes } from "./change-routes.ts"
 import { document, openTestGate } from "./fixture.ts"
 
 const gate = await openTestGate()
@@ -23,7 +24,10 @@ const key = await operatorNamed("paul")
 const paul = key.principal
 const asTwo = { ...document, approvals: { changes: "two-operators" } }
 const two = asTwo as never
-const other = { ...asTwo, purposes: { answer: { ...document.purposes.answer, description: "Something else" } } } as never
+const other = {
+  ...asTwo,
+  purposes: { answer: { ...document.purposes.answer, description: "Something else" } },
+} as never
 const digestInForce = () => rooms.policy.version()!.digest
 
 type Claims = { iss: string; aud: string; change: string; digest: string; expected: string | null; iat: number }
@@ -98,6 +102,31 @@ describe("a change that two operators make", () => {
     )
     assert.equal(both.filter(({ status }) => status === "fulfilled").length, 1)
     await assert.rejects(propose(rooms, olga, two, "another digest"), refusedWith("idempotency-conflict"))
+  })
+
+  test("is what a server asks for too that has not heard yet that two have to sign", async () => {
+    const late = { ...rooms, approvals: { ...rooms.approvals, part: () => rooms.approvals.parse({}) } }
+    assert.deepEqual([needsTwo(late), needsTwo(rooms)], [false, true])
+    const before = digestInForce()
+    const route = changeRoutes(late).find(({ method, path }) => method === "PUT" && path === "/v1/policy")!
+    for (const expected of [before, undefined]) {
+      const asked = { caller: olga, body: { document, expected } } as never
+      await assert.rejects(async () => await route.handle(asked), refusedWith("idempotency-conflict"))
+    }
+    assert.equal(digestInForce(), before)
+  })
+
+  test("puts right what was altered in the database, which two sign as well", async () => {
+    const at = digestInForce()
+    const alter = (text: string) =>
+      gate.store.owner.query("update policy.versions set document = document || $2 where digest = $1", [at, text])
+    await alter('{"x": 1}')
+    await gate.bump()
+    await rooms.epoch.refresh()
+    assert.throws(() => rooms.policy.version(), refusedWith("policy-broken"))
+    const waiting = await propose(rooms, olga, other, undefined)
+    const { digest } = await approveChange(rooms, paul, waiting.change.id, signed(claimsOf(waiting)))
+    assert.equal(digestInForce(), digest)
   })
 
   test("a broken configuration is refused before anybody is asked to sign it", async () => {

@@ -4,7 +4,7 @@ import type { OperatorPrincipal } from "#agents"
 import { together } from "#audit"
 import { parseJson, Refusal } from "#kernel"
 import { type Document, diff, type ProposedChange } from "#policy"
-import { type Applied, applying, compare, type Difference, taken } from "./apply.ts"
+import { type Applied, applying, compare, type Difference, inForce, taken } from "./apply.ts"
 import type { Rooms } from "./rooms.ts"
 
 /** A change that waits for a second operator, with what it would change. */
@@ -59,7 +59,9 @@ export async function propose(
 export async function findChange(rooms: Rooms, id: string): Promise<WaitingChange> {
   const change = await rooms.policy.changes.find(id)
   if (change === null) throw new Refusal("change-unknown", "There is no such change.")
-  const version = rooms.policy.version()
+  const found = inForce(rooms)
+  // One that does not load stands in nobody's way here either.
+  const version = found === "broken" ? null : found
   const isOfNow = (version?.digest ?? null) === change.expected
   const lines = isOfNow ? diff(version?.document ?? null, change.document) : ["another version is in force since then"]
   return { change, digest: change.expected, lines }
