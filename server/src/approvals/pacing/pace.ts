@@ -37,11 +37,16 @@ export async function paceKind(tx: Transaction, { pacing }: ApprovalsPart, asked
   }
 }
 
-/** Whether one more card may be made: of the agent's, and for everybody whom it takes. Null when it may. */
+/**
+ * Whether one more card may be made: of the agent's, and for everybody whom it takes. Null when it may. What an agent asks of one
+ * user counts for nobody else: or whoever uses it for themselves would keep it from asking anybody.
+ */
 export async function paceCard(tx: Transaction, { pacing }: ApprovalsPart, asked: NewRequest): Promise<Refused | null> {
-  const { cards, seconds } = await store.cardsOfAgent(tx, asked.agent)
-  if (cards >= pacing.perAgentPerHour) {
-    return tooOften(`This agent has asked people ${cards} times within the last hour.`, seconds)
+  for (const { of, members } of asked.requirements) {
+    const whom = members === null ? { user: asked.user } : { group: of }
+    const { cards, seconds } = await store.cardsOfAgent(tx, asked.agent, whom)
+    if (cards < pacing.perAgentPerHour) continue
+    return tooOften(`This agent has asked them ${cards} times within the last hour.`, seconds)
   }
   const most = pacing.perPersonPerMinute
   for (const { members, required } of asked.requirements) {

@@ -41,6 +41,20 @@ describe("people are asked", { timeout: 120_000 }, () => {
     assert.equal((await room.ask(alike(13))).refused, null)
   })
 
+  test("by an agent whatever it asks of others: nobody uses up what it may ask of somebody else", async () => {
+    await room.configure({ pacing: { perAgentPerHour: 3, perPersonPerMinute: 1_000 } })
+    const mallory = person("mallory")
+    const own = (nth: number) => ({ ...unlike(nth), user: mallory.id })
+    for (const nth of [1, 2, 3]) await room.held(own(nth))
+    assert.equal((await room.ask(own(4))).refused?.code, "asked-too-often")
+    for (const nth of [1, 2, 3]) await room.held(unlike(nth))
+    assert.equal((await room.ask(unlike(4))).refused?.code, "asked-too-often")
+    const leads = (nth: number, user = mallory.id) => ({ ...unlike(nth), user, requirements: group("olga") })
+    for (const nth of [5, 6, 7]) await room.held(leads(nth))
+    assert.equal((await room.ask(leads(8, alice.id))).refused?.code, "asked-too-often", "whomever it is done for")
+    await room.held({ ...unlike(9), requirements: [{ ...group("paul")[0]!, of: "finance" }] })
+  })
+
   test("never 412 times: over sessions, instances, renamed arguments and two servers at once", async () => {
     const other = await room.another()
     const asked = Array.from({ length: 412 }, (_, nth) => {
@@ -109,17 +123,16 @@ describe("people are asked", { timeout: 120_000 }, () => {
   })
 
   test("twenty times an hour by one agent at the most, and it learns when the next may be", async () => {
-    for (let nth = 1; nth <= 20; nth++) {
-      assert.equal((await room.ask({ ...unlike(nth), user: newId("user") })).refused, null)
-    }
+    await room.configure({ pacing: { perPersonPerMinute: 1_000 } })
+    for (let nth = 1; nth <= 20; nth++) assert.equal((await room.ask(unlike(nth))).refused, null)
     await room.age(1_000)
-    const { refused } = await room.ask({ ...unlike(21), user: newId("user") })
+    const { refused } = await room.ask(unlike(21))
     assert.equal(refused?.code, "asked-too-often")
     assert.ok(
       refused.retryAfterSeconds > 2_500 && refused.retryAfterSeconds <= 2_600,
       String(refused.retryAfterSeconds),
     )
-    assert.equal((await room.ask({ ...unlike(22), agent: "other", user: newId("user") })).refused, null)
+    assert.equal((await room.ask({ ...unlike(22), agent: "other" })).refused, null)
   })
 
   test("no more for a quarter of an hour after two denials of one kind within ten minutes", async () => {

@@ -77,14 +77,23 @@ export async function denialsOf(tx: Transaction, kind: Kind, windowSeconds: numb
   return row!.weight
 }
 
-/** Cards of an agent within the last hour, and seconds until one fewer counts. */
-export async function cardsOfAgent(tx: Transaction, agent: string): Promise<{ cards: number; seconds: number }> {
+/** Cards with which an agent asked a user, or a group, within the last hour, and seconds until one fewer counts. */
+export async function cardsOfAgent(
+  tx: Transaction,
+  agent: string,
+  asked: { user: string | null } | { group: string },
+): Promise<{ cards: number; seconds: number }> {
+  const ofGroup = "group" in asked
   const [row] = await tx.query<{ cards: number; seconds: number }>(
     `select count(*)::int as cards,
        coalesce(ceil(extract(epoch from min(at) + make_interval(secs => $2) - clock_timestamp())), 1)::int as seconds
      from (select min(requested_at) as at from approvals.requests
-       where agent = $1 and requested_at > clock_timestamp() - make_interval(secs => $2) group by bundle) as cards`,
-    [agent, HOUR],
+       where agent = $1 and requested_at > clock_timestamp() - make_interval(secs => $2)
+       and requirements @> $3 and ($4 or user_id = $5) group by bundle) as cards`,
+    [
+      ...[agent, HOUR, JSON.stringify([ofGroup ? { of: asked.group } : { members: null }])],
+      ...[ofGroup, ofGroup ? null : asked.user],
+    ],
   )
   return row!
 }
