@@ -30,7 +30,7 @@ export const challengeBody = z.strictObject({
   items: ids,
 })
 
-/** What a person decides, as the form says it; a signature comes as JSON. Boxes that are ticked are named after their request. */
+/** What a person decides, as the form says it; a signature comes as JSON. On a page with `several` cards, boxes that are ticked are named after their request. */
 export const decisionBody = z
   .object({
     form: z.string().max(100),
@@ -63,25 +63,16 @@ export async function decide(
   const { user } = known
   const { form: _, decision, locale: language, response, bounds: left, ...boxes } = body
   const shown = await togetherWith(rooms, user, await askedOf(rooms, user, id, language))
-  const ticked = Object.keys(boxes).map((name) => name.replace(/^item-/, ""))
-  // A page with one card has no boxes; to report an agent is about all that it asks.
-  const isAll = shown.length === 1 || decision === "report"
-  const items = isAll ? shown.map(({ approval }) => approval.id) : ticked
+  const together = shown.map(({ approval }) => approval.id)
+  // Others may have come or gone since the page was drawn: it says for itself whether it had boxes, and which are ticked.
+  const ticked = Object.keys(boxes).flatMap((name) => (name.startsWith("item-") ? [name.slice("item-".length)] : []))
+  const chosen = boxes["several"] === undefined ? [id] : ticked
+  // To report an agent is about all that it asks.
+  const items = decision === "report" ? together : chosen
   if (decision === "step-up") {
-    const chosen = chosenOf(
-      shown.map((each) => each.approval.id),
-      items,
-    )
-    return await beginStepUp(rooms, visit, known, { ids: chosen, locale: language })
+    return await beginStepUp(rooms, visit, known, { ids: chosenOf(together, items), locale: language })
   }
-  if (decision !== "approve")
-    await deny(rooms, user, {
-      ids: chosenOf(
-        shown.map((each) => each.approval.id),
-        items,
-      ),
-      decision,
-    })
+  if (decision !== "approve") await deny(rooms, user, { ids: chosenOf(together, items), decision })
   else {
     const signed = await challengeOf(rooms, user, id, { locale: language, items, bounds: boundsOf(left) })
     await approve(rooms, user, signed, await provenBy(rooms, known, signed, response))

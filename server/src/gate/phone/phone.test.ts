@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { after, before, describe, test } from "node:test"
-import { cardDigest, renderCard } from "#approvals"
+import { type Approval, cardDigest, renderCard } from "#approvals"
 import { type RefusalCode, refusalCode } from "#kernel"
 import { fieldsOf, issuer } from "../consent/fixture.ts"
 import { formToken } from "../consent/form.ts"
@@ -236,6 +236,44 @@ describe("a decision is refused", () => {
     }
   })
 
+  test("about another request than those that were ticked when the page was drawn, whatever came or went since", async () => {
+    const person = await phone.person()
+    const one = await phone.ask(person.user, "look", { nth: 1 })
+    const alone = await person.browser.get(`/approvals/${one.id}`)
+    const two = await phone.ask(person.user, "look", { nth: 2 })
+    await join(one, two)
+    const { text } = await person.browser.get(`/approvals/${one.id}`)
+    assert.match(text, /name="several"[\s\S]*item-/)
+    // A page with one card is about that one.
+    assert.equal(
+      (await person.browser.post(decision(one.id), { ...plain(alone.text), decision: "approve" })).status,
+      303,
+    )
+    assert.deepEqual([await phone.stateOf(one), await phone.stateOf(two)], ["approved", "requested"])
+
+    const three = await phone.ask(person.user, "look", { nth: 3 })
+    await join(two, three)
+    const both = await person.browser.get(`/approvals/${two.id}`)
+    const { [`item-${two.id}`]: _, ...ticked } = plain(both.text)
+    assert.deepEqual(
+      Object.keys(ticked).filter((name) => name.startsWith("item-")),
+      [`item-${three.id}`],
+    )
+    const { [`item-${two.id}`]: ___, ...other } = plain((await person.browser.get(`/approvals/${three.id}`)).text)
+    assert.equal((await person.browser.post(decision(three.id), { ...other, decision: "deny" })).status, 303)
+    // The one that was ticked is gone; the one that was not is not taken in its place.
+    for (const said of ["approve", "deny"]) {
+      const sent = { ...ticked, decision: said }
+      await assert.rejects(person.browser.post(decision(two.id), sent), refusedWith("invalid-request"), said)
+    }
+    const { [`item-${three.id}`]: __, ...none } = ticked
+    await assert.rejects(
+      person.browser.post(decision(two.id), { ...none, decision: "deny" }),
+      refusedWith("invalid-request"),
+    )
+    assert.equal(await phone.stateOf(two), "requested")
+  })
+
   test("when nobody is signed in any more", async () => {
     const held = await phone.ask(alice.user)
     const gone = await phone.person()
@@ -320,4 +358,17 @@ describe("an open page", () => {
 
 function cookieOf({ browser }: TestPerson): string {
   return [...browser.cookies].find(([name]) => name.includes("signed-in"))![1]
+}
+
+/** What a form sends but for its decision. */
+function plain(text: string): { [field: string]: string } {
+  const { decision: _, ...fields } = fieldsOf(text)
+  return fields
+}
+
+/** Puts a request on the card of another. */
+async function join(first: Approval, other: Approval): Promise<void> {
+  const sql =
+    "update approvals.requests set bundle = (select bundle from approvals.requests where id = $1) where id = $2"
+  await phone.at.gate.store.owner.query(sql, [first.id, other.id])
 }

@@ -52,7 +52,7 @@ export function decidingPage({ asked, offer, words, links, locale, issuer, leave
 <input type="hidden" name="response" value="">
 <input type="hidden" name="bounds" value="">
 <input type="hidden" name="decision" value="approve" id="signed" disabled>
-${!isAlone && html`<h1>${title}</h1><p class="soft">${words.choose}</p>`}
+${!isAlone && html`<input type="hidden" name="several" value="on"><h1>${title}</h1><p class="soft">${words.choose}</p>`}
 ${cards}
 ${leave !== null && leavePart(leave, locale)}
 <div class="foot" data-end tabindex="-1">
