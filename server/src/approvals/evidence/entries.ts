@@ -36,9 +36,14 @@ export async function openEntries({ entries }: Bundle, keys: readonly NoteVerifi
   return opened
 }
 
-/** Whether the log has it earlier. Logs of one deployment are numbered, and one begins when the one before is closed. */
+/**
+ * Whether the log has it earlier. Logs of one deployment are numbered, and one begins when the one before is closed; of two
+ * deployments neither is before the other, whoever's public keys somebody has.
+ */
 export function isBefore(a: OpenedEntry, b: OpenedEntry): boolean {
-  return a.log === b.log ? a.index < b.index : numberOf(a.log) < numberOf(b.log)
+  if (a.log === b.log) return a.index < b.index
+  const [one, other] = [a.log, b.log].map((log) => /^(.+)\/log\/([1-9]\d*)$/.exec(log) ?? [])
+  return one![1] !== undefined && one![1] === other![1] && Number(one![2]) < Number(other![2])
 }
 
 async function openEntry(
@@ -87,10 +92,6 @@ function commitmentOf(salt: string, value: Json): string | null {
   } catch {
     return null
   }
-}
-
-function numberOf(log: string): number {
-  return Number(/\/(\d+)$/.exec(log)?.[1] ?? Number.NaN)
 }
 
 /** Why nothing is proven. */
