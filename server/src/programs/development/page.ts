@@ -3,14 +3,13 @@ import { createHash } from "node:crypto"
 /** In a framed page: what would ask a device for a signature asks the development server, and the device where that has no key. */
 export const passkeyScript = `
 const real = navigator.credentials.get.bind(navigator.credentials)
-const bytes = (text) => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0))
 navigator.credentials.get = async (options) => {
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "")
   const { challenge, rpId } = options.publicKey
   const asked = { challenge: text(challenge), rpId }
   const answer = await fetch("/dev/passkey", { method: "POST", body: JSON.stringify(asked) }).then((each) => each.json())
   if (answer === null || answer.code !== undefined) return await real(options)
-  return { ...answer, rawId: bytes(answer.id).buffer, toJSON: () => answer }
+  return Object.create(PublicKeyCredential.prototype, { toJSON: { value: () => answer } })
 }
 `
 
