@@ -52,9 +52,8 @@ pre { margin: .25rem 0 .75rem; padding: .625rem; border-radius: .5rem; backgroun
 .waiting .soft { display: block; }
 .waiting .odd { font-size: .875rem; }
 .pick.item { margin: 1.25rem -1.25rem .5rem; padding: .75rem 1.25rem; border: solid var(--line); border-width: 1px 0; background: var(--page); font-weight: 650; }
-.bound { display: grid; grid-template-columns: 1fr 7rem; align-items: center; gap: .5rem; margin-top: .5rem; }
-.bound input { min-height: 2.75rem; padding: .25rem .5rem; border: 1px solid var(--edge); border-radius: .5rem; background: var(--card); color: var(--text); font: inherit; }
-.link { border: 0; background: none; padding: .625rem 0; min-height: 2.75rem; color: var(--accent); font: inherit; font-size: .875rem; text-decoration: underline; cursor: pointer; }
+[data-bounds] label { display: grid; grid-template-columns: 1fr 7rem; align-items: center; gap: .5rem; }
+[data-bounds] input { min-height: 2.75rem; padding: .25rem .5rem; border: 1px solid var(--edge); border-radius: .5rem; background: var(--card); color: var(--text); font: inherit; }
 .links { display: flex; flex-wrap: wrap; gap: 0 1.25rem; margin-top: .5rem; font-size: .875rem; }
 .links a { display: inline-flex; align-items: center; min-height: 2.75rem; }
 .field { margin-top: 1rem; }
