@@ -1,5 +1,5 @@
 import type { AgentPrincipal } from "#agents"
-import { type Approval, type Grant, type GrantBounds, takingsOf } from "#approvals"
+import { type Approval, type ArgumentFact, type Grant, type GrantBounds, takingsOf } from "#approvals"
 import { operationOf, requiresApproval } from "#credentials"
 import type { Id } from "#kernel"
 import type { AskRung } from "#policy"
@@ -126,6 +126,8 @@ export async function leaveToOffer(rooms: Rooms, approval: Approval): Promise<Gr
     ),
     ...limits.flatMap((limit) => ("sum" in limit ? [limit.sum] : [])),
   ])
-  const sinks = facts.arguments.flatMap(({ name, isSink, finding }) => (isSink || finding !== "free" ? [name] : []))
+  // Of what moves money, people, rights or publication, only what was seen is offered: "anything" would be everybody's salary.
+  const isBound = ({ isSink, finding }: ArgumentFact) => isSink || finding !== "free" || facts.elevated !== null
+  const sinks = facts.arguments.flatMap((each) => (isBound(each) ? [each.name] : []))
   return await rooms.approvals.grants.offer(approval, { amounts, sinks })
 }

@@ -95,6 +95,17 @@ describe("on a card's page somebody", { timeout: 60_000 }, () => {
     assert.ok(!(await alice.browser.get("/me")).text.includes(grant!.id))
   })
 
+  test("is offered, of what moves money, no argument that may be anything: only what they saw", async () => {
+    const alice = await phone.person()
+    const first = await phone.ask(alice.user, "raise", { employee: "E-7", amount: 10, account: "A", note: 1 })
+    await sign(alice, first.id, null)
+    const given = { employee: "E-7", amount: 20, account: "B", note: 2 }
+    const action = { type: "tool", resource: "hr", operation: "raise", arguments: given } as const
+    const { held } = await act(rooms, gate.bot, { session: first.session, action, idempotencyKey: null })
+    const { free, fixed } = (await offered(alice, held!.id))!
+    assert.deepEqual([free, fixed], [[], { employee: ["E-7"], account: ["A", "B"], note: [1, 2] }])
+  })
+
   test("leaves nothing by approving once", async () => {
     const alice = await phone.person()
     const { ask, held } = await second(alice)
