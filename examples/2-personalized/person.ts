@@ -18,6 +18,8 @@ export type Person = {
   press(page: Page, button: string, filled?: { [field: string]: string | false }): Promise<Page>
   /** Asks what the script of that page asks: JSON, sent to the page's own site. Throws when the answer is a refusal. */
   ask<Answer>(page: Page, path: string, body: object): Promise<Answer>
+  /** What it sends to that site as Cookie. */
+  cookies(url: string): string
 }
 
 const MAX_REDIRECTS = 20
@@ -55,14 +57,16 @@ export function openPerson(leavesAt?: string): Person {
     throw new Error(`more than ${MAX_REDIRECTS} redirects, the last to ${url.origin}${url.pathname}`)
   }
 
+  const cookiesFor = ({ hostname }: URL) =>
+    [...(jar.get(hostname) ?? [])].map(([name, value]) => `${name}=${value}`).join("; ")
   return {
     visit: (url) => go(new URL(url)),
+    cookies: (url) => cookiesFor(new URL(url)),
     async ask<Answer>(page: Page, path: string, body: object) {
       const url = new URL(path, page.url)
-      const cookies = [...(jar.get(url.hostname) ?? [])].map(([name, value]) => `${name}=${value}`).join("; ")
       const { origin } = new URL(page.url)
       const fetched = { "sec-fetch-mode": "cors", "sec-fetch-site": "same-origin", "sec-fetch-dest": "empty" }
-      const headers = { cookie: cookies, origin, "content-type": "application/json", ...fetched }
+      const headers = { cookie: cookiesFor(url), origin, "content-type": "application/json", ...fetched }
       const answer = await send(url, headers, JSON.stringify(body))
       const said = await text(answer)
       if (answer.statusCode !== 200) throw new Error(`${url.pathname} answered ${answer.statusCode}: ${said}`)
