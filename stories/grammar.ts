@@ -6,7 +6,15 @@
 /** What an agent, or somebody who should not, does. */
 export type Act =
   | { act: "lease"; resource: string; operation: string; values: Values }
-  | { act: "delegate"; purpose: string; resource: string; operation: string; agent: string }
+  | {
+      act: "delegate"
+      purpose: string
+      resource: string
+      operation: string
+      type: "credential" | "tool"
+      agent: string
+    }
+  | { act: "tool"; resource: string; operation: string; arguments: object; said: string | null; isApproved: boolean }
   | { act: "login" }
   | { act: "sql"; connection: string; sql: string }
   | { act: "steal"; agent: string }
@@ -21,6 +29,10 @@ export type Values = { [name: string]: string }
 export type Expectation =
   | { expect: "allowed" }
   | { expect: "answer"; text: string }
+  /** Somebody has to approve it first. */
+  | { expect: "asked" }
+  /** Whatever became of it, this does not stand in it. */
+  | { expect: "no"; text: string }
   /** Whatever became of it, nothing that is that person's came through. */
   | { expect: "nothing"; of: string }
   | { expect: "refused"; code: string }
@@ -90,15 +102,30 @@ const forms: Form[] = [
   },
   {
     verb: "act",
-    form: "act  delegate purpose (resource operation) to agent",
-    pattern: /^delegate (\S+) \((\S+) (\S+)\) to (\S+)$/,
-    read: ([, purpose, resource, operation, agent]) => ({
+    form: "act  delegate purpose ([tool] resource operation) to agent",
+    pattern: /^delegate (\S+) \((tool )?(\S+) (\S+)\) to (\S+)$/,
+    read: ([, purpose, tool, resource, operation, agent]) => ({
       verb: "act",
       act: "delegate",
       purpose: purpose!,
+      type: tool === undefined ? "credential" : "tool",
       resource: resource!,
       operation: operation!,
       agent: agent!,
+    }),
+  },
+  {
+    verb: "act",
+    form: `act  tool resource operation [{ JSON }] [saying "words"] [as approved]`,
+    pattern: /^tool (\S+) (\S+)(?: (\{.*\}))?(?: saying ("(?:[^"\\]|\\.)*"))?( as approved)?$/,
+    read: ([, resource, operation, given, said, approved]) => ({
+      verb: "act",
+      act: "tool",
+      resource: resource!,
+      operation: operation!,
+      arguments: given === undefined ? {} : (JSON.parse(given) as object),
+      said: said === undefined ? null : (JSON.parse(said) as string),
+      isApproved: approved !== undefined,
     }),
   },
   { verb: "act", form: "act  login", pattern: /^login$/, read: () => ({ verb: "act", act: "login" }) },
@@ -148,13 +175,21 @@ const forms: Form[] = [
   { verb: "end", form: "end", pattern: /^$/, read: () => ({ verb: "end" }) },
   {
     verb: "expect",
-    form: `expect  allowed | answer "text" | cut | gone  [within 250ms]`,
-    pattern: /^(?:(allowed|cut|gone)|answer "(.+)")(?: within (\d+)ms)?$/,
+    form: `expect  allowed | asked | answer "text" | cut | gone  [within 250ms]`,
+    pattern: /^(?:(allowed|asked|cut|gone)|answer "(.+)")(?: within (\d+)ms)?$/,
     read: ([, word, text, ms]) => ({
       verb: "expect",
       withinMs: ms === undefined ? null : Number(ms),
-      ...(word === undefined ? { expect: "answer", text: text! } : { expect: word as "allowed" | "cut" | "gone" }),
+      ...(word === undefined
+        ? { expect: "answer", text: text! }
+        : { expect: word as "allowed" | "asked" | "cut" | "gone" }),
     }),
+  },
+  {
+    verb: "expect",
+    form: `expect  no "text"`,
+    pattern: /^no ("(?:[^"\\]|\\.)+")$/,
+    read: ([, text]) => ({ verb: "expect", withinMs: null, expect: "no", text: JSON.parse(text!) as string }),
   },
   {
     verb: "expect",

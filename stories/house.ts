@@ -5,6 +5,7 @@ import { connect, enrol, openTransport, peerOf, type Safeconduct, type Session, 
 import { applyPrepare, dev, readDocument, removePostgres, silentLog, startPostgres } from "@safeconduct/server/programs"
 import pg from "pg"
 import { openFolder } from "./fixtures/folder.ts"
+import type { Phone } from "./fixtures/phones.ts"
 import { runSql } from "./fixtures/resource.ts"
 import type { Delegated } from "./world.ts"
 
@@ -24,6 +25,8 @@ export type House = AsyncDisposable & {
   enrolled(agent: string): Promise<Safeconduct>
   /** Opens a session that a user delegates, consent included; absent where nobody signs in. */
   sessionFor?(delegated: Delegated, agent: Safeconduct, purpose: string): Promise<Session>
+  /** Somebody's phone, with a passkey; absent where nobody is asked. */
+  phone?(person: string): Promise<Phone>
   /** Texts that nobody but that person may see. */
   privateOf?(person: string): readonly string[]
 }

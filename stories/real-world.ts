@@ -2,6 +2,7 @@ import type { EventEmitter } from "node:events"
 import {
   type AuthorizationDetail,
   type Call,
+  DeniedError,
   type Lease,
   type Safeconduct,
   SafeconductError,
@@ -9,6 +10,7 @@ import {
 } from "@safeconduct/sdk"
 import { leafHash, parseNoteVerifier, verifyProof } from "@safeconduct/tlog"
 import pg from "pg"
+import { plain } from "../examples/2-personalized/person.ts"
 import type { House } from "./house.ts"
 import { forged, knock, stolen } from "./thief.ts"
 import type { Outcome, World } from "./world.ts"
@@ -22,6 +24,8 @@ export async function openWorld(house: House): Promise<World> {
   const suspended = new Set<string>()
   const sessions = new Set<string>()
   let session: Session | undefined
+  let acting: Safeconduct | undefined
+  let approval: string | undefined
   let lease: Lease | undefined
   const { size: from } = await operator.json<Entries>({ method: "GET", path: "/v1/audit/entries?limit=1" })
 
@@ -34,8 +38,9 @@ export async function openWorld(house: House): Promise<World> {
     await Promise.all([...connections.values()].map((client) => client.end().catch(() => undefined)))
     connections.clear()
   }
-  const taken = async (opened: Session) => {
+  const taken = async (opened: Session, agent: Safeconduct) => {
     session = opened
+    acting = agent
     sessions.add(opened.id)
     await forget()
     return opened.id
@@ -56,17 +61,45 @@ export async function openWorld(house: House): Promise<World> {
           delegated === null
             ? await agent.open({ purpose, ...(seconds === null ? {} : { hardEndSeconds: seconds }) })
             : await had(house.sessionFor, "house with users")(delegated, agent, purpose)
-        return await taken(opened)
+        return await taken(opened, agent)
       }),
-    delegate: (purpose, { resource, operation }, name) =>
+    tool: ({ resource, operation, arguments: given }, { said: justification, isApproved }) =>
       outcomeOf(async () => {
-        const actions = [`credential:${operation}`]
+        const action = { type: "tool", resource, operation, arguments: given }
+        const beside = isApproved
+          ? { approval: had(approval, "approval") }
+          : justification === null
+            ? {}
+            : { justification }
+        const body = { session: had(session, "session").id, action, ...beside }
+        const answer = await had(acting, "session").transport.json<Answered>({
+          method: "POST",
+          path: "/v1/actions",
+          body,
+        })
+        const { verdict, reasons, approval: waiting } = answer
+        if (verdict === "allow") return text(answer)
+        approval = waiting?.id ?? approval
+        throw new DeniedError(verdict === "ask" ? ASKED : "denied-by-policy", reasons)
+      }),
+    async approve(person, isDenied) {
+      const phone = await had(house.phone, "house where people are asked")(person)
+      const id = had(approval, "request for approval")
+      const { html } = await phone.card(id)
+      const said = isDenied ? await phone.decide(await phone.card(id), { decision: "deny" }) : await phone.approve(id)
+      const [main = said.text] = /<main\b[\s\S]*<\/main>/.exec(said.code === null ? html : said.text) ?? []
+      const seen = plain(main)
+      return said.code === null ? { kind: "allowed", text: seen } : { kind: "refused", code: said.code, text: seen }
+    },
+    delegate: (purpose, { type, resource, operation }, name) =>
+      outcomeOf(async () => {
+        const actions = [`${type}:${operation}`]
         const authorizationDetails: AuthorizationDetail[] = [
           { type: "safeconduct_action", actions, locations: [resource] },
         ]
         const other = await agentOf(name)
         const { delegation } = await had(session, "session").delegate({ agent: name, purpose, authorizationDetails })
-        return await taken(await other.open({ delegation }))
+        return await taken(await other.open({ delegation }), other)
       }),
     lease: (resource, operation, values) =>
       outcomeOf(async () => {
@@ -142,6 +175,11 @@ export async function openWorld(house: House): Promise<World> {
   }
 }
 
+type Answered = { verdict: string; reasons: string[]; approval?: { id: string } }
+
+/** What the SDK calls an action that waits for somebody's approval. */
+const ASKED = "approval-required"
+
 type Entry = { id: string; text: string; leaf: { event: string; session?: string } }
 type Entries = { entries: Entry[]; next: number | null; size: number }
 
@@ -196,6 +234,7 @@ async function outcomeOf(work: () => Promise<string>): Promise<Outcome> {
   try {
     return { kind: "allowed", text: await work() }
   } catch (error) {
+    if (error instanceof SafeconductError && error.code === ASKED) return { kind: "asked", text: error.message }
     if (error instanceof SafeconductError) return { kind: "refused", code: error.code, text: error.message }
     if (error instanceof pg.DatabaseError) return { kind: "failed", sqlState: error.code ?? null, text: wordsOf(error) }
     const isLost = error instanceof Error && /terminated|not queryable|ECONNRESET|EPIPE|closed/i.test(error.message)

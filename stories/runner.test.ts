@@ -11,6 +11,7 @@ const vocabulary: Vocabulary = {
 const parse = (...lines: string[]) => parseStory("a.story.txt", ["# A story", ...lines].join("\n"), vocabulary)
 
 const allowed: Outcome = { kind: "allowed", text: "Monday" }
+const asked: Outcome = { kind: "asked", text: "Alice is asked" }
 const refused: Outcome = { kind: "refused", code: "wrong-role", text: "not yours" }
 const failed = (sqlState: string | null): Outcome => ({ kind: "failed", sqlState, text: "no" })
 
@@ -20,6 +21,8 @@ function world(changes: Partial<World> = {}): World {
   return {
     session: yes,
     lease: yes,
+    tool: yes,
+    approve: yes,
     delegate: yes,
     login: yes,
     sql: yes,
@@ -75,6 +78,9 @@ test("every form of every verb is read", () => {
     "act  lease kb read",
     "act  lease kb write with order=1181",
     "act  delegate part (kb read) to other",
+    "act  delegate part (tool hr raise) to other",
+    "act  tool hr raise",
+    `act  tool hr raise {"employee": "E-7", "amount": 5200} saying "so \\"they\\" say" as approved`,
     "act  login",
     "act  sql@second  select 1 as  one",
     "act  steal svid of bot",
@@ -87,9 +93,12 @@ test("every form of every verb is read", () => {
     `expect  answer "Monday to Friday" within 20ms`,
     "expect  failed 28P01",
     "expect  nothing of bob",
+    "expect  asked",
+    'expect  no "\\u202e"',
     "prove  2 entries",
     "prove  sessions.opened  sessions.ended",
   ]
+  const raise = { verb: "act", act: "tool", resource: "hr", operation: "raise" }
   const steps = parse(...lines).steps.map(({ line: _, source: __, ...meaning }) => meaning)
   assert.deepEqual(steps, [
     {
@@ -103,7 +112,18 @@ test("every form of every verb is read", () => {
     },
     { verb: "act", act: "lease", resource: "kb", operation: "read", values: {} },
     { verb: "act", act: "lease", resource: "kb", operation: "write", values: { order: "1181" } },
-    { verb: "act", act: "delegate", purpose: "part", resource: "kb", operation: "read", agent: "other" },
+    {
+      verb: "act",
+      act: "delegate",
+      purpose: "part",
+      type: "credential",
+      resource: "kb",
+      operation: "read",
+      agent: "other",
+    },
+    { verb: "act", act: "delegate", purpose: "part", type: "tool", resource: "hr", operation: "raise", agent: "other" },
+    { ...raise, arguments: {}, said: null, isApproved: false },
+    { ...raise, arguments: { employee: "E-7", amount: 5200 }, said: 'so "they" say', isApproved: true },
     { verb: "act", act: "login" },
     { verb: "act", act: "sql", connection: "second", sql: "select 1 as one" },
     { verb: "act", act: "steal", agent: "bot" },
@@ -116,6 +136,8 @@ test("every form of every verb is read", () => {
     { verb: "expect", expect: "answer", text: "Monday to Friday", withinMs: 20 },
     { verb: "expect", expect: "failed", sqlState: "28P01", withinMs: null },
     { verb: "expect", expect: "nothing", of: "bob", withinMs: null },
+    { verb: "expect", expect: "asked", withinMs: null },
+    { verb: "expect", expect: "no", text: "\u202e", withinMs: null },
     { verb: "prove", count: 2 },
     { verb: "prove", events: ["sessions.opened", "sessions.ended"] },
   ])
@@ -171,7 +193,20 @@ const untrue: [title: string, lines: string[], world: World, says: RegExp][] = [
     world(),
     /only a user asks/,
   ],
-  ["what is not built", ["approve  alice", "expect  allowed"], world(), /could not be tried: approvals are not built/],
+  [
+    "what is not built",
+    ["read  a.txt", "expect  allowed"],
+    world(),
+    /could not be tried: documents and their labels are/,
+  ],
+  ["what was to wait and did not", ["act  tool hr pay", "expect  asked"], world(), /but it was allowed/],
+  [
+    "what waits and was to be done",
+    ["act  tool hr pay", "expect  allowed"],
+    world({ tool: async () => asked }),
+    /it waits/,
+  ],
+  ["words that were to be nowhere", ["approve  alice", `expect  no "Mon"`], world(), /"Mon" stands in it/],
 ]
 for (const [title, lines, at, says] of untrue) {
   test(`a story fails at ${title}`, async () => {

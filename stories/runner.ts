@@ -44,7 +44,7 @@ async function happen(step: Exclude<Step, { verb: "expect" | "prove" }>, world: 
     case "read":
       throw new Error("documents and their labels are not built yet")
     case "approve":
-      throw new Error("approvals are not built yet")
+      return world.approve(step.user, step.isDenied)
     case "act":
       return act(step, world)
   }
@@ -61,7 +61,9 @@ function act(step: Act, world: World): Promise<Outcome> {
     case "lease":
       return world.lease(step.resource, step.operation, step.values)
     case "delegate":
-      return world.delegate(step.purpose, { resource: step.resource, operation: step.operation }, step.agent)
+      return world.delegate(step.purpose, step, step.agent)
+    case "tool":
+      return world.tool(step, step)
     case "login":
       return world.login()
     case "sql":
@@ -99,6 +101,10 @@ async function compare(
       return outcome.kind === "allowed" ? null : was
     case "answer":
       return outcome.kind === "allowed" && outcome.text.includes(expected.text) ? null : was
+    case "asked":
+      return outcome.kind === "asked" ? null : was
+    case "no":
+      return outcome.text.includes(expected.text) ? `"${expected.text}" stands in it: ${was}` : null
     case "refused":
       return outcome.kind === "refused" && outcome.code === expected.code ? null : was
     case "nothing": {
@@ -136,6 +142,7 @@ function missing(step: Step & { verb: "prove" }, events: string[]): string | nul
 
 function describe(outcome: Outcome): string {
   if (outcome.kind === "allowed") return `it was allowed: ${outcome.text || "no text"}`
+  if (outcome.kind === "asked") return `it waits for an approval: ${outcome.text}`
   if (outcome.kind === "refused") return `it was refused ${outcome.code}: ${outcome.text}`
   return `it failed ${outcome.sqlState ?? "without SQLSTATE"}: ${outcome.text}`
 }

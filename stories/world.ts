@@ -3,6 +3,8 @@ import type { Values } from "./grammar.ts"
 /** What came of a step. */
 export type Outcome =
   | { kind: "allowed"; text: string }
+  /** It waits for somebody's approval. */
+  | { kind: "asked"; text: string }
   /** A refusal of ours, by its stable code. */
   | { kind: "refused"; code: string; text: string }
   /** The resource said no: PostgreSQL's SQLSTATE, null when the connection itself was lost. */
@@ -10,6 +12,12 @@ export type Outcome =
 
 /** Whose session it is, and what they asked for through an application. */
 export type Delegated = { user: string; values: Values; request: string | null }
+
+/** What is handed on. */
+export type Granted = { type: "credential" | "tool"; resource: string; operation: string }
+
+/** An action of a tool. */
+export type ToolAction = { resource: string; operation: string; arguments: object }
 
 /**
  * Where a story happens: a running server, a resource, agents with keys of their own. One world serves one story; the
@@ -20,8 +28,12 @@ export interface World extends AsyncDisposable {
   session(agent: string, purpose: string, seconds: number | null, delegated: Delegated | null): Promise<Outcome>
   /** Asks for a credential, in the session. */
   lease(resource: string, operation: string, values: Values): Promise<Outcome>
+  /** Asks for a tool's action, in the session; `isApproved`: with the approval that was asked for last. */
+  tool(action: ToolAction, more: { said: string | null; isApproved: boolean }): Promise<Outcome>
+  /** Somebody opens, on their phone, the card of what was asked for last, and signs it or says no. Allowed, its text is what the card said. */
+  approve(user: string, isDenied: boolean): Promise<Outcome>
   /** Hands one operation of the session on to another agent, which takes it: its session is the one that is meant from then on. */
-  delegate(purpose: string, granted: { resource: string; operation: string }, agent: string): Promise<Outcome>
+  delegate(purpose: string, granted: Granted, agent: string): Promise<Outcome>
   /** Opens one more connection with the lease's credential, and closes it again. */
   login(): Promise<Outcome>
   /** Runs a statement on a connection of that name, which is opened at its first use and then kept. */
