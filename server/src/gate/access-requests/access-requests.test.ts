@@ -156,6 +156,19 @@ describe("AuthZEN access requests", () => {
     assert.equal((await evaluate(shown(asked, approval))).json.decision, true)
   })
 
+  test("an approval that another asked for, the agent itself or another enforcement point, is not used up here", async () => {
+    const session = await at.session()
+    const own = { employee: "E-7", amount: ++amount }
+    const { held } = await at.raise(session, own)
+    await at.decide(held!.id, alice)
+    const { json } = await evaluate(shown(question(session, own), { id: held!.id }))
+    assert.deepEqual([json.decision, json.context["reason"]], [false, "approval_unverifiable"])
+    assert.equal((await at.raise(session, own, { approval: held!.id })).decision.verdict, "allow")
+    const { asked, approval } = await approved()
+    assert.equal((await evaluate(shown(asked, approval), other)).json.decision, false)
+    assert.equal((await evaluate(shown(asked, approval))).json.decision, true)
+  })
+
   test("§ denial binding by reference: anything else than what was denied is refused, and so is what is too old", async () => {
     const session = await at.session()
     const { asked, denial } = await denied(session)

@@ -24,7 +24,8 @@ export async function evaluateInSession(
   const key = newId("evaluation")
   const { answer, entry, at } = await askPolicy(rooms, caller, asked, async () => {
     const found = await inSession(rooms, question)
-    const decided = found === null ? null : await decideIn(rooms, found, { approval: namedApproval(question), key })
+    const decided =
+      found === null ? null : await decideIn(rooms, found, { asker: caller, approval: namedApproval(question), key })
     const judged = decided?.judged
     return {
       answer: decided,

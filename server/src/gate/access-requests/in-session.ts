@@ -1,16 +1,17 @@
-import { type AgentPrincipal, spiffeIdOf } from "#agents"
+import { type AgentPrincipal, type OperatorPrincipal, spiffeIdOf } from "#agents"
 import type { Approval } from "#approvals"
 import type { Change } from "#audit"
 import { base64url, type Id, type Json, sha256 } from "#kernel"
 import { type AccessQuestion, isOwn, ownAction } from "#policy"
 import type { Standing } from "#sessions"
 import { type Action, actionSchema, nameAction } from "../action.ts"
-import { consult } from "../approve/consult.ts"
+import { type Consulted, consult } from "../approve/consult.ts"
 import { type Asking, askingFor } from "../approve/hold.ts"
 import { judgeApproved } from "../approve/judge-approved.ts"
 import type { Judged } from "../judge.ts"
 import { learn } from "../known.ts"
 import type { Rooms } from "../rooms.ts"
+import { isAskedBy } from "./asked-by.ts"
 
 /** A question of what an agent of ours may do in an open session, to something that another enforcement point guards. */
 export type InSession = { standing: Standing; caller: AgentPrincipal; action: Action }
@@ -74,15 +75,15 @@ export type Decided = {
 
 /**
  * Decides it, with the approval that is named: it is held against the question as if the agent had asked (consult.ts), and is
- * good once, under one `key`. What takes of a limit cannot be asked for here: nothing would count what is done elsewhere.
+ * good once, under one `key`, for the enforcement point that asked for it. What takes of a limit cannot be asked for here: nothing would count what is done elsewhere.
  */
 export async function decideIn(
   rooms: Rooms,
   { standing, caller, action: asked }: InSession,
-  { approval: named, key }: { approval: string | null; key: string },
+  { asker, approval: named, key }: { asker: OperatorPrincipal; approval: string | null; key: string },
 ): Promise<Decided> {
   const about = { session: standing.session.id, action: asked, idempotencyKey: key, approval: named }
-  const consulted = await consult(rooms, caller, about)
+  const consulted = await ownOf(rooms, asker, await consult(rooms, caller, about))
   const { approval, answered, action } = consulted
   const known = await learn(rooms, caller, standing, asked, null)
   const at = { known, approval: approval ?? answered?.approval ?? null }
@@ -107,6 +108,17 @@ export async function decideIn(
         ? null
         : (entry) => rooms.approvals.use({ id: used.id, entry, key, isRepeatable: true }) as Change<unknown>,
   }
+}
+
+/**
+ * What the agent asked for, or another point, is not this one's to use up: whoever may only ask would take from people what they
+ * approved. The same words as for one that there is not.
+ */
+async function ownOf(rooms: Rooms, asker: OperatorPrincipal, consulted: Consulted): Promise<Consulted> {
+  const found = consulted.approval ?? consulted.answered?.approval ?? consulted.waiting
+  if (found === null || (await isAskedBy(rooms, asker, found))) return consulted
+  const problem = "There is no such approval of yours for this session."
+  return { action: consulted.action, problem, approval: null, answered: null, waiting: null }
 }
 
 /** The approval that a question names, as the profile has it; null where it names none. */

@@ -2,7 +2,8 @@ import type { OperatorPrincipal, Principal } from "#agents"
 import type { Approval } from "#approvals"
 import { isId, Refusal, type Route, type RouteRequest, route } from "#kernel"
 import type { Rooms } from "../rooms.ts"
-import { isAskedBy, type Submission, submissionSchema, submit } from "./submit.ts"
+import { isAskedBy } from "./asked-by.ts"
+import { type Submission, submissionSchema, submit } from "./submit.ts"
 
 /** Problem types of the profile, and their HTTP status. */
 const PROBLEMS = {

@@ -8,6 +8,7 @@ import { aboutSession, usingUp } from "#sessions"
 import { actionReference } from "../action.ts"
 import { evaluationSchema } from "../authzen.ts"
 import type { Rooms } from "../rooms.ts"
+import { isAskedBy } from "./asked-by.ts"
 import { REQUESTABLE_MS } from "./evaluate.ts"
 import { decideIn, inSession } from "./in-session.ts"
 
@@ -50,7 +51,8 @@ export async function submit(
   const leaf = await denialOf(rooms, caller, submission)
   if ("problem" in leaf) return leaf
   const found = await inSession(rooms, leaf.question)
-  const decided = found === null ? null : await decideIn(rooms, found, { approval: null, key: newId("evaluation") })
+  const decided =
+    found === null ? null : await decideIn(rooms, found, { asker: caller, approval: null, key: newId("evaluation") })
   if (found === null || decided?.asking == null) {
     return {
       problem: "not_requestable",
@@ -98,16 +100,6 @@ async function commit({ audit }: Rooms, asked: Change<Held>): Promise<Held | nul
     if (refusalCode(error) === "idempotency-conflict") return null
     throw error
   }
-}
-
-/** True for a request of this very enforcement point: its entry says who asked. */
-export async function isAskedBy(
-  { audit }: Rooms,
-  { spiffeId }: OperatorPrincipal,
-  { entry }: Approval,
-): Promise<boolean> {
-  const { leaf } = await audit.entry(entry)
-  return leaf.event === "gate.access-requested" && leaf.by === spiffeId
 }
 
 /** The entry of the denial, which says what was asked; the log is what the two sides share. */
