@@ -8,6 +8,7 @@
  */
 import { parseArgs } from "node:util"
 import { asText, type Figure, type Result, writeResult } from "./figure.ts"
+import { approvals } from "./figures/approvals.ts"
 import { decisions } from "./figures/decisions.ts"
 import { delegation } from "./figures/delegation.ts"
 import { endings } from "./figures/endings.ts"
@@ -19,7 +20,7 @@ import { start } from "./figures/start.ts"
 import { machine } from "./machine.ts"
 import { progress } from "./measure.ts"
 
-const figures: readonly Figure[] = [decisions, delegation, entries, leases, endings, start, growth, memory]
+const figures: readonly Figure[] = [decisions, delegation, entries, leases, endings, approvals, start, growth, memory]
 
 const { values: flags, positionals: wanted } = parseArgs({
   options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
