@@ -56,6 +56,23 @@ test("who comes back approves what they went for, with their provider's word ove
   )
 })
 
+test("of many that come back with one state, at two servers, one is heard", async () => {
+  await using other = await hr.at.gate.another()
+  const visit = newVisit()
+  const { approval, state } = await away(visit)
+  let heard = 0
+  hr.next.stepUp = async () => {
+    heard += 1
+    return hr.proof()
+  }
+  const servers = [hr.rooms, { ...hr.rooms, approvals: other.rooms.approvals, audit: other.rooms.audit }]
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, nth) => comeBackFromStepUp(servers[nth % 2]!, visit, "hr", { state, code: "c" })),
+  )
+  assert.deepEqual([answers.filter((answer) => answer !== null).length, heard], [1, 1])
+  assert.equal(await stateOf(approval.id), "approved")
+})
+
 test("nothing is decided by being sent, nor by a proof that fails", async () => {
   const visit = newVisit()
   const { approval, state } = await away(visit)
@@ -81,7 +98,7 @@ test("an answer is good once, and only in the browser and for the provider that 
 test("what would be signed otherwise by now is not approved by what was signed", async () => {
   const visit = newVisit()
   const { approval, state } = await away(visit)
-  await hr.at.gate.store.owner.query("update approvals.requests set policy_version = 'another' where id = $1", [
+  await hr.at.gate.store.owner.query("update approvals.requests set purpose = 'another' where id = $1", [
     approval.id,
   ])
   await assert.rejects(back(visit, state), { code: "sign-in-failed" })

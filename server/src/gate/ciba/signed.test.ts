@@ -76,6 +76,20 @@ describe("signed requests", () => {
     assert.ok(theirs.auth_req_id, "names are each client's own")
   })
 
+  test("of many at once, at two servers, one is taken", async () => {
+    await using other = await ciba.at.gate.another()
+    const request = await signed({})
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, (_, nth) =>
+        authorizeBackchannel(nth % 2 === 0 ? rooms : other.rooms, bot, { request }).then(
+          () => "taken",
+          (error: unknown) => refusalCode(error),
+        ),
+      ),
+    )
+    assert.deepEqual(answers.sort(), [...Array.from({ length: 7 }, () => "invalid-request"), "taken"])
+  })
+
   test("an instance whose key is not noted is told to renew, and nothing is taken on trust", async () => {
     const without = { ...rooms, agents: { ...rooms.agents, keyOf: async () => null } }
     await assert.rejects(askSigned({}, { at: without }), refusedWith("invalid-request"))
