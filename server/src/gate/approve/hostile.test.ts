@@ -1,8 +1,9 @@
 import assert from "node:assert/strict"
 import { after, beforeEach, describe, test } from "node:test"
-import type { Json } from "#kernel"
+import { type Json, refusalCode } from "#kernel"
 import { act } from "../act.ts"
 import { approving, aRaise, heldOf, openTestApproving } from "./approve.fixture.ts"
+import { waitingFor } from "./waiting.ts"
 
 /** A raise is a tap of the user's; of who has seen something strange it is also the leads'. */
 const policies = `
@@ -21,6 +22,7 @@ const configuration = {
 }
 const at = await openTestApproving(configuration)
 const { gate, rooms, alice, session, raise, decide } = at
+const refusedWith = (code: string) => (error: unknown) => refusalCode(error) === code
 const look = (of: string) =>
   act(rooms, gate.bot, {
     session: of,
@@ -65,6 +67,15 @@ describe("an agent that somebody else controls", { timeout: 120_000 }, () => {
     assert.equal((await rooms.approvals.find(first.id))!.state, "withdrawn")
     await decide(second.id, alice)
     assert.equal((await raise(of, aRaise, { approval: second.id })).decision.verdict, "allow")
+  })
+
+  test("has nobody sign what other policies made useless", async () => {
+    const held = heldOf(await raise(await session()))
+    await waitingFor(rooms, alice, held.id)
+    await gate.apply({ ...configuration, policies: [{ file: "hr.cedar", text: `${policies}\n\n` }] } as never)
+    await assert.rejects(waitingFor(rooms, alice, held.id), refusedWith("approval-over"))
+    const { state, reason } = (await rooms.approvals.find(held.id))!
+    assert.deepEqual([state, reason], ["withdrawn", "policies-changed"])
   })
 
   test("asks with text that no database keeps, and nobody is asked", async () => {

@@ -1,13 +1,15 @@
 import { type Approval, approvalOver, type Person, sayOf, unknownApproval, wasRefusedTogether } from "#approvals"
 import type { Rooms } from "../rooms.ts"
+import { isOfOtherPolicies } from "./consult.ts"
 
-/** The request, which waits for this person, for a session that goes on. Throws `approval-unknown`, `approval-over`. */
+/** The request, which waits for this person, for a session that goes on and under these policies. Throws `approval-unknown`, `approval-over`. */
 export async function waitingFor(rooms: Rooms, person: Person, id: string): Promise<Approval> {
   const found = await rooms.approvals.find(id)
   if (found === null || sayOf(found, person).length === 0) throw unknownApproval()
   if (!found.isOpen) throw approvalOver(found)
-  if (await isStillAsked(rooms, found)) return found
-  const { result } = await rooms.audit.commit(rooms.approvals.withdraw({ ids: [id] }, "session-ended", "server"))
+  const reason = await whyOver(rooms, found)
+  if (reason === null) return found
+  const { result } = await rooms.audit.commit(rooms.approvals.withdraw({ ids: [id] }, reason, "server"))
   throw approvalOver(result[0] ?? found)
 }
 
@@ -20,8 +22,13 @@ export async function reportableBy(rooms: Rooms, person: Person, id: string): Pr
   return found
 }
 
-/** False when the session is over, or its agent may not act any more. */
-async function isStillAsked(rooms: Rooms, { session, agent, instance }: Approval): Promise<boolean> {
-  if (rooms.agents.agent(agent)?.state !== "active" || rooms.agents.isRevoked(instance)) return false
-  return (await rooms.sessions.look(session)) !== null
+/** Why nothing could be done with an approval: the session is over, its agent may not act, other policies ask. Null when it could. */
+async function whyOver(rooms: Rooms, approval: Approval): Promise<string | null> {
+  const { session, agent, instance } = approval
+  if (rooms.agents.agent(agent)?.state !== "active" || rooms.agents.isRevoked(instance)) return "session-ended"
+  if ((await rooms.sessions.look(session)) === null) return "session-ended"
+  if (!isOfOtherPolicies(rooms, approval)) return null
+  // It may be this server that has the policies of before.
+  await rooms.epoch.refresh()
+  return isOfOtherPolicies(rooms, approval) ? "policies-changed" : null
 }
