@@ -89,11 +89,12 @@ function print({ approval, action, asked, authority, agreed, used }: VerifiedApp
     },
     { isJson: false },
   )
-  for (const { user, identity, way, isSignedByThem, credentialId, at, locale, card, bounds } of agreed) {
+  for (const { user, identity, way, isSignedByThem, credentialId, at, standsFor, locale, card, bounds } of agreed) {
     const who = identity === null ? user : `${user} (${identity.sub} at ${identity.iss})`
     const how = isSignedByThem ? `signed with the passkey ${credentialId}` : `by ${way}: the word of somebody else`
     writeOut("")
     writeOut(printable(`${who} approved at ${at}, ${how}`))
+    for (const [of, member] of Object.entries(standsFor)) writeOut(printable(`for ${of}, in the place of ${member}`))
     if (bounds !== null) writeOut(printable(`within bounds: ${JSON.stringify(bounds)}`))
     writeOut(`What they saw (${locale}):`)
     for (const { text } of card) for (const line of text.split("\n")) writeOut(`  | ${printable(line)}`)
