@@ -160,6 +160,21 @@ describe("a decision", { timeout: 60_000 }, () => {
     assert.equal(await state(one.id), "requested")
   })
 
+  test("is used again by the request that used it while an answer may be lost, and no later", async () => {
+    const held = await room.held({ session: newId("session") })
+    await room.say(held, alice)
+    const use = async (key: string) => {
+      const made = { id: held.id, entry: newId("entry"), key, isRepeatable: true }
+      return (await audit.commit(approvals.use(made))).result
+    }
+    assert.equal(await use("a-key"), "used")
+    await room.age(119)
+    assert.equal(await use("a-key"), "again")
+    await assert.rejects(use("another"), refusedWith("approval-used"))
+    await room.age(60)
+    await assert.rejects(use("a-key"), refusedWith("approval-used"))
+  })
+
   test("a person finds what they may decide in somebody's place among what they are asked", async () => {
     const held = await toLeads(1)
     const list = async (who: Person) => (await approvals.list({ person: who })).map(({ id }) => id)

@@ -177,7 +177,7 @@ export async function openTestApprovals(): Promise<TestApprovals> {
       for (const statement of [
         `update approvals.requests set requested_at = requested_at - make_interval(secs => $1),
            expires_at = expires_at - make_interval(secs => $1), decided_at = decided_at - make_interval(secs => $1),
-           use_before = use_before - make_interval(secs => $1)`,
+           use_before = use_before - make_interval(secs => $1), used_at = used_at - make_interval(secs => $1)`,
         `update approvals.kinds set cooling_until = cooling_until - make_interval(secs => $1),
            asked_at = array(select at - make_interval(secs => $1) from unnest(asked_at) as at)`,
         "update approvals.grants set until = until - make_interval(secs => $1)",

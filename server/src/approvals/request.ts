@@ -84,6 +84,8 @@ export type Approval = Omit<NewRequest, "expirySeconds" | "action" | "facts"> & 
   isOpen: boolean
   /** True for an approval that may still be used, by the same clock. */
   isUsable: boolean
+  /** True for one that whoever used it may use again, under the same key: while it would be good, or the answer was just lost. */
+  isRepeatable: boolean
   decisions: Decided[]
 }
 

@@ -116,7 +116,7 @@ function meaningOf({ type, resource, operation, arguments: given }: HeldAction):
 
 /**
  * What an approval is used for; `key` is the Idempotency-Key of the request. `isRepeatable` where what it leads to is itself known
- * by that key: then the key that used it may use it again.
+ * by that key: then the key that used it may use it again, for a while.
  */
 export type Use = { id: Id<"approval">; entry: Id<"entry">; key: string | null; isRepeatable: boolean }
 
@@ -131,7 +131,8 @@ export function using(use: Use): Change<"used" | "again"> {
       const found = await store.findRequest(tx, use.id)
       if (found === null) throw unknownApproval()
       if (found.usedAt === null) throw approvalOver(found)
-      if (use.isRepeatable && use.key !== null && found.usedKey === use.key) return "again"
+      const isKnown = use.isRepeatable && use.key !== null && found.usedKey === use.key
+      if (isKnown && found.isRepeatable) return "again"
       throw new Refusal("approval-used", "This approval was used. Ask for the action anew.")
     },
     entries: () => [],

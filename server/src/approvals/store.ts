@@ -11,6 +11,7 @@ const COLUMNS = `id, translate(encode(nonce, 'base64'), '+/=', '-_') as nonce, s
   used_at as "usedAt", used_by as "usedBy", used_key as "usedKey",
   state = 'requested' and expires_at > clock_timestamp() as "isOpen",
   state = 'approved' and used_at is null and use_before > clock_timestamp() as "isUsable",
+  coalesce(greatest(use_before, used_at + interval '60 seconds') > clock_timestamp(), false) as "isRepeatable",
   coalesce((select jsonb_agg(jsonb_build_object('approver', d.approver, 'decision', d.decision, 'way', d.way,
     'countsFor', d.counts_for, 'standsFor', d.stands_for, 'decidedAt', d.decided_at) order by d.decided_at)
     from approvals.decisions d where d.request = requests.id), '[]') as decisions`
