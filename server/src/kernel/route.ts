@@ -29,6 +29,7 @@ export type Right =
   | "read-keys"
   | "manage-keys"
   | "ask-policy"
+  | "request-access"
 
 /** What a handler gets: everything parsed, nothing raw. */
 export type RouteRequest<Caller, Body> = {

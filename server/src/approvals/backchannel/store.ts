@@ -1,6 +1,9 @@
 import type { Id, Queryable, Transaction } from "#kernel"
 import type { ApprovalState } from "../request.ts"
 
+/** Names that one request goes by at the most: each has an interval of its own, and may owe a ping. */
+const MOST_NAMES = 5
+
 /** A poll may come so much earlier than its interval says, milliseconds: networks are not even. */
 const GRACE_MS = 500
 /** CIBA Core §11: so many seconds more between polls after one that came too soon. */
@@ -21,16 +24,17 @@ export type NewBackchannelRequest = Asker & {
 }
 
 /** Writes it; returns the seconds until nobody can decide its request any more. */
-export async function insertBackchannel(database: Queryable, asked: NewBackchannelRequest): Promise<number> {
+export async function insertBackchannel(database: Queryable, asked: NewBackchannelRequest): Promise<number | null> {
   const [row] = await database.query<{ seconds: number }>(
     `with made as (
        insert into approvals.backchannel_requests (hash, request, agent, instance, interval_seconds, ping, ping_due_at)
-       values ($1, $2, $3, $4, $5, $6, case when $6::text is null then null else clock_timestamp() end) returning request)
+       select $1, $2, $3, $4, $5, $6, case when $6::text is null then null else clock_timestamp() end
+       where (select count(*) from approvals.backchannel_requests where request = $2) < ${MOST_NAMES} returning request)
      select greatest(0, floor(extract(epoch from r.expires_at - clock_timestamp())))::int as seconds
      from made join approvals.requests r on r.id = made.request`,
     [asked.hash, asked.request, asked.agent, asked.instance, asked.intervalSeconds, asked.ping],
   )
-  return row!.seconds
+  return row?.seconds ?? null
 }
 
 /** What a request came to, as its asker may know. */

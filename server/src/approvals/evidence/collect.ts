@@ -46,6 +46,10 @@ export async function collectEvidence({ audit, passkey }: Sources, approval: App
     )
   }
   const told = await entriesAbout(audit, approval)
+  if (!told.some(({ leaf }) => leaf.event === "gate.action-held")) {
+    const what = "Another enforcement point asked for it, and its evidence is not one file yet."
+    throw new Refusal("not-verified", `${what} The log has its entries: gate.access-requested, and policy.asked.`)
+  }
   const credentials = new Set<string>()
   for (const { disclosures } of told) {
     const evidence = disclosures?.["evidence"]?.value as { credentialId?: Json } | undefined

@@ -12,6 +12,8 @@ export function revoking({ id, user }: { id: string; user: Id<"user"> }): Change
       await store.lockPasskeysOf(tx, user)
       const passkey = await store.revokePasskey(tx, { user, id, entry })
       if (passkey === null) throw unknownPasskey(null)
+      // Whoever has their browser may do this, and must not unseen.
+      await insertNotice(tx, { user, kind: "lost" })
       return passkey
     },
     entries: (passkey) => [revokedDraft(passkey, "user")],

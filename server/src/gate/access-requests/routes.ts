@@ -23,7 +23,7 @@ export function accessRequestRoutes(rooms: Rooms, agentsUrl: () => string): Rout
       method: "POST",
       path: PATH,
       listeners: ["agents"],
-      right: "ask-policy",
+      right: "request-access",
       events: ["gate.access-requested", "approvals.requested"],
       summary: "Ask for the approval of what an evaluation denied and said can be requested (AuthZEN Access Request)",
       body: submissionSchema,
