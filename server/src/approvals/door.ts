@@ -48,6 +48,8 @@ export interface Approvals extends AsyncDisposable {
   find(id: string): Promise<Approval | null>
   /** Newest first. */
   list(of: RequestsOf): Promise<Approval[]>
+  /** How many requests of an agent there were within a day, `most` at the most. */
+  countLately(agent: string, most: number): Promise<number>
   /** Resolves when the request is in another state, or after so many milliseconds; true when it is. */
   waitFor(id: string, state: ApprovalState, ms: number): Promise<boolean>
   /** Takes a decision: requests.ts. */

@@ -7,6 +7,7 @@ import type { Approvals } from "./door.ts"
 import { reportSince } from "./fatigue/report.ts"
 import { openGrants } from "./grants/grants.ts"
 import { openNotices } from "./notices/index.ts"
+import { countLately } from "./pacing/store.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
 import { openPasskeys } from "./passkeys/open.ts"
 import { openPeople } from "./people/index.ts"
@@ -78,6 +79,7 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
     request: (asked, tells) => requesting(held, asked, tells),
     find: (id) => store.findRequest(database, id),
     list: (of) => store.listRequests(database, of),
+    countLately: (agent, most) => countLately(database, agent, most),
     waitFor: (id, state, ms) =>
       waiting.until(id, async () => (await store.findRequest(database, id))?.state !== state, ms),
     decide: (decision) => deciding(held, decision),

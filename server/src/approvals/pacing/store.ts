@@ -1,4 +1,4 @@
-import type { Id, Transaction } from "#kernel"
+import type { Id, Queryable, Transaction } from "#kernel"
 import type { Member } from "../request.ts"
 
 /** Requests that are alike: an agent, whom it acts for, and an operation of a resource. Sessions, instances and arguments are not in it. */
@@ -96,6 +96,16 @@ export async function cardsOfAgent(
     ],
   )
   return row!
+}
+
+/** How many requests of an agent there were within a day; counts no further than `most`. */
+export async function countLately(database: Queryable, agent: string, most: number): Promise<number> {
+  const [row] = await database.query<{ count: number }>(
+    `select count(*)::int as count from (select from approvals.requests where agent = $1
+       and requested_at > clock_timestamp() - interval '1 day' limit $2) as lately`,
+    [agent, most],
+  )
+  return row!.count
 }
 
 /** Cards that a user was shown for an approval of their own within the last minute. */

@@ -135,6 +135,16 @@ describe("an action that waits for a person", () => {
     assert.equal(many.filter(({ status }) => status === "fulfilled").length, 1)
   })
 
+  test("a card says how many requests of the agent there were within a day, and of no other", async () => {
+    const shown = async (given: object) => heldOf(await raise(await session(), { ...aRaise, ...given })).facts!.before
+    const first = await shown({ amount: 71 })
+    assert.equal(await shown({ amount: 72 }), first + 1)
+    await gate.store.owner.query("update approvals.requests set requested_at = requested_at - interval '1 day'")
+    assert.equal(await shown({ amount: 73 }), 0)
+    await gate.store.owner.query("update approvals.requests set agent = 'other' where facts is not null")
+    assert.equal(await shown({ amount: 74 }), 0)
+  })
+
   test("nobody decides but whom it is asked of, and being signed in is not enough to sign", async () => {
     const held = heldOf(await raise(await session()))
     const mallory = await at.person("mallory")

@@ -8,7 +8,6 @@ import type { Rooms } from "../rooms.ts"
 
 /** How many requests of an agent are counted. */
 const MOST_COUNTED = 100
-const DAY_MS = 86_400_000
 
 /** What a card shows of an action that waits: out of our records and the action itself, and last what the agent says. */
 export async function cardFacts(
@@ -21,10 +20,9 @@ export async function cardFacts(
   const operation = operationOf(part, action.operation)
   const registered = rooms.agents.agent(agent)
   const invoking = application === null ? null : rooms.sessions.application(application)
-  const earlier = await rooms.approvals.list({ agent, limit: MOST_COUNTED })
+  const before = await rooms.approvals.countLately(agent, MOST_COUNTED)
   const of = { user: session.user?.id ?? "", resource: action.resource, operation: action.operation }
   const unusual = await rooms.approvals.usual.compare(of, action.arguments)
-  const sinceMs = rooms.clock.nowMs() - DAY_MS
   return {
     version: 1,
     templates: { ...operation?.card },
@@ -45,7 +43,7 @@ export async function cardFacts(
     reasons: judged.reasons,
     policies: judged.policies.map(({ id }) => id),
     leaseSeconds: action.type === "credential" ? leaseSeconds : null,
-    before: earlier.filter(({ requestedAt }) => requestedAt.getTime() > sinceMs).length,
+    before,
     said: justification,
   }
 }
