@@ -127,6 +127,15 @@ test("push: an endpoint is what a browser says, and leads to no place that is ou
   assert.equal(at.service.caught.all.length, 0)
 })
 
+test("push: a key beside the curve is none, and nothing is thrown over it", async () => {
+  await using at = await open()
+  const beside = Buffer.concat([Buffer.from([4]), Buffer.alloc(64, 7)]).toString("base64url")
+  const contact = { ...at.contact, p256dh: beside } as typeof at.contact
+  assert.equal(at.channel.canReach(contact), false)
+  const said = await at.channel.deliver(messageOf(), contact, inTime())
+  assert.deepEqual(said, { outcome: "undelivered", reason: "no-contact", isPermanent: true })
+})
+
 async function payloadBytes(at: Awaited<ReturnType<typeof open>>): Promise<number> {
   await at.channel.deliver(messageOf(), at.contact, inTime())
   // RFC 8188 §2.1 and RFC 8291 §4: what the encryption adds.

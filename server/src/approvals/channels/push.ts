@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto"
+import { createHash, ECDH } from "node:crypto"
 import webPush from "web-push"
 import type { Secret } from "#kernel"
 import { isAllowed, type Network } from "#sessions"
@@ -57,8 +57,17 @@ export function subscriptionProblem({ endpoint, p256dh, auth }: PushSubscription
   if (url === null || !isAllowed(url, network)) return "its endpoint is no https URL"
   const [key, secret] = [Buffer.from(p256dh, "base64url"), Buffer.from(auth, "base64url")]
   // RFC 8291 §3.1, §3.2: an uncompressed point of P-256, and 16 bytes.
-  if (key.length !== 65 || key[0] !== 4) return "its key is no point of P-256"
+  if (key.length !== 65 || key[0] !== 4 || !isOnCurve(key)) return "its key is no point of P-256"
   return secret.length === 16 ? null : "its secret is not of 16 bytes"
+}
+
+/** Nothing is encrypted for a point beside the curve: without this look, sending would throw, and with it everybody's turn end. */
+function isOnCurve(point: Buffer): boolean {
+  try {
+    return ECDH.convertKey(point, "prime256v1").length > 0
+  } catch {
+    return false
+  }
 }
 
 /**
