@@ -36,7 +36,7 @@ async function second(alice: TestPerson, employee = "E-7") {
 /** What the page offers; null where it offers nothing. */
 async function offered({ browser }: TestPerson, id: string): Promise<GrantBounds | null> {
   const { text } = await browser.get(`/approvals/${id}`)
-  if (!text.includes("data-bounds")) return null
+  if (!text.includes("<details data-bounds=")) return null
   return JSON.parse(dataOf(text, "bounds").replaceAll("&quot;", '"').replaceAll("&#34;", '"'))
 }
 
