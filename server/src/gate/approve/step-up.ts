@@ -22,7 +22,7 @@ import { personOf } from "./person.ts"
 export type SteppingUpFor = { ids: readonly string[]; locale: Locale }
 
 /**
- * Sends somebody to their provider, to prove anew who they are and to have it sign over what they approve. Nothing is decided by it.
+ * Where somebody goes at their provider, to prove anew who they are and to have it sign over what they approve. Nothing is decided by it.
  * Throws `approval-unknown`, `approval-over`, `proof-insufficient` where that would not count, and what beginning a sign-in does.
  */
 export async function beginStepUp(
@@ -30,7 +30,7 @@ export async function beginStepUp(
   visit: Visit,
   { user }: SignedInBrowser,
   { ids, locale }: SteppingUpFor,
-): Promise<Response> {
+): Promise<string> {
   const { challenge, approvals } = await challengeFor(rooms, user, { ids, shown: cardIn(locale) })
   requireCounting(rooms, user, approvals)
   const redirectUri = callbackOf(visit.issuer, user.provider)
@@ -42,7 +42,7 @@ export async function beginStepUp(
   const requests = approvals.map(({ id }) => id)
   await rooms.approvals.ways.keepStepUp({ browser: visit.browser, user: user.id, requests, locale, pending })
   // A crash here leaves a step-up that no browser was sent with; it is forgotten.
-  return seeOther(url, visit.setCookies)
+  return url
 }
 
 /**

@@ -16,6 +16,7 @@ import { seeOther } from "../consent/pages/page.ts"
 import { placeOf, type Visit } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { askedOf, drawn, togetherWith } from "./found.ts"
+import { leavingPage } from "./page.ts"
 
 const ids = z.array(z.string().max(100)).min(1).max(100)
 const locale = z.enum(locales)
@@ -70,7 +71,8 @@ export async function decide(
   // To report an agent is about all that it asks.
   const items = decision === "report" ? together : chosen
   if (decision === "step-up") {
-    return await beginStepUp(rooms, visit, known, { ids: chosenOf(together, items), locale: language })
+    const url = await beginStepUp(rooms, visit, known, { ids: chosenOf(together, items), locale: language })
+    return leavingPage(visit, { url, known, locale: language })
   }
   if (decision !== "approve") await deny(rooms, user, { ids: chosenOf(together, items), decision })
   else {

@@ -56,6 +56,26 @@ ${script !== undefined && html`<script type="module" src="${scriptPath(script)}"
   })
 }
 
+/**
+ * Answers a form with the way to a provider. A redirect would be kept from leaving by our own policy, which counts every one that
+ * follows a form, the provider's own too (CSP Level 3 §6.4.2): so this page goes on by itself.
+ */
+export function leavingPage(
+  visit: Visit,
+  { url, known, locale }: { url: string } & Pick<PhonePage, "known" | "locale">,
+): Response {
+  const words = phoneWords[locale]
+  return pageResponse({
+    title: words.stepUp,
+    main: html`<p class="lead">${words.stepUpHelp}</p>
+<p><a class="button" href="${url}">${words.stepUp}</a></p>`,
+    who: whoInWords(known),
+    lang: locale,
+    loads: { style: phoneStyle, head: html`<meta http-equiv="refresh" content="0; url=${url}">\n`, navigation: html`` },
+    cookies: visit.setCookies,
+  })
+}
+
 /** The page in another language, and where else to go. */
 export function linksOf(locale: Locale, path: string, back: Html | false = false): Html {
   const other = locale === "en" ? "de" : "en"

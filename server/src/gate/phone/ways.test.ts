@@ -49,7 +49,11 @@ test("where a fresh sign-in counts, the page leads there, and approves what its 
   assert.doesNotMatch(text, /value="approve">/)
   const { decision: _, ...fields } = fieldsOf(text)
   const sent = await alice.browser.post(`${path}/decision`, { ...fields, decision: "step-up" })
-  const state = new URL(sent.location!).searchParams.get("state")
+  // A browser follows no redirect from a form to another site (CSP, form-action 'self').
+  assert.deepEqual([sent.status, sent.location], [200, null])
+  assert.match(sent.headers.get("content-security-policy")!, /form-action 'self'/)
+  const [, place] = /http-equiv="refresh" content="0; url=([^"]*)"/.exec(sent.text)!
+  const state = new URL(place!.replaceAll("&amp;", "&")).searchParams.get("state")
   assert.equal(await phone.stateOf(held), "requested")
   const back = await alice.browser.get(`/sign-in/${alice.user.provider}/callback?state=${state}&code=c`)
   assert.equal(back.location, `${issuer}${path}`)
