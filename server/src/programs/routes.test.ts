@@ -87,7 +87,7 @@ GET /v1/sessions/{id}/explanation                  401 404 404 404 404 404
 GET /v1/sessions/{id}/tree                         401 404 404 404 404 404
 POST /access/v1/evaluation                         401 403 400 400 400 403
 POST /access/v1/evaluations                        401 403 400 400 400 403
-POST /access/v1/requests                           401 403 400 400 400 403
+POST /access/v1/requests                           401 403 400 400 403 403
 POST /access/v1/search/action                      401 403 400 400 400 403
 POST /access/v1/search/resource                    401 403 400 400 400 403
 POST /access/v1/search/subject                     401 403 400 400 400 403
