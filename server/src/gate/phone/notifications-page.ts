@@ -20,6 +20,8 @@ export type Notifications = {
   /** Groups that the person may let somebody stand in for. */
   groups: readonly string[]
   standIns: readonly ShownStandIn[]
+  /** They signed in just now, which it takes to let somebody stand in. */
+  isFresh: boolean
   /** A sentence on what just failed. */
   problem: string | null
 }
@@ -121,7 +123,7 @@ ${time("to")}
 <p><button class="button">${wishes.save}</button></p></form>`
 }
 
-function standInsPart({ groups, standIns, locale }: Notifications, { words, tokenOf }: Drawing): Html {
+function standInsPart({ groups, standIns, isFresh, locale }: Notifications, { words, tokenOf }: Drawing): Html {
   const own = words.standIns
   const path = `${notificationsPath}/stand-ins`
   const sentence = ({ isMine, name, groups: of, endsAt }: ShownStandIn) =>
@@ -136,8 +138,10 @@ ${
 <button class="button small">${own.end}</button></form></li>`
   })}</ul>`
 }
+${groups.length > 0 && !isFresh && html`<p><a class="button" href="${notificationsPath}?anew=yes">${own.anew}</a></p>`}
 ${
   groups.length > 0 &&
+  isFresh &&
   html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}">
 <p><label for="subject">${own.who}</label> <input id="subject" name="subject" maxlength="255" autocomplete="off" required></p>
 ${groups.map((group) => html`<p><label><input type="checkbox" name="group-${group}" value="yes" checked> ${group}</label></p>`)}

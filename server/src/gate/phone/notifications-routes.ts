@@ -1,5 +1,6 @@
 import { z } from "zod"
 import type { Principal } from "#agents"
+import { FRESH_SECONDS } from "#approvals"
 import { type Route, route } from "#kernel"
 import { seeOther } from "../consent/pages/page.ts"
 import { placeOf, type Visit, visitOf } from "../consent/visit.ts"
@@ -17,11 +18,15 @@ import {
 import { notificationsPath } from "./notifications-page.ts"
 import { ownForm } from "./own-form.ts"
 import { forSignedIn } from "./page.ts"
+import { signInAnew } from "./passkeys.ts"
 
 type Fields = { [name: string]: string }
 type AnyRoute = Route<Principal | null, never>
 
-const language = z.object({ language: z.string().max(10).optional() }) as unknown as z.ZodType<Fields>
+const shown = z.object({
+  language: z.string().max(10).optional(),
+  anew: z.literal("yes").optional(),
+}) as unknown as z.ZodType<Fields>
 const token = z.string().max(100)
 const only = z.object({ form: token })
 const wishes = z.object({
@@ -54,11 +59,16 @@ function page(rooms: Rooms): AnyRoute {
     right: "public",
     events: ["approvals.push-key-made"],
     summary: "How the user is told that something waits, when not, and who stands in for them",
-    query: language,
+    query: shown,
     isPage: true,
     handle({ headers, query }) {
       const visit = chosen(visitOf(rooms, headers), query["language"])
-      return forSignedIn(rooms, visit, notificationsPath, (known) => showNotifications(rooms, visit, known))
+      const isAsked = query["anew"] === "yes"
+      return forSignedIn(rooms, visit, notificationsPath, (known) =>
+        isAsked && known.ageSeconds > FRESH_SECONDS
+          ? signInAnew(rooms, visit, known, notificationsPath)
+          : showNotifications(rooms, visit, known),
+      )
     },
   })
 }

@@ -23,6 +23,7 @@ export type NotificationWords = {
     who: string
     days: string
     appoint: string
+    anew: string
     end: string
     unknown: string
   }
@@ -76,6 +77,7 @@ const en: NotificationWords = {
     who: "Their name at your provider",
     days: "Days",
     appoint: "Let them stand in",
+    anew: "Sign in once more to let somebody stand in",
     end: "End this",
     unknown: "Nobody of that name has signed in here.",
   },
@@ -133,6 +135,7 @@ const de: NotificationWords = {
     who: "Name bei Ihrem Anbieter",
     days: "Tage",
     appoint: "Vertreten lassen",
+    anew: "Neu anmelden, um sich vertreten zu lassen",
     end: "Beenden",
     unknown: "Unter diesem Namen hat sich hier niemand angemeldet.",
   },

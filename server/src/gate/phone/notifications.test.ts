@@ -36,10 +36,18 @@ let count = 0
 async function signedIn(
   sub = `person-${++count}`,
   claims: { [name: string]: string[] } = {},
+  ageSeconds = 5,
 ): Promise<{ browser: TestBrowser; user: Id<"user"> }> {
   const browser = at.browser()
   const iss = "https://id.shop.example"
-  at.next.person = { provider: "shop", iss, sub, sid: `sid-${sub}`, authTimeMs: Date.now() - 5_000, claims }
+  at.next.person = {
+    provider: "shop",
+    iss,
+    sub,
+    sid: `sid-${sub}`,
+    authTimeMs: Date.now() - ageSeconds * 1_000,
+    claims,
+  }
   const { location } = await browser.get(page)
   const state = new URL(location!).searchParams.get("state")
   const back = await browser.get(`/sign-in/shop/callback?state=${state}&code=c`)
@@ -237,6 +245,25 @@ test("nobody passes on what is not theirs to pass on, and not to themselves", as
   const cookie = browser.cookies.get("__Host-safeconduct-signed-in")!
   const form = { form: formToken(cookie, path), subject: "otto", days: "7", "group-leads": "yes" }
   await assert.rejects(browser.post(path, form), refusedWith("invalid-request"))
+})
+
+test("a cookie alone lets nobody stand in: whoever does that signed in just now", async () => {
+  await signedIn("otto")
+  const path = `${page}/stand-ins`
+  const { browser, user } = await signedIn("olga", {}, 600)
+  const { text } = await browser.get(page)
+  assert.doesNotMatch(text, /name="subject"/)
+  const cookie = browser.cookies.get("__Host-safeconduct-signed-in")!
+  const form = { form: formToken(cookie, path), subject: "otto", days: "7", "group-leads": "yes" }
+  await assert.rejects(browser.post(path, form), refusedWith("login-required"))
+  assert.deepEqual(await at.rooms.approvals.people.standIns.list(user), [])
+  // The page leads to the provider, and back to itself.
+  const { location } = await browser.get(/href="([^"]*anew=yes)"/.exec(text)![1]!)
+  at.next.person = { ...at.next.person, authTimeMs: Date.now() } as typeof at.next.person
+  const state = new URL(location!).searchParams.get("state")
+  const back = await browser.get(`/sign-in/shop/callback?state=${state}&code=c`)
+  assert.equal(new URL(back.location!).pathname, page)
+  assert.match((await browser.get(page)).text, /name="subject"/)
 })
 
 test("what is another's is not there, and a form of another page or site changes nothing", async () => {

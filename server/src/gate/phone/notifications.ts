@@ -1,4 +1,4 @@
-import type { KnownContact, StandIn } from "#approvals"
+import { FRESH_SECONDS, type KnownContact, type StandIn } from "#approvals"
 import { type Id, parseJson, Refusal } from "#kernel"
 import { inSight, type SignedInBrowser } from "#sessions"
 import { placeOf, type Visit } from "../consent/visit.ts"
@@ -8,6 +8,7 @@ import { notificationsMain, notificationsPath, type ShownStandIn } from "./notif
 import { type NotificationWords, notificationWords } from "./notifications-words.ts"
 import { tokensOf } from "./own-form.ts"
 import { phonePage } from "./page.ts"
+import { notFresh } from "./passkeys.ts"
 
 const DAY_SECONDS = 86_400
 
@@ -36,6 +37,7 @@ export async function showNotifications(
       adoptable: reach.contacts.some((each) => each.isVerified && isUsed(each)) ? null : adoptable,
       groups: groupsOf(rooms, known),
       standIns,
+      isFresh: known.ageSeconds <= FRESH_SECONDS,
       problem: problem === null ? null : problem(words),
     },
     { words, tokenOf: tokensOf(visit) },
@@ -86,13 +88,17 @@ export async function keepWishes(
   await rooms.audit.commit(rooms.approvals.people.wish(user.id, { locale: language, quietHours }))
 }
 
-/** Lets somebody stand in; false when nobody of that name signed in here. Throws `invalid-request`. */
+/**
+ * Lets somebody stand in, who then signs with a key of their own: so it takes more than the cookie of who is away. False when nobody of
+ * that name signed in here. Throws `invalid-request`, `login-required`.
+ */
 export async function appointStandIn(
   rooms: Rooms,
   known: SignedInBrowser,
   { subject, days, groups }: { subject: string; days: number; groups: readonly string[] },
 ): Promise<boolean> {
   const { sessions, approvals, audit } = rooms
+  if (known.ageSeconds > FRESH_SECONDS) throw notFresh()
   const memberOf = groupsOf(rooms, known)
   // Only members get to know who else signs in here.
   if (memberOf.length === 0) throw new Refusal("invalid-request", "You are a member of no group.")

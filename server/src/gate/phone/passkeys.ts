@@ -133,7 +133,12 @@ async function standing(rooms: Rooms, { user }: SignedInBrowser): Promise<Passke
 }
 
 /** Sends somebody to their provider, who proves anew who they are (`max_age=0`), and then comes back to the page. */
-async function signInAnew(rooms: Rooms, visit: Visit, { user }: SignedInBrowser, path: string): Promise<Response> {
+export async function signInAnew(
+  rooms: Rooms,
+  visit: Visit,
+  { user }: SignedInBrowser,
+  path: string,
+): Promise<Response> {
   const { providers, browsers } = rooms.sessions
   const redirectUri = callbackOf(visit.issuer, user.provider)
   const { url, pending } = await providers.beginSignIn({ provider: user.provider, redirectUri, maxAgeSeconds: 0 })
@@ -151,7 +156,8 @@ function tokensOf({ cookies }: Visit): (path: string) => string {
   return (path) => formToken(cookies.signedIn!, path)
 }
 
-function notFresh(): Refusal {
+/** What is done about somebody who signed in too long ago for it. */
+export function notFresh(): Refusal {
   return new Refusal(
     "login-required",
     "Sign in once more: this needs you to have done so within the last five minutes.",
