@@ -52,7 +52,10 @@ export function openBackchannel({ database, keyring }: { database: Database; key
       // A crash after this leaves a name that nobody has; the same asked again is the same request under another name.
       const expiresIn = await store.insertBackchannel(database, asked)
       if (expiresIn === null) {
-        throw new Refusal("rate-limited", "This action was asked for several times already. Poll what you were answered.")
+        throw new Refusal(
+          "rate-limited",
+          "This action was asked for several times already. Poll what you were answered.",
+        )
       }
       return { authReqId, expiresIn, interval: INTERVAL_SECONDS }
     },

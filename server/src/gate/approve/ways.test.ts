@@ -122,9 +122,7 @@ describe("a request whose rung counts the provider's word", () => {
     const { approval } = await hr.held()
     await using _ = hr.start()
     await until(async () => (await ofAlice(approval.id))?.state === "asked")
-    await hr.at.gate.store.owner.query("update approvals.requests set purpose = 'another' where id = $1", [
-      approval.id,
-    ])
+    await hr.at.gate.store.owner.query("update approvals.requests set purpose = 'another' where id = $1", [approval.id])
     hr.next.poll = async () => ({ state: "approved", proof: hr.proof() })
     await until(async () => (await ofAlice(approval.id))?.state === "failed")
     assert.equal((await ofAlice(approval.id))?.error, "changed")
