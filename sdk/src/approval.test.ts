@@ -3,11 +3,13 @@ import { test } from "node:test"
 import { inspect } from "node:util"
 import { type ApprovalState, asking, pendingOf } from "./approval.ts"
 import { SafeconductError } from "./errors.ts"
+import { keepSession } from "./session.ts"
 import type { Call, Transport } from "./transport.ts"
 import type { Action } from "./wire.ts"
 
 const action: Action = { type: "tool", resource: "hr", operation: "raise", arguments: { amount: 5 } }
-const waiting = { id: "approval_1", rung: "sign", expiresAt: "2026-01-01T00:05:00.000Z", useBefore: null, used: false }
+const inAnHour = new Date(Date.now() + 3_600_000).toISOString()
+const waiting = { id: "approval_1", rung: "sign", expiresAt: inAnHour, useBefore: null, used: false }
 const answered = (state: ApprovalState) => ({ ...waiting, state, pollAfterSeconds: 2 })
 const handle = { session: "session_1", approval: "approval_1", idempotencyKey: "k", action }
 
@@ -21,7 +23,7 @@ function scripted(answers: (object | Error)[]) {
     if (answer instanceof Error) throw answer
     return answer
   }
-  return { transport: { json } as unknown as Transport, calls }
+  return { transport: { json, skewMs: 0 } as unknown as Transport, calls }
 }
 
 test("an action that waits is asked again with its approval, under the same key, once somebody answered", async () => {
@@ -65,6 +67,48 @@ test("a lost connection is tried again, and a refusal is not", async () => {
   await assert.rejects(pendingOf(refused.transport, handle, answered("requested")).decided(), {
     code: "approval-unknown",
   })
+})
+
+test("who cannot be reached is not asked for ever: once the time of the request is over, the waiting ends", async () => {
+  const lost = () => new SafeconductError("unreachable", "gone", { isRetryable: true })
+  const { transport, calls } = scripted([lost(), lost(), lost()])
+  const over = { ...answered("requested"), expiresAt: "2020-01-01T00:00:00.000Z" }
+  await assert.rejects(pendingOf(transport, handle, over).decided(), { code: "unreachable" })
+  assert.equal(calls.length, 1)
+})
+
+test("who stops waiting between two tries hears their own reason", async () => {
+  const stop = new AbortController()
+  const lost = new SafeconductError("unreachable", "gone", { isRetryable: true })
+  const json = async () => {
+    setImmediate(() => stop.abort(new Error("enough")))
+    throw lost
+  }
+  const pending = pendingOf({ json, skewMs: 0 } as unknown as Transport, handle, answered("requested"))
+  await assert.rejects(pending.decided({ signal: stop.signal }), /enough/)
+})
+
+test("work that throws before it is a promise has failed, and is told as that", async () => {
+  const calls: Call[] = []
+  const transport = {
+    skewMs: 0,
+    keepToken: () => undefined,
+    async json(call: Call) {
+      calls.push(call)
+      return { id: "e", entry: "entry_1", verdict: "allow", reasons: [] }
+    },
+  } as unknown as Transport
+  const session = { id: "session_1", purpose: "p", expiresAt: inAnHour, hardEndAt: inAnHour }
+  const first = { session, accessToken: "t", expiresIn: 60 } as never
+  const held = keepSession({ transport, onProblem: () => undefined, onOver: () => undefined }, first)
+  const throwing = (() => {
+    throw new Error("broken")
+  }) as () => Promise<never>
+  await assert.rejects(held.perform(action, throwing), /broken/)
+  assert.deepEqual(calls.at(-1)!.body, { outcome: "failed" })
+  assert.equal(await held.perform(action, (() => "done") as unknown as () => Promise<string>), "done")
+  assert.deepEqual(calls.at(-1)!.body, { outcome: "succeeded" })
+  await held.end()
 })
 
 test("who stops waiting stops at once, and the handle is all it takes to go on", async () => {

@@ -25,8 +25,8 @@ export interface Pending {
   /** What became of it, as of now. */
   state(): Promise<ApprovalState>
   /**
-   * Resolves when somebody has answered, or its time is over. What goes wrong on the way is tried again until then; aborting the
-   * signal only stops the waiting.
+   * Resolves when somebody has answered, or its time is over. What goes wrong on the way is tried again until then, and thrown after;
+   * aborting the signal only stops the waiting.
    */
   decided(options?: { signal?: AbortSignal | undefined }): Promise<Exclude<ApprovalState, "requested">>
 }
@@ -97,6 +97,7 @@ export function asking(transport: Transport, session: string) {
 export function pendingOf(transport: Transport, handle: PendingHandle, answer: ApprovalAnswer): Pending {
   const path = `/v1/approvals/${encodeURIComponent(handle.approval)}`
   const expiresAt = new Date(answer.expiresAt)
+  const isOver = () => Date.now() + transport.skewMs >= expiresAt.getTime()
   const look = async (waitSeconds: number) => {
     const query = waitSeconds > 0 ? `?wait=${waitSeconds}` : ""
     const timeoutMs = waitSeconds * 1000 + ANSWER_MS
@@ -117,8 +118,9 @@ export function pendingOf(transport: Transport, handle: PendingHandle, answer: A
           const state = await abortable(look(LONG_POLL_SECONDS), signal)
           if (state !== "requested") return state
         } catch (error) {
-          if (signal?.aborted || !(error instanceof SafeconductError) || !isPassing(error)) throw error
-          await sleep(RETRY_MS, undefined, signal === undefined ? {} : { signal })
+          if (signal?.aborted || !(error instanceof SafeconductError) || !isPassing(error) || isOver()) throw error
+          // An abort is told by its own reason, above.
+          await sleep(RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
         }
       }
     },

@@ -202,7 +202,9 @@ export function keepSession(parts: Keeping, first: SessionAnswer): Session {
       const decision = await session.act(action, options)
       if (decision.verdict !== "allow") throw refusalOf(decision)
       const told = (outcome: "succeeded" | "failed") => session.outcome(decision, outcome)
-      const result = await work(decision).catch(async (error: unknown) => {
+      // Also what throws before there is a promise has failed.
+      const doing = async () => await work(decision)
+      const result = await doing().catch(async (error: unknown) => {
         await told("failed").catch(onProblem)
         throw error
       })
