@@ -103,6 +103,17 @@ export function forgetting(user: Id<"user">, id: string, by: string): Change<str
   }
 }
 
+/** Forgets every browser of a person's: one of them is in other hands, takes what is told, and keeps other channels silent. */
+export function forgettingBrowsers(user: Id<"user">): Change<number> {
+  return {
+    work: (tx) => store.deleteBrowsers(tx, user),
+    entries: (count) =>
+      Array.from({ length: count }, () => {
+        return { event: "approvals.contact-forgotten", by: user, user, data: { kind: "push" } }
+      }),
+  }
+}
+
 /** Seals anew what another key-encryption key sealed of people. Returns how many; repeated until it returns 0. */
 export async function resealPeople(database: Transaction, keyring: Keyring): Promise<number> {
   const stale = (await store.readSealed(database)).filter(({ sealed }) => !keyring.isCurrent(sealed))

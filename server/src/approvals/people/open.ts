@@ -5,6 +5,7 @@ import {
   confirming,
   contactsOf,
   forgetting,
+  forgettingBrowsers,
   type KnownContact,
   keeping,
   type OwnContact,
@@ -39,6 +40,8 @@ export interface People {
   confirm(user: Id<"user">, id: string, code: string): Promise<boolean>
   /** Forgets one. Throws `not-found`. */
   remove(user: Id<"user">, id: string): Promise<void>
+  /** Forgets every browser of theirs. */
+  forgetBrowsers(user: Id<"user">): Change<number>
   /** Forgets a contact of which its channel says that it is gone. */
   gone(user: Id<"user">, id: string): Change<string | null>
   /** Erases everything of a person that is here; how many contacts there were. `by` is the SPIFFE ID of who does. */
@@ -114,6 +117,7 @@ export function openPeople(parts: PeopleParts): People {
       const { result } = await audit.commit(forgetting(user, id, user))
       if (result === null) throw new Refusal("not-found", "This is not among the ways to reach you any more.")
     },
+    forgetBrowsers: forgettingBrowsers,
     gone: (user, id) => forgetting(user, id, "server"),
     async forget(user, by) {
       const { result } = await audit.commit({

@@ -114,6 +114,12 @@ export async function deleteContact(tx: Transaction, user: string, id: string): 
   return row?.kind ?? null
 }
 
+/** Forgets the browsers that take a person's push messages; how many there were. */
+export async function deleteBrowsers(tx: Transaction, user: string): Promise<number> {
+  return (await tx.query("delete from approvals.contacts where user_id = $1 and kind = 'push' returning id", [user]))
+    .length
+}
+
 /** Forgets what is set of a person, and how they were reached. Returns how many contacts there were. */
 export async function deletePerson(tx: Transaction, user: string): Promise<number> {
   const contacts = await tx.query("delete from approvals.contacts where user_id = $1 returning id", [user])

@@ -102,7 +102,14 @@ function forms(rooms: Rooms): Route<Principal | null, never>[] {
     form(rooms, {
       path: lostPath,
       summary: "Revoke every passkey, withdraw what waits, and sign out everywhere",
-      events: ["approvals.device-lost", "approvals.passkey-revoked", "approvals.withdrawn", "approvals.grant-revoked"],
+      events: [
+        "approvals.device-lost",
+        "approvals.passkey-revoked",
+        "approvals.withdrawn",
+        "approvals.grant-revoked",
+        "approvals.contact-forgotten",
+        "approvals.stand-in-revoked",
+      ],
       body: ownForm,
       work: (known, { visit }) => loseDevice(rooms, visit, known),
     }),

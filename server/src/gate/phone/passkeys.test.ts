@@ -1,9 +1,10 @@
 import assert from "node:assert/strict"
+import { createECDH } from "node:crypto"
 import { after, before, test } from "node:test"
 import { vouchingChallenge } from "#approvals"
-import { base64url, newId, type RefusalCode, refusalCode } from "#kernel"
+import { base64url, newId, type RefusalCode, random, refusalCode } from "#kernel"
 import { softwarePasskey } from "#testing"
-import { fieldsOf, issuer, openTestConsent, type TestBrowser, type TestConsent } from "../consent/fixture.ts"
+import { document, fieldsOf, issuer, openTestConsent, type TestBrowser, type TestConsent } from "../consent/fixture.ts"
 import { formToken } from "../consent/form.ts"
 
 let at: TestConsent
@@ -175,6 +176,15 @@ test("a lost device: every key is revoked, every browser signed out, and the nex
   await add(browser)
   const user = await at.rooms.sessions.findUser({ iss: "https://id.shop.example", sub })
   const leave = await givenLeave(user!.id)
+  const { people } = at.rooms.approvals
+  const seconds = 86_400
+  const standing = { user: user!.id, standIn: newId("user"), groups: ["leads"], startsInSeconds: 0, seconds }
+  await at.rooms.audit.commit(people.standIns.appoint(standing, ["leads"]))
+  await at.gate.apply({ ...document, approvals: { channels: { push: { contact: "mailto:operator@example.org" } } } })
+  const { endpoint, keys } = newSubscription()
+  const pushed = { kind: "push", endpoint, ...keys } as const
+  await at.rooms.audit.commit(people.subscribe(user!.id, pushed))
+  await at.rooms.audit.commit(people.adopt(user!.id, { kind: "email", address: "person@example.org" }))
   const { text } = await browser.get("/me/lost-device")
   assert.match(text, /I lost a device/)
   assert.equal((await at.rooms.approvals.grants.find(leave))!.isStanding, true)
@@ -182,6 +192,9 @@ test("a lost device: every key is revoked, every browser signed out, and the nex
   const done = await browser.post("/me/lost-device", fieldsOf(text))
   assert.match(done.text, /Everything is revoked/)
   assert.match((await phone.get("/me/passkeys")).location!, /authorize/, "signed out elsewhere")
+  const kinds = (await people.reach(user!.id)).contacts.map(({ contact }) => contact.kind)
+  assert.deepEqual(kinds, ["email"], "the device is told of nothing any more")
+  assert.deepEqual(await people.standIns.list(user!.id), [])
   const { isStanding, endedBy } = (await at.rooms.approvals.grants.find(leave))!
   assert.deepEqual([isStanding, endedBy], [false, user!.id])
   await signIn(browser, sub, 1)
@@ -207,6 +220,12 @@ test("nothing is drawn into another page, and scripts of other sites get nothing
   const headers = { origin: issuer, "sec-fetch-site": "same-site" }
   await assert.rejects(browser.post("/me/passkeys/options", { form: "x" }, headers), refusedWith("invalid-request"))
 })
+
+/** What a browser subscribes with. */
+function newSubscription() {
+  const point = createECDH("prime256v1").generateKeys("base64url")
+  return { endpoint: "https://push.example/1", keys: { p256dh: point, auth: base64url(random(16)) } }
+}
 
 /** Leave that the user gave for more of something, in a session that does not matter here. */
 async function givenLeave(user: string): Promise<string> {

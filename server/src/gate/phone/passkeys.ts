@@ -68,7 +68,10 @@ export async function loseDevice(rooms: Rooms, visit: Visit, known: SignedInBrow
   if (known.ageSeconds > FRESH_SECONDS) throw notFresh()
   const leaving = together(sessions.browsers.signOutAll({ user: id }), sessions.consents.cancel({ user: id }))
   const withdrawing = together(approvals.withdraw({ user: id }, "device-lost", id), leaving)
-  await rooms.audit.commit(together(approvals.passkeys.lose(id), withdrawing))
+  // Whoever has the device would be told in their place, and may have let somebody stand in.
+  const { people } = approvals
+  const forgetting = together(people.forgetBrowsers(id), people.standIns.revokeAll(id))
+  await rooms.audit.commit(together(approvals.passkeys.lose(id), together(forgetting, withdrawing)))
   // A crash here leaves what they gave leave for until its time; whoever says it again takes that back too. No more is given:
   // the keys to sign it with are gone.
   await takeLeaveBack(rooms, id)

@@ -1,6 +1,6 @@
 import type { Change } from "#audit"
 import { type Database, type Id, newId, Refusal } from "#kernel"
-import { insertStandIn, listStandIns, revokeStandIn, type StandIn, standInsNow } from "./store.ts"
+import { insertStandIn, listStandIns, revokeAppointed, revokeStandIn, type StandIn, standInsNow } from "./store.ts"
 
 /** Who is to stand in, for which groups of the user's, and for how long. */
 export type Appointment = {
@@ -23,6 +23,8 @@ export interface StandIns {
   appoint(appointment: Appointment, memberOf: readonly string[]): Change<StandIn>
   /** Takes it back; either of the two may. Null when it is neither's, or over. */
   revoke(by: Id<"user">, id: string): Change<StandIn | null>
+  /** Takes back every one that the user appointed. */
+  revokeAll(user: Id<"user">): Change<StandIn[]>
   /** Those that are not over, with the user on either side. */
   list(user: Id<"user">): Promise<StandIn[]>
   /**
@@ -63,6 +65,13 @@ export function openStandIns({ database }: { database: Database }): StandIns {
         const { user, standIn } = gone
         return [{ event: "approvals.stand-in-revoked", by, user, data: { id, standIn } }]
       },
+    }),
+    revokeAll: (user) => ({
+      work: (tx) => revokeAppointed(tx, user),
+      entries: (gone) =>
+        gone.map(({ id, standIn }) => {
+          return { event: "approvals.stand-in-revoked", by: user, user, data: { id, standIn } }
+        }),
     }),
     list: (user) => listStandIns(database, user),
     async placesOf(person, group, doneFor) {

@@ -42,6 +42,15 @@ export async function revokeStandIn(tx: Transaction, by: string, id: string): Pr
   return row ?? null
 }
 
+/** Takes back every one that the user appointed. */
+export async function revokeAppointed(tx: Transaction, user: string): Promise<StandIn[]> {
+  return await tx.query<StandIn>(
+    `update approvals.stand_ins set revoked_at = clock_timestamp()
+      where user_id = $1 and revoked_at is null and ends_at > clock_timestamp() returning ${COLUMNS}`,
+    [user],
+  )
+}
+
 /** Those that are not over, with the user on either side. */
 export async function listStandIns(database: Queryable, user: string): Promise<StandIn[]> {
   return await database.query<StandIn>(
