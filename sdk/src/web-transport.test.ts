@@ -82,7 +82,7 @@ describe("over the public URL of a server", { timeout: 60_000 }, () => {
 
   test("by another name than its issuer's it is not believed, and nothing is signed for it", async () => {
     const { port } = new URL(deployment.server.webUrl)
-    using transport = openWebTransport({ url: `http://localhost:${port}`, identity })
+    using transport = openWebTransport({ url: `http://127.0.0.1:${port}`, identity })
     await assert.rejects(transport.json({ method: "GET", path: "/v1/sessions" }), { code: "not-configured" })
     assert.throws(() => openWebTransport({ url: "http://safeconduct.example", identity }), { code: "not-configured" })
   })
