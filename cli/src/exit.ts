@@ -147,6 +147,11 @@ const codes: Partial<Record<ExitCode, readonly string[]>> = {
     "provider-not-configured",
     "unreachable",
     "timeout",
+    "authorization-pending",
+    "slow-down",
+    "cooling-off",
+    "bulk-refused",
+    "asked-too-often",
   ],
 }
 
