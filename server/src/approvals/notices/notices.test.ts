@@ -197,6 +197,22 @@ test("quiet hours are kept, but by what is critical; what is over before they ar
   assert.deepEqual([loud!.notification.silent, loud!.notification.body], [false, "Etwas wartet auf Ihre Entscheidung."])
 })
 
+test("what is critical and no question goes by every way at once: one that a stranger added keeps no other silent", async () => {
+  await using reach = await openTestReach()
+  const user = await reach.person(reach.push.subscribe(), alice)
+  const id = await reach.notice({ user, kind: "enrolled", isCritical: true })
+  await reach.push.caught.until(1)
+  await reach.mail.caught.until(1)
+  const entries = await reach.entries("approvals.notified", 2)
+  assert.deepEqual(
+    entries.map(({ data }) => [data!["channel"], data!["notices"]]),
+    ["push", "email"].map((channel) => [channel, [id]]),
+  )
+  await reach.until(async () => (await reach.rows(user))[0]!.state === "told")
+  assert.deepEqual(await reach.entries("approvals.unreachable"), [])
+  assert.deepEqual([reach.push.caught.all.length, reach.mail.caught.all.length], [1, 1])
+})
+
 test("a request that was decided, or that they decided for their part, is told nobody any more", async () => {
   await using reach = await openTestReach()
   const user = await reach.person(alice)

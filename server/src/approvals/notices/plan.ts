@@ -31,7 +31,7 @@ export type Plan = {
   /** Looked at again then. */
   hold: { ids: string[]; untilMs: number }[]
   message: Planned | null
-  /** Nobody heard of them; they are recorded as that. */
+  /** No channel is left for them; those that none took are recorded as that. */
   unreachable: string[]
   /** For whoever stands in for the person. */
   passOn: string[]
@@ -47,7 +47,8 @@ const LOOK_MS = 5_000
 /**
  * What is to be done now. Of what asks, one thing at a time makes a sound: what comes while a person has not looked, waits and is
  * counted in the next message. It goes from channel to channel until a device or the person says that it was heard. What merely
- * tells goes out at once, without a sound where there was one just before, and is told when a channel took it.
+ * tells goes out at once, without a sound where there was one just before, and is told when a channel took it; what is critical of
+ * that, by every channel, so that who added one of them, or who has it, is not the only one to hear.
  */
 export function plan(situation: Situation): Plan {
   const { notices, order } = situation
@@ -130,9 +131,10 @@ function planTold(situation: Situation, told: readonly WaitingNotice[], so: Plan
   const step = Math.min(...open.map((each) => each.step))
   const now = open.filter((each) => each.step === step)
   const channel = order[step]!
-  const isQuiet = quietUntilMs !== null && !now.some(({ isCritical }) => isCritical)
+  const isUrgent = now.some(({ isCritical }) => isCritical)
+  const isQuiet = quietUntilMs !== null && !isUrgent
   // Only a phone can take it and keep still; letters and texts wait for each other.
-  const mayGo = channel === "push" || (hasRested(quietSinceMs) && !(isQuiet && channel === "sms"))
+  const mayGo = channel === "push" || isUrgent || (hasRested(quietSinceMs) && !(isQuiet && channel === "sms"))
   if (!mayGo) {
     const untilMs = isQuiet && channel === "sms" ? quietUntilMs! : nowMs + BUZZ_MS - quietSinceMs!
     return { ...next, hold: [...next.hold, { ids: idsOf(now), untilMs }] }

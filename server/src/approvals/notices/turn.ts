@@ -142,6 +142,11 @@ function isAsked({ notices }: store.Claim, ids: readonly string[]): boolean {
   return notices.some(({ id, kind }) => kind === "asked" && ids.includes(id))
 }
 
+/** What the person hears by every channel. */
+function isForAll({ notices }: store.Claim, of: string): boolean {
+  return notices.some(({ id, kind, isCritical }) => id === of && kind !== "asked" && isCritical)
+}
+
 function attemptsOf({ planned: { message }, told }: Turn): store.Attempt[] {
   const attempts: store.Attempt[] = []
   if (message !== null && told.message !== null) {
@@ -163,16 +168,15 @@ function outcomesOf({ channels }: NoticesParts, { claim, planned, told }: Turn):
   ]
   if (message !== null && told.message !== null) {
     const isDelivered = told.message.delivery.outcome === "delivered"
-    outcomes.push({
-      ids: message.ids,
-      state: isDelivered && !isAsked(claim, message.ids) ? "told" : "waiting",
-      dueInMs: isDelivered ? channels.fallbackMs() : 0,
-      step: message.step + 1,
-      isDelivered,
-    })
+    const of = { step: message.step + 1, isDelivered }
+    const forAll = message.ids.filter((id) => isForAll(claim, id))
+    const others = message.ids.filter((id) => !forAll.includes(id))
+    const state = isDelivered && !isAsked(claim, others) ? "told" : "waiting"
+    outcomes.push({ ...of, ids: others, state, dueInMs: isDelivered ? channels.fallbackMs() : 0 })
+    outcomes.push({ ...of, ids: forAll, state: "waiting", dueInMs: 0 })
   }
   outcomes.push(...passedOn(claim, passOn, hold))
-  outcomes.push({ ids: unheard({ planned, told }), state: "unreachable" })
+  outcomes.push({ ids: unheard({ claim, planned, told }), state: "unreachable" })
   outcomes.push({ ids: planned.unreachable, state: "told" })
   return outcomes
 }
@@ -186,9 +190,10 @@ function passedOn(claim: store.Claim, ids: readonly string[], hold: Plan["hold"]
 }
 
 /** Those that nobody heard of, not the deployment's own program either. */
-function unheard({ planned, told }: Pick<Turn, "planned" | "told">): string[] {
+function unheard({ claim, planned, told }: Pick<Turn, "claim" | "planned" | "told">): string[] {
+  const heard: string[] = claim.notices.flatMap(({ id, isDelivered }) => (isDelivered ? [id] : []))
   const hooked = told.hook?.delivery.outcome === "delivered" ? told.hook.ids : []
-  return planned.unreachable.filter((id) => !hooked.includes(id))
+  return planned.unreachable.filter((id) => !hooked.includes(id) && !heard.includes(id))
 }
 
 function draftsOf(turn: Turn, isOurs: boolean): Draft[] {

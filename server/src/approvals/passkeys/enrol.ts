@@ -61,7 +61,7 @@ export function enrolling({ site, part, user, given, registered, label, vouched,
         countsInSeconds: admittedBy !== "recovery" ? 0 : afterLoss === "operator" ? null : afterLoss,
       })
       if (passkey === null) throw new Refusal("passkey-invalid", "This passkey is somebody's already. Make a new one.")
-      await insertNotice(tx, { user: user.id, kind: "enrolled" })
+      await insertNotice(tx, { user: user.id, kind: "enrolled", isCritical: true })
       return passkey
     },
     entries: (passkey) => [enrolledDraft(passkey, { site, user, vouched, answer })],

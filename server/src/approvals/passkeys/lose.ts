@@ -13,7 +13,7 @@ export function revoking({ id, user }: { id: string; user: Id<"user"> }): Change
       const passkey = await store.revokePasskey(tx, { user, id, entry })
       if (passkey === null) throw unknownPasskey(null)
       // Whoever has their browser may do this, and must not unseen.
-      await insertNotice(tx, { user, kind: "lost" })
+      await insertNotice(tx, { user, kind: "lost", isCritical: true })
       return passkey
     },
     entries: (passkey) => [revokedDraft(passkey, "user")],
@@ -31,7 +31,7 @@ export function losing(user: Id<"user">): Change<Passkey[]> {
         const passkey = await store.revokePasskey(tx, { user, id, entry: newId("entry") })
         if (passkey !== null) revoked.push(passkey)
       }
-      await insertNotice(tx, { user, kind: "lost" })
+      await insertNotice(tx, { user, kind: "lost", isCritical: true })
       return revoked
     },
     entries: (revoked) => [
