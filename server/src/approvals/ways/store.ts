@@ -159,17 +159,20 @@ export async function hasten(
 /** What of a request of ours a provider shows when it has us ask the person. */
 export type ChannelOf = { provider: string; subject: string; checkCode: string }
 
-/** Takes the bearer for a request that the provider is asked for now. Null when there is none for that person with that code. */
+/**
+ * Takes the bearer for a request that the provider is asked for now. Null when there is none for that person with that code, or more
+ * than one: a yes to what the person looks at would be a yes to the other.
+ */
 export async function putBearer(
   database: Queryable,
   { provider, subject, checkCode, seal }: ChannelOf & { seal: (id: string) => string },
 ): Promise<AskingRow | null> {
-  const [row] = await database.query<AskingRow>(
+  const [row, ...more] = await database.query<AskingRow>(
     `select ${COLUMNS} from approvals.provider_requests where provider = $1 and subject = $2 and check_code = $3
-     and state in ('asking', 'asked') order by asked_at desc limit 1`,
+     and state in ('asking', 'asked') limit 2`,
     [provider, subject, checkCode],
   )
-  if (row === undefined) return null
+  if (row === undefined || more.length > 0) return null
   const rows = await database.query(
     `update approvals.provider_requests set channel_bearer = $2 where id = $1 and state in ('asking', 'asked')
      and channel_decision is null and challenge = $3 returning id`,

@@ -54,6 +54,18 @@ const approveBy = async ({ id }: Approval, way: Proven["way"], at = hr) => {
   return await approve(at.rooms, at.at.alice, signed, { way, evidence: { test: true } })
 }
 
+test("a code that two requests of one person share stands for neither", async () => {
+  const [one, other] = [await asked(), await asked()]
+  const code = codeOf(one.approval)
+  await hr.at.gate.store.owner.query("update approvals.provider_requests set check_code = $1 where request = $2", [
+    code,
+    other.approval.id,
+  ])
+  await assert.rejects(take(one.approval), { code: "approval-unknown" })
+  for (const { approval } of [one, other]) assert.equal((await ofAlice(approval.id))!.channel, null)
+  await deny(hr.rooms, hr.at.alice, { ids: [other.approval.id], decision: "deny" })
+})
+
 test("what the person says on our page goes to the provider, whose signed word then approves", async () => {
   const { session, approval } = await asked()
   await take(approval)
