@@ -185,7 +185,10 @@ test("an address of the provider's is taken without a code where the provider sa
     [[{ kind: "email", address: "bo@shop.example" }, true]],
   )
   const unsure = [{}, { email: ["c@shop.example"] }, { email: ["c@shop.example"], emailVerified: ["false"] }]
-  for (const said of [...unsure, { email: ["c@shop.example", "d@shop.example"], emailVerified: ["true"] }]) {
+  const two = { email: ["c@shop.example", "d@shop.example"], emailVerified: ["true"] }
+  // Nothing could be sent there, and they would think that they are reached.
+  const odd = { email: ["c@shop.example\r\nBcc: d@shop.example"], emailVerified: ["true"] }
+  for (const said of [...unsure, two, odd]) {
     const { browser: other } = await signedIn(undefined, said as { [name: string]: string[] })
     const path = `${page}/provider-address`
     assert.doesNotMatch((await other.get(page)).text, /your provider knows/)

@@ -1,4 +1,4 @@
-import { FRESH_SECONDS, type KnownContact, type StandIn } from "#approvals"
+import { FRESH_SECONDS, isAddress, type KnownContact, type StandIn } from "#approvals"
 import { type Id, parseJson, Refusal } from "#kernel"
 import { inSight, type SignedInBrowser } from "#sessions"
 import { placeOf, type Visit } from "../consent/visit.ts"
@@ -123,11 +123,11 @@ function groupsOf({ approvals }: Rooms, { user }: SignedInBrowser): string[] {
   return Object.entries(approvals.part().groups).flatMap(([name, { members }]) => (members.some(isOne) ? [name] : []))
 }
 
-/** The address that the provider's claims say is the person's, and verified; by our names for the claims. */
+/** The address that the provider's claims say is the person's, and verified; by our names for the claims, and in a form that is written to. */
 function addressOf({ user: { claims } }: SignedInBrowser): string | null {
   const [address, ...more] = claims["email"] ?? []
   const isVerified = claims["emailVerified"]?.length === 1 && claims["emailVerified"][0] === "true"
-  return address !== undefined && more.length === 0 && isVerified ? address : null
+  return address !== undefined && more.length === 0 && isVerified && isAddress(address) ? address : null
 }
 
 async function shownStandIns({ approvals, sessions }: Rooms, { user }: SignedInBrowser): Promise<ShownStandIn[]> {
