@@ -29,6 +29,8 @@ export type Message = {
   id: string
   title: string
   sentence: string
+  /** The sentence brings a code: without it the link is worth nothing. */
+  isCode?: boolean
   /** Where a person reads more, after they signed in; also what a link in the message leads to. */
   url: string
   /** Where a device says that it has the message; null where nobody waits to hear. */

@@ -4,7 +4,7 @@ import { Secret } from "#kernel"
 import { openSmsGateway, type SmsGateway } from "#testing"
 import { type ConformanceChannel, channelConformance, messageOf } from "./channel.conformance.ts"
 import { septetsOf, smsChannel } from "./sms.ts"
-import { locales, wordsFor } from "./words.ts"
+import { locales, wordsFor, wordsForCode } from "./words.ts"
 
 async function open(token?: Secret | null): Promise<ConformanceChannel & { gateway: SmsGateway }> {
   const gateway = await openSmsGateway()
@@ -66,6 +66,15 @@ test("sms: a sentence with its link is one message in every language, and a link
     inTime(),
   )
   assert.deepEqual(never, { outcome: "undelivered", reason: "refused", isPermanent: true })
+})
+
+test("sms: where a code and its link are too long for one message, it is the code that is sent", async () => {
+  await using at = await open()
+  const url = `https://${"long.".repeat(20)}example/me/notifications`
+  for (const locale of locales) {
+    await at.channel.deliver(messageOf({ ...wordsForCode(locale, "123456"), url }), at.contact, inTime())
+    assert.match(at.arrived().at(-1)!.seen, /123456/)
+  }
 })
 
 test("sms: characters are counted as networks do", () => {

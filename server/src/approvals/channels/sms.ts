@@ -52,9 +52,9 @@ export function isNumber(text: string): boolean {
   return /^\+[1-9]\d{6,14}$/.test(text)
 }
 
-/** Sentence and link where both fit into one message, else the link; null when even that does not. */
-function textOf({ sentence, url }: Message): string | null {
-  return [`${sentence} ${url}`, url].find((text) => septetsOf(text) <= SEPTETS) ?? null
+/** Sentence and link where both fit into one message, else the one that is of use by itself; null when even that does not fit. */
+function textOf({ sentence, url, isCode = false }: Message): string | null {
+  return [`${sentence} ${url}`, isCode ? sentence : url].find((text) => septetsOf(text) <= SEPTETS) ?? null
 }
 
 /** Septets of a text; infinitely many when a character is in no alphabet of GSM 03.38. */

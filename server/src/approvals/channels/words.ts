@@ -51,8 +51,8 @@ export function wordsFor(locale: Locale, kind: NoticeKind, count: number): { tit
 }
 
 /** Title and sentence of a message that brings a code. */
-export function wordsForCode(locale: Locale, code: string): { title: string; sentence: string } {
-  return { title: words[locale].title, sentence: words[locale].code(code) }
+export function wordsForCode(locale: Locale, code: string): { title: string; sentence: string; isCode: true } {
+  return { title: words[locale].title, sentence: words[locale].code(code), isCode: true }
 }
 
 /** The language to write in for one that a browser or a provider names (BCP 47). */
