@@ -220,8 +220,10 @@ test("a member of a group lets somebody stand in, both see it, and either ends i
   const olga = await signedIn("olga")
   const otto = await signedIn("otto")
   const path = `${page}/stand-ins`
-  const unknown = await send(olga.browser, path, { subject: "nobody", days: "7", "group-leads": "yes" })
-  assert.deepEqual([unknown.status, /Nobody of that name/.test(unknown.text)], [422, true])
+  for (const subject of ["nobody", "no\u0000body"]) {
+    const unknown = await send(olga.browser, path, { subject, days: "7", "group-leads": "yes" })
+    assert.deepEqual([unknown.status, /Nobody of that name/.test(unknown.text)], [422, true])
+  }
   assert.equal((await send(olga.browser, path, { subject: "otto", days: "7", "group-leads": "yes" })).status, 303)
   assert.match((await olga.browser.get(page)).text, /otto stands in for you in leads/)
   const { text } = await otto.browser.get(page)

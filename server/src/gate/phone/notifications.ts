@@ -102,6 +102,8 @@ export async function appointStandIn(
   const memberOf = groupsOf(rooms, known)
   // Only members get to know who else signs in here.
   if (memberOf.length === 0) throw new Refusal("invalid-request", "You are a member of no group.")
+  // No provider names anybody so, and PostgreSQL takes no NUL.
+  if (/\p{Cc}/u.test(subject)) return false
   const found = await sessions.findUser({ iss: known.user.iss, sub: subject.trim() })
   if (found === null) return false
   const seconds = days * DAY_SECONDS
