@@ -11,6 +11,9 @@ const CODES = [
   ...["invalid_dpop_proof", "use_dpop_nonce", "invalid_token", "invalid_scope"],
   ...["invalid_target", "invalid_authorization_details", "unsupported_token_type", "consent_required", "access_denied"],
   ...["unsupported_response_type", "invalid_request_uri", "login_required"],
+  // CIBA Core §11 and §13.
+  ...["authorization_pending", "slow_down", "expired_token", "expired_login_hint_token", "unknown_user_id"],
+  ...["invalid_binding_message", "invalid_user_code"],
 ]
 const LATER = ["temporarily_unavailable", "server_error"]
 

@@ -122,6 +122,7 @@ describe("serve", { timeout: 60_000 }, () => {
     assert.deepEqual(metadata.mtls_endpoint_aliases, {
       token_endpoint: `${agentsUrl}/oauth2/token`,
       pushed_authorization_request_endpoint: `${agentsUrl}/oauth2/par`,
+      backchannel_authentication_endpoint: `${agentsUrl}/oauth2/bc-authorize`,
       introspection_endpoint: `${agentsUrl}/oauth2/introspect`,
       revocation_endpoint: `${agentsUrl}/oauth2/revoke`,
     })
@@ -211,7 +212,7 @@ describe("serve", { timeout: 60_000 }, () => {
     const text = await response.text()
     for (const path of text.match(/(?<=^ {2})\/\S+/gm)!) {
       // A page that needs somebody or something says so, and is there.
-      const isPage = /^\/(me|oauth2)\b/.test(path)
+      const isPage = /^\/(me|oauth2|approvals)\b/.test(path)
       const { status } = await fetch(server.webUrl + path, { redirect: "manual" })
       if (!path.includes("{")) assert.ok(isPage ? status < 500 : status === 200, `${path}: ${status}`)
     }

@@ -331,8 +331,8 @@ test("C-6 the metadata names the base that it was found by, and every endpoint a
   const { policy_decision_point: base, access_request_endpoint: requests, ...endpoints } = named
   assert.equal(base, agentsUrl)
   assert.deepEqual(capabilities, ["urn:openid:authzen:capability:access-request"])
-  // It is there, and takes no evaluation.
-  assert.equal((await pdp.post(new URL(requests!).pathname, { body: fixture })).status, 400)
+  // It is there, and none of what who only asks policy may do: nobody is asked by an auditor.
+  assert.equal((await pdp.post(new URL(requests!).pathname, { body: fixture })).status, 403)
   assert.deepEqual(Object.keys(endpoints).sort(), [
     "access_evaluation_endpoint",
     "access_evaluations_endpoint",
