@@ -131,7 +131,12 @@ test("of eight answers at once one counts (pitfall 11)", async () => {
     browser.post(page.path, { ...fieldsOf(page.text), decision: nth % 2 === 0 ? "allow" : "deny" }),
   )
   const settled = await Promise.allSettled(answers)
-  assert.equal(settled.filter(({ status }) => status === "fulfilled").length, 1)
+  const taken = settled.flatMap((each) => (each.status === "fulfilled" ? [each.value.status] : []))
+  // Whoever looks again once it is answered may be shown the page with what is remembered by then, and answers nothing by it.
+  assert.deepEqual(
+    taken.filter((status) => status !== 422),
+    [303],
+  )
 })
 
 test("what is asked for changes under the page: nothing is granted that was not shown (pitfall 8)", async () => {
