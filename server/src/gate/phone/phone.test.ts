@@ -135,6 +135,19 @@ describe("somebody at their phone", () => {
     }
     assert.equal(await phone.stateOf(held), "requested")
   })
+
+  test("has not seen what another site led their browser to: other channels go on", async () => {
+    const alice = await phone.person()
+    const held = await phone.ask(alice.user)
+    const sql = "select state from approvals.notices where request = $1"
+    const state = async () => (await phone.at.gate.store.owner.query<{ state: string }>(sql, [held.id]))[0]!.state
+    for (const path of ["/approvals", `/approvals/${held.id}`]) {
+      await alice.browser.get(path, { "sec-fetch-site": "cross-site" })
+      assert.notEqual(await state(), "seen", path)
+    }
+    await alice.browser.get(`/approvals/${held.id}`)
+    assert.equal(await state(), "seen")
+  })
 })
 
 describe("a decision is refused", () => {

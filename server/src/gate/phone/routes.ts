@@ -52,25 +52,29 @@ function pages(rooms: Rooms): AnyRoute[] {
     })
   return [
     page("/approvals", "What waits for the decision of whoever is signed in", (visit, known, { language }) =>
-      looked(rooms, known, { at: null, drawing: showInbox(rooms, visit, known, language) }),
+      looked(rooms, visit, known, { at: null, drawing: showInbox(rooms, visit, known, language) }),
     ),
     page("/approvals/history", "What whoever is signed in was asked before", (visit, known, { language }) =>
       showHistory(rooms, visit, known, language),
     ),
     page("/approvals/{id}", "A request's card; looking at it decides nothing", (visit, known, given) =>
-      looked(rooms, known, { at: given.id, drawing: showApproval(rooms, visit, known, given) }),
+      looked(rooms, visit, known, { at: given.id, drawing: showApproval(rooms, visit, known, given) }),
     ),
   ]
 }
 
-/** What somebody looked at, a request or with null all that wait, they are told of by no other channel. */
+/**
+ * What somebody looked at, a request or with null all that wait, they are told of by no other channel. Not what another site led
+ * their browser to: it would keep them from being told.
+ */
 async function looked(
   { approvals }: Rooms,
+  { headers }: Visit,
   { user }: SignedInBrowser,
   { at, drawing }: { at: string | null; drawing: Promise<Response> },
 ): Promise<Response> {
   const drawn = await drawing
-  await approvals.notices.seen(user.id, at)
+  if (headers.get("sec-fetch-site") !== "cross-site") await approvals.notices.seen(user.id, at)
   return drawn
 }
 
