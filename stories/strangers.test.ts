@@ -217,13 +217,18 @@ function problemWith(answer: RawAnswer, { method, route, what }: OddRequest): st
   if (status < 400) {
     // Reading, and asking, may succeed however oddly it was asked for.
     const isReading = method === "GET" || route.right === "ask-policy" || route.right === "read-policy"
-    return isReading ? null : `${status} ${body.slice(0, 200)}`
+    // Whoever tells of a receipt is told nothing, whether there is such a notice or not.
+    const isReceipt = status === 204 && route.path.endsWith("/receipt")
+    return isReading || isReceipt ? null : `${status} ${body.slice(0, 200)}`
   }
   const type = headers.get("content-type") ?? "no type"
   if (route.isPage === true && type === "text/html; charset=utf-8") return problemWithPage(status, headers, body)
   try {
     const told = JSON.parse(body) as { code: string; status: number; error: string; error_description: string }
     if (type.startsWith("application/problem+json")) {
+      // AuthZEN Access Request names its problems itself.
+      const { type: named = "" } = told as { type?: string }
+      if (route.path.startsWith("/access/v1/requests") && /:access-request:error:[a-z_]+$/.test(named)) return null
       const known = refusals[told.code as keyof typeof refusals]
       if (known === undefined || known.status !== status || told.status !== status) return `${status} ${body}`
       return told.code === "internal" ? body : null

@@ -51,8 +51,12 @@ function refuseForeign(headers: Headers): void {
 
 /** Where somebody is led who signed in to get to a page of ours; null for none. */
 export function afterSignIn({ issuer, cookies: { after } }: Visit): string | null {
-  const isOurs = after !== null && /^\/(approvals|me)(\/[a-z0-9_-]{1,60})?$/.test(after)
-  return isOurs ? placeOf(issuer, after) : null
+  return after !== null && isOwnPage(after) ? placeOf(issuer, after) : null
+}
+
+/** True for what may be a page of somebody's own: nothing else is kept for their return, or led to. */
+export function isOwnPage(path: string): boolean {
+  return /^\/(approvals|me)(\/[a-z0-9_-]{1,60})?$/.test(path)
 }
 
 /** Who is signed in with the visiting browser, now; null for nobody. */

@@ -1,11 +1,12 @@
 import { assets, manifestPath, phoneStyle, scriptPath } from "@safeconduct/console"
 import type { Locale } from "#approvals"
+import { Refusal } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
 import { setCookie } from "../consent/cookies.ts"
 import { type Html, html } from "../consent/pages/html.ts"
 import { pageResponse } from "../consent/pages/page.ts"
 import { sendToProvider } from "../consent/sign-in.ts"
-import { signedInOf, type Visit, whoInWords } from "../consent/visit.ts"
+import { isOwnPage, signedInOf, type Visit, whoInWords } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { phoneWords } from "./words.ts"
 
@@ -94,6 +95,7 @@ export async function forSignedIn(
 ): Promise<Response> {
   const known = await signedInOf(rooms, visit)
   if (known !== null) return await draw(known)
+  if (!isOwnPage(path)) throw new Refusal("not-found", "There is no such page.")
   const after = setCookie(visit.issuer, "after", path)
   return await sendToProvider(rooms, { ...visit, setCookies: [...visit.setCookies, after] }, null)
 }

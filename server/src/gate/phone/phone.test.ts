@@ -35,6 +35,13 @@ describe("somebody at their phone", () => {
     assert.ok(![...browser.cookies.keys()].some((name) => name.includes("after")), "it is forgotten")
   })
 
+  test("who is not signed in is led nowhere by what is no page", async () => {
+    const browser = phone.at.browser()
+    for (const id of ["a\u202eb", "A B", "x".repeat(100), "..;"]) {
+      await assert.rejects(browser.get(`/approvals/${encodeURIComponent(id)}`), refusedWith("not-found"))
+    }
+  })
+
   test("is led to no place of another's after signing in", async () => {
     for (const place of [
       "//evil.example",
