@@ -114,7 +114,7 @@ function linesOf(text: string): string[] {
 
 function noKey(path: string): () => never {
   return () => {
-    const how = "Give it with --key; its owner publishes it (safeconduct audit key)."
+    const how = "Give the key itself, or a file with it; its owner publishes it (safeconduct audit key)."
     throw usage(`There is no public key in ${path}. ${how}`)
   }
 }
