@@ -103,6 +103,19 @@ describe("the development page", { timeout: 240_000, skip: noBrowser }, () => {
     await window.screenshot("dev-page-approved")
     assert.deepEqual(await window.violations(), [])
   })
+
+  test("how people are told is a page that everybody can use", async () => {
+    for (const sight of [{ size: "phone" }, { size: "phone", scheme: "dark" }] as const) {
+      await using window = await browser.window(sight)
+      const { page } = window
+      await page.goto(`${running.webUrl}/dev`)
+      await page.getByRole("button", { name: "Take it" }).click()
+      await page.frameLocator("iframe[name=phone]").getByRole("heading").first().waitFor()
+      await page.goto(`${running.webUrl}/me/notifications`)
+      await window.screenshot("notifications")
+      assert.deepEqual(await window.violations(), [])
+    }
+  })
 })
 
 function chainOf(pem: string): Buffer[] {

@@ -58,7 +58,7 @@ pre { margin: .25rem 0 .75rem; padding: .625rem; border-radius: .5rem; backgroun
 .links a { display: inline-flex; align-items: center; min-height: 2.75rem; }
 .field { margin-top: 1rem; }
 .field label { display: block; font-size: .875rem; color: var(--soft); }
-.field input { width: 100%; min-height: 2.75rem; margin-top: .25rem; padding: .25rem .75rem; border: 1px solid var(--edge); border-radius: .5rem;
+.field input, .field select { display: block; width: 100%; min-height: 2.75rem; margin-top: .25rem; padding: .25rem .75rem; border: 1px solid var(--edge); border-radius: .5rem;
   background: var(--card); color: var(--text); font: inherit; }
 [hidden] { display: none !important; }
 html { scroll-padding-bottom: 9rem; }

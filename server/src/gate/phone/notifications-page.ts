@@ -89,7 +89,7 @@ function adding(kind: "email" | "sms", { words, tokenOf }: Drawing): Html {
   const type = kind === "email" ? "email" : "tel"
   return html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}">
 <input type="hidden" name="kind" value="${kind}">
-<p><label for="new-${kind}">${words[kind].label}</label> <input id="new-${kind}" name="value" type="${type}" autocomplete="${type}" maxlength="254" required></p>
+<p class="field"><label for="new-${kind}">${words[kind].label}</label> <input id="new-${kind}" name="value" type="${type}" autocomplete="${type}" maxlength="254" required></p>
 <p><button class="button">${words[kind].add}</button></p></form>`
 }
 
@@ -101,7 +101,7 @@ ${
   !isVerified &&
   html`<p class="soft">${words.unverified}</p>
 <form method="post" action="${code}"><input type="hidden" name="form" value="${tokenOf(code)}">
-<p><label for="code-${id}">${words.code}</label> <input id="code-${id}" name="code" inputmode="numeric" autocomplete="one-time-code" pattern="[0-9]{6}" maxlength="6" required></p>
+<p class="field"><label for="code-${id}">${words.code}</label> <input id="code-${id}" name="code" inputmode="numeric" autocomplete="one-time-code" pattern="[0-9]{6}" maxlength="6" required></p>
 <p><button class="button small">${words.confirm}</button></p></form>`
 }</li>`
 }
@@ -109,17 +109,17 @@ ${
 function wishesPart({ locale, quietHours }: Notifications, { words, tokenOf }: Drawing): Html {
   const { wishes } = words
   const time = (name: "from" | "to") =>
-    html`<p><label for="${name}">${wishes[name]}</label> <input id="${name}" name="${name}" type="time" value="${quietHours?.[name] ?? ""}"></p>`
+    html`<p class="field"><label for="${name}">${wishes[name]}</label> <input id="${name}" name="${name}" type="time" value="${quietHours?.[name] ?? ""}"></p>`
   const names = { en: "English", de: "Deutsch" } as const
   return html`<h2>${wishes.title}</h2>
 <p class="soft">${wishes.lead}</p>
 <form method="post" action="${notificationsPath}"><input type="hidden" name="form" value="${tokenOf(notificationsPath)}">
-<p><label for="language">${wishes.language}</label> <select id="language" name="language">${locales.map(
+<p class="field"><label for="language">${wishes.language}</label> <select id="language" name="language">${locales.map(
     (each) => html`<option value="${each}" lang="${each}"${each === locale && html` selected`}>${names[each]}</option>`,
   )}</select></p>
 ${time("from")}
 ${time("to")}
-<p><label for="timeZone">${wishes.timeZone}</label> <input id="timeZone" name="timeZone" maxlength="60" autocomplete="off" value="${quietHours?.timeZone ?? ""}"></p>
+<p class="field"><label for="timeZone">${wishes.timeZone}</label> <input id="timeZone" name="timeZone" maxlength="60" autocomplete="off" value="${quietHours?.timeZone ?? ""}"></p>
 <p><button class="button">${wishes.save}</button></p></form>`
 }
 
@@ -143,9 +143,9 @@ ${
   groups.length > 0 &&
   isFresh &&
   html`<form method="post" action="${path}"><input type="hidden" name="form" value="${tokenOf(path)}">
-<p><label for="subject">${own.who}</label> <input id="subject" name="subject" maxlength="255" autocomplete="off" required></p>
+<p class="field"><label for="subject">${own.who}</label> <input id="subject" name="subject" maxlength="255" autocomplete="off" required></p>
 ${groups.map((group) => html`<p><label><input type="checkbox" name="group-${group}" value="yes" checked> ${group}</label></p>`)}
-<p><label for="days">${own.days}</label> <input id="days" name="days" type="number" min="1" max="90" value="7" required></p>
+<p class="field"><label for="days">${own.days}</label> <input id="days" name="days" type="number" min="1" max="90" value="7" required></p>
 <p><button class="button">${own.appoint}</button></p></form>`
 }`
 }
