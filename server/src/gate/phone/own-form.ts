@@ -34,10 +34,8 @@ export function ownForm<Body extends { form: string }>(
     async handle({ params, body, headers }: RouteRequest<Principal | null, Body>) {
       const visit = visitOf(rooms, headers)
       const own = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name]!)
-      requireOwnForm({ issuer: visit.issuer, headers, cookie: visit.cookies.signedIn, path: own }, body.form)
-      const known = await signedInOf(rooms, visit)
-      if (known !== null) return await work(known, { visit, body, params })
-      throw new Refusal("login-required", "You are not signed in any more. Open the page again.")
+      requireOwn(visit, own, body.form)
+      return await work(await requireSignedIn(rooms, visit), { visit, body, params })
     },
   })
 }
@@ -45,4 +43,16 @@ export function ownForm<Body extends { form: string }>(
 /** Tokens of a visit's forms, by their paths. */
 export function tokensOf({ cookies }: Visit): (path: string) => string {
   return (path) => formToken(cookies.signedIn!, path)
+}
+
+/** Refuses what was not sent by the page that it belongs to. Throws `invalid-request`. */
+export function requireOwn({ issuer, headers, cookies }: Visit, path: string, token: string | undefined): void {
+  requireOwnForm({ issuer, headers, cookie: cookies.signedIn, path }, token)
+}
+
+/** Who is signed in with the browser. Throws `login-required`. */
+export async function requireSignedIn(rooms: Rooms, visit: Visit): Promise<SignedInBrowser> {
+  const known = await signedInOf(rooms, visit)
+  if (known !== null) return known
+  throw new Refusal("login-required", "You are not signed in any more. Open the page again.")
 }

@@ -1,12 +1,13 @@
 import { z } from "zod"
 import type { Principal } from "#agents"
 import { type RegistrationAnswer, registrationSchema } from "#approvals"
-import { Refusal, type Route, type RouteRequest, route } from "#kernel"
+import { type Route, route } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
 import { seeOther } from "../consent/pages/page.ts"
-import { placeOf, signedInOf, type Visit, visitOf } from "../consent/visit.ts"
+import { placeOf, type Visit, visitOf } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { chosen } from "./language.ts"
+import { ownForm, requireOwn, requireSignedIn } from "./own-form.ts"
 import { forSignedIn } from "./page.ts"
 import {
   addPasskey,
@@ -16,7 +17,6 @@ import {
   type NewForm,
   newPath,
   passkeysPath,
-  requireOwn,
   showLost,
   showNew,
   showPasskeys,
@@ -27,7 +27,7 @@ type Fields = { [name: string]: string }
 
 const language = z.object({ language: z.string().max(10).optional() }) as unknown as z.ZodType<Fields>
 const token = z.string().max(100)
-const ownForm = z.object({ form: token })
+const formOnly = z.object({ form: token })
 const named = z.object({ form: token, label: z.string().max(200) })
 const added = z.object({
   form: token,
@@ -72,14 +72,14 @@ function forms(rooms: Rooms): Route<Principal | null, never>[] {
   const { passkeys } = rooms.approvals
   const back = (visit: Visit) => seeOther(placeOf(visit.issuer, passkeysPath), visit.setCookies)
   return [
-    form<NewForm & { form: string }>(rooms, {
+    ownForm<NewForm & { form: string }>(rooms, {
       path: passkeysPath,
       summary: "Let a passkey in that the page had made",
       events: ["approvals.passkey-enrolled", "approvals.passkey-suspected"],
       body: added,
       work: (known, { visit, body }) => addPasskey(rooms, visit, { known, form: body }),
     }),
-    form(rooms, {
+    ownForm(rooms, {
       path: "/me/passkeys/{id}/name",
       summary: "Call a passkey something else",
       events: ["approvals.passkey-renamed"],
@@ -89,17 +89,17 @@ function forms(rooms: Rooms): Route<Principal | null, never>[] {
         return back(visit)
       },
     }),
-    form(rooms, {
+    ownForm(rooms, {
       path: "/me/passkeys/{id}/revocation",
       summary: "Revoke one of the user's passkeys",
       events: ["approvals.passkey-revoked"],
-      body: ownForm,
+      body: formOnly,
       async work({ user }, { visit, params }) {
         await rooms.audit.commit(passkeys.revoke({ id: params["id"]!, user: user.id }))
         return back(visit)
       },
     }),
-    form(rooms, {
+    ownForm(rooms, {
       path: lostPath,
       summary: "Revoke every passkey, withdraw what waits, and sign out everywhere",
       events: [
@@ -110,7 +110,7 @@ function forms(rooms: Rooms): Route<Principal | null, never>[] {
         "approvals.contact-forgotten",
         "approvals.stand-in-revoked",
       ],
-      body: ownForm,
+      body: formOnly,
       work: (known, { visit }) => loseDevice(rooms, visit, known),
     }),
   ]
@@ -147,41 +147,4 @@ function scripts(rooms: Rooms): Route<Principal | null, never>[] {
       (known, _, { answer }) => vouchingOptions(rooms, known, answer),
     ),
   ]
-}
-
-type Sent<Body> = { visit: Visit; body: Body; params: Fields }
-type Form<Body> = {
-  path: string
-  summary: string
-  events: readonly string[]
-  body: z.ZodType<Body>
-  work: (known: SignedInBrowser, sent: Sent<Body>) => Promise<Response>
-}
-
-/** A form of one of the pages: sent by that page, in a browser that somebody is signed in with. */
-function form<Body extends { form: string }>(
-  rooms: Rooms,
-  { path, work, ...rest }: Form<Body>,
-): Route<Principal | null, never> {
-  return route<Principal | null, Body>({
-    ...rest,
-    method: "POST",
-    path,
-    listeners: ["web"],
-    right: "public",
-    bodyType: "form",
-    isPage: true,
-    async handle({ params, body, headers }: RouteRequest<Principal | null, Body>) {
-      const visit = visitOf(rooms, headers)
-      const own = path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name]!)
-      requireOwn(visit, own, body.form)
-      return await work(await requireSignedIn(rooms, visit), { visit, body, params })
-    },
-  })
-}
-
-async function requireSignedIn(rooms: Rooms, visit: Visit): Promise<SignedInBrowser> {
-  const known = await signedInOf(rooms, visit)
-  if (known !== null) return known
-  throw new Refusal("login-required", "You are not signed in any more. Open the page again.")
 }

@@ -13,12 +13,12 @@ import { type Id, parseJson, Refusal, refusalCode } from "#kernel"
 import { inSight, type SignedInBrowser } from "#sessions"
 import { revokeLeave } from "../approve/leave.ts"
 import { setCookie } from "../consent/cookies.ts"
-import { formToken, requireOwnForm } from "../consent/form.ts"
 import { seeOther } from "../consent/pages/page.ts"
 import { callbackOf } from "../consent/sign-in.ts"
 import { placeOf, type Visit } from "../consent/visit.ts"
 import type { Rooms } from "../rooms.ts"
 import { languageOf } from "./language.ts"
+import { tokensOf } from "./own-form.ts"
 import { phonePage } from "./page.ts"
 import { listMain, lostMain, newMain } from "./passkeys-page.ts"
 import { passkeyWords } from "./passkeys-words.ts"
@@ -148,15 +148,6 @@ export async function signInAnew(
   await browsers.keepSignIn(pending, visit.browser, null)
   // A crash here leaves a sign-in that no browser was sent with; it is forgotten.
   return seeOther(url, [...visit.setCookies, setCookie(visit.issuer, "after", path)])
-}
-
-/** Refuses what was not sent by the page that it belongs to. Throws `invalid-request`. */
-export function requireOwn({ issuer, headers, cookies }: Visit, path: string, token: string | undefined): void {
-  requireOwnForm({ issuer, headers, cookie: cookies.signedIn, path }, token)
-}
-
-function tokensOf({ cookies }: Visit): (path: string) => string {
-  return (path) => formToken(cookies.signedIn!, path)
 }
 
 /** What is done about somebody who signed in too long ago for it. */
