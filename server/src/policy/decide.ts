@@ -2,7 +2,7 @@ import type { EntityJson } from "@cedar-policy/cedar-wasm/nodejs"
 import { sha256 } from "#kernel"
 import { authorize } from "./authorize.ts"
 import { denied, failed, forbidden, unverified } from "./explain.ts"
-import type { AskRung, Policy, PolicySet } from "./policy-set.ts"
+import { type AskRung, isAtLeast, type Policy, type PolicySet } from "./policy-set.ts"
 import { type Asked, contextOf, type Question, sinksOf } from "./question.ts"
 
 /** Somebody whose approval an action waits for: `user`, or the name of a group of approvers. */
@@ -110,11 +110,10 @@ export function asksOf(policies: readonly Policy[]): Ask[] {
 
 /** Of each one asked the strongest that is asked of them. */
 function strongest(asks: readonly Ask[]): Ask[] {
-  const order: readonly AskRung[] = ["tap", "sign", "quorum"]
   const kept = new Map<string, Ask>()
   for (const ask of asks) {
     const known = kept.get(ask.of)
-    if (known === undefined || order.indexOf(ask.rung) > order.indexOf(known.rung)) kept.set(ask.of, ask)
+    if (known === undefined || !isAtLeast(known.rung, ask.rung)) kept.set(ask.of, ask)
   }
   return [...kept.values()].sort((a, b) => (a.of < b.of ? -1 : 1))
 }

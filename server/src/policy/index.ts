@@ -21,7 +21,7 @@ export { type AccessQuestion, evaluate, isOwn, ownAction, type Thing } from "./e
 export { events } from "./events.ts"
 export { openPolicy, type Policy, type PolicyParts, readVersion } from "./in-force.ts"
 export { parse } from "./parse.ts"
-export type { AskRung, Policy as CedarPolicy, PolicyFile, PolicySet } from "./policy-set.ts"
+export { type AskRung, isAtLeast, type Policy as CedarPolicy, type PolicyFile, type PolicySet } from "./policy-set.ts"
 export {
   type ActionType,
   type Asked,

@@ -5,7 +5,14 @@ import type { Vocabulary } from "./vocabulary.ts"
 export type PolicyFile = { file: string; text: string }
 
 /** What an approval takes: a tap of whoever is signed in, a signature over the very action, or those of several people. */
-export type AskRung = "tap" | "sign" | "quorum"
+export type AskRung = (typeof RUNGS)[number]
+
+const RUNGS = ["tap", "sign", "quorum"] as const
+
+/** True when the one is as strong as the other, or stronger. */
+export function isAtLeast(rung: AskRung, other: AskRung): boolean {
+  return RUNGS.indexOf(rung) >= RUNGS.indexOf(other)
+}
 
 /** One policy that was parsed and validated. */
 export type Policy = {

@@ -1,6 +1,6 @@
 import type { AgentPrincipal } from "#agents"
 import type { Approval } from "#approvals"
-import type { Ask, AskRung } from "#policy"
+import { type Ask, isAtLeast } from "#policy"
 import type { Standing } from "#sessions"
 import type { Action } from "../action.ts"
 import { type Judged, judge, refused } from "../judge.ts"
@@ -28,6 +28,5 @@ export function judgeApproved(
 }
 
 function isCovered({ requirements }: Approval, { of, rung }: Ask): boolean {
-  const order: readonly AskRung[] = ["tap", "sign", "quorum"]
-  return requirements.some((each) => each.of === of && order.indexOf(each.rung) >= order.indexOf(rung))
+  return requirements.some((each) => each.of === of && isAtLeast(each.rung, rung))
 }

@@ -2,7 +2,7 @@ import type { AgentPrincipal } from "#agents"
 import { type Approval, type ArgumentFact, type Grant, type GrantBounds, takingsOf } from "#approvals"
 import { operationOf, requiresApproval } from "#credentials"
 import type { Id } from "#kernel"
-import type { AskRung } from "#policy"
+import { isAtLeast } from "#policy"
 import { covering, type Standing, type Taking } from "#sessions"
 import type { Action } from "../action.ts"
 import type { Judged } from "../judge.ts"
@@ -64,8 +64,7 @@ function isLeft({ credentials }: Rooms, { type, resource, operation }: Action, {
 }
 
 function isStrongEnough({ rung }: Grant, { asks }: Judged): boolean {
-  const order: readonly AskRung[] = ["tap", "sign", "quorum"]
-  return asks.every((ask) => order.indexOf(ask.rung) <= order.indexOf(rung))
+  return asks.every((ask) => isAtLeast(rung, ask.rung))
 }
 
 /** False where an argument may be anything that decides where the effect lands, or that nobody can verify. */
