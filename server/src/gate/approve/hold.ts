@@ -26,7 +26,6 @@ export async function askingFor(
   const requirements = requirementsOf(rooms, judged, standing)
   if (requirements === null) return null
   const tells = await tellingOf(rooms, requirements, standing)
-  // Somebody who was never here cannot be told, and may be looking all the same; a user can.
   const { digest, salt, type, resource, operation, arguments: given } = action
   const request = {
     ...{ agent, instance, spiffeId: caller.spiffeId, confirmation: caller.confirmation },
@@ -80,6 +79,7 @@ function requirementsOf(rooms: Rooms, { asks }: Judged, { session: { user } }: S
   return found.length > 0 && found.every((each) => each !== null) ? found : null
 }
 
+/** Who is told: somebody who was never here cannot be, and may be looking all the same. */
 async function tellingOf(
   rooms: Rooms,
   requirements: readonly Requirement[],

@@ -40,11 +40,10 @@ const WORDS: { readonly [event: string]: readonly [string, Kind] } = {
 }
 
 /** Reads it. Of the log what a newcomer follows: decisions, people's answers, credentials. */
-export async function liveOf(rooms: Rooms, from: number): Promise<Live> {
+export async function liveOf(rooms: Rooms): Promise<Live> {
   const { audit, agents, approvals, sessions, credentials } = rooms
   const { size } = await audit.entries({ limit: 1 })
-  const begin = Math.max(from, size - 4 * SHOWN, 0)
-  const { entries } = await audit.entries({ from: begin, limit: 256 })
+  const { entries } = await audit.entries({ from: Math.max(size - 4 * SHOWN, 0), limit: 256 })
   const lines = entries.flatMap(({ index, leaf }): Line[] => {
     const words = WORDS[leaf.event]
     if (words === undefined) return []

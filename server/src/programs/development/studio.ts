@@ -15,12 +15,12 @@ export type Studio = { web(inner: Application): Application; ops(inner: Applicat
 export function openStudio(rooms: Rooms, phones: Phones, log: Log): Studio {
   const origin = new URL(rooms.sessions.issuer).origin
   const answer = async (request: Request): Promise<Response | null> => {
-    const { pathname, searchParams } = new URL(request.url)
+    const { pathname } = new URL(request.url)
     switch (`${request.method} ${pathname}`) {
       case "GET /dev":
         return pageOf()
       case "GET /dev/live":
-        return Response.json(await liveOf(rooms, Number(searchParams.get("from") ?? 0) || 0), noStore)
+        return Response.json(await liveOf(rooms), noStore)
       case "GET /dev/passkey.js":
         return new Response(passkeyScript, { headers: { ...noStore.headers, "content-type": "text/javascript" } })
       case "POST /dev/phone": {
