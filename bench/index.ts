@@ -1,7 +1,7 @@
 /**
  * Performance, each figure beside its floor measured in the same run: see README.md.
  *
- *     npm run bench                       everything, 25 minutes; writes README.md
+ *     npm run bench                       everything, 28 minutes; writes README.md
  *     npm run bench -- decisions leases   some of it
  *     npm run bench -- --quick            shorter rounds, and writes nothing
  *     npm run bench -- --json             results as JSON
