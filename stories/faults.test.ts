@@ -1,6 +1,7 @@
 import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { after, before, describe, test } from "node:test"
+import { inspect } from "node:util"
 import { type FakeProvider, startFakeProvider } from "../server/src/sessions/providers/provider.fixture.ts"
 import { agentOperations } from "./fixtures/agent-operations.ts"
 import { approvalOperations } from "./fixtures/approval-operations.ts"
@@ -105,9 +106,16 @@ describe("a server killed at each durable step", { timeout: 1_200_000 }, () => {
         const operation = operations.get(name)!
         const subject = await operation.prepare()
         await ask({ watch: { request: operation.request(subject), death } })
-        operation.act(subject).catch(() => undefined)
+        // Whoever is killed answers nobody: an answer, or a refusal, says why nobody was.
+        const acted = operation.act(subject).then(
+          (answer) => ({ answer }),
+          (refusal: unknown) => ({ refusal }),
+        )
         await until("the server to be killed", () => Promise.race([server.child.ended, undefined]), {
           withinMs: 20_000,
+        }).catch(async (late: Error) => {
+          late.message += `; whoever asked has ${inspect(await Promise.race([acted, undefined]), { depth: 5 })}`
+          throw late
         })
         server = await (await next).serve()
         next = standby()

@@ -79,6 +79,8 @@ export type AuditParts = {
   sweepMs?: number
   /** Least time between two checkpoints. */
   checkpointMs?: number
+  /** Changes that share a transaction at most; as createBatch has it unless told. */
+  maxUnits?: number | undefined
 }
 
 /**
@@ -124,6 +126,7 @@ export async function openAudit(parts: AuditParts): Promise<Audit> {
   const appender = createAppender(found)
   const batch = createBatch({
     database,
+    maxUnits: parts.maxUnits,
     lock: appender.lock,
     append: async (tx, entries: ReturnType<typeof writeLeaf>[]) => {
       refuseWhenForked()

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict"
+import { AsyncLocalStorage } from "node:async_hooks"
 import { test } from "node:test"
 import { createBatch, type Database, Refusal, type Statement, type Transaction } from "#kernel"
 import { testDatabase } from "#testing"
@@ -70,6 +71,27 @@ test("a crowd shares one transaction, and everyone gets their own results in the
     Array.from({ length: numbers.length }, (_, at) => at + 2),
   )
   assert.equal(ledger.batch.queued, 0)
+})
+
+test("what a batch does belongs to the context of its first unit, not of whoever woke the queue", async () => {
+  await using ledger = await openLedger({ maxUnits: 1 })
+  const storage = new AsyncLocalStorage<string>()
+  const seen: string[][] = []
+  const commits = ["a", "b", "c"].map((name) =>
+    storage.run(name, () => {
+      const items = () => {
+        seen.push([name, String(storage.getStore())])
+        return [name]
+      }
+      return ledger.batch.commit({ work: async () => undefined, items })
+    }),
+  )
+  await Promise.all(commits)
+  assert.deepEqual(seen, [
+    ["a", "a"],
+    ["b", "b"],
+    ["c", "c"],
+  ])
 })
 
 test("more than fit one transaction are split, and none is lost", async () => {

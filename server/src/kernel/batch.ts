@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks"
 import type { Database, Transaction } from "./database.ts"
 import { Refusal } from "./refusal.ts"
 import { countBatch } from "./telemetry.ts"
@@ -52,7 +53,7 @@ export type BatchParts<Item, Receipt> = {
   append: (tx: Transaction, items: Item[]) => Promise<Appended<Receipt>>
   /** The same in a transaction of its own, when no unit has work: one round trip. Null: nothing was done, `append` has to. */
   appendAlone?: (database: Database, items: Item[]) => Promise<Appended<Receipt> | null>
-  maxUnits?: number
+  maxUnits?: number | undefined
   maxQueued?: number
 }
 
@@ -60,6 +61,8 @@ type Waiting<Item, Receipt> = {
   unit: Unit<Item, unknown>
   resolve: (value: Committed<Receipt, unknown>) => void
   reject: (error: unknown) => void
+  /** Calls a function where the unit came from: what it does belongs to that trace. */
+  within: ReturnType<typeof AsyncLocalStorage.snapshot>
 }
 
 /** Starts a batch over the database. */
@@ -71,7 +74,8 @@ export function createBatch<Item, Receipt>(parts: BatchParts<Item, Receipt>): Ba
 
   const run = async (waiting: Waiting<Item, Receipt>[]): Promise<void> => {
     try {
-      const committed = await attempt(parts, waiting)
+      // As its first unit: whoever woke the queue may have been answered long ago.
+      const committed = await waiting[0]!.within(() => attempt(parts, waiting))
       countBatch(waiting.length)
       waiting.forEach((each, at) => {
         each.resolve(committed[at]!)
@@ -106,7 +110,8 @@ export function createBatch<Item, Receipt>(parts: BatchParts<Item, Receipt>): Ba
         return Promise.reject(new Refusal("overloaded", "Too many requests are waiting to be recorded. Try again."))
       }
       return new Promise<Committed<Receipt, Result>>((resolve, reject) => {
-        queue.push({ unit, resolve, reject } as unknown as Waiting<Item, Receipt>)
+        const within = AsyncLocalStorage.snapshot()
+        queue.push({ unit, resolve, reject, within } as unknown as Waiting<Item, Receipt>)
         if (!isRunning) void drain()
       })
     },

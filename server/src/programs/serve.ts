@@ -48,6 +48,8 @@ export type Around = {
   database?: (database: Database) => Database
   engine?: (kind: EngineKind) => EngineKind
   signer?: (signer: LogSigner) => LogSigner
+  /** Changes that share a transaction of the log at most: with one, whatever a transaction holds is of one request. */
+  maxUnits?: number
   clock?: Clock
   /** For `dev`: what stands around the listeners for browsers and for whoever runs it. */
   listeners?: (rooms: Rooms) => ListenersParts["around"]
@@ -93,7 +95,8 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   const kinds = engines.map((kind) => timed(around.engine?.(kind) ?? kind))
   const epoch = stack.use(await watchEpoch({ database, log, clock }))
   const common = { database, epoch, keyring, clock, log }
-  const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents }))
+  const { maxUnits } = around
+  const audit = stack.use(await openAudit({ ...common, signer, origin: signer.origin, events: allEvents, maxUnits }))
   const parts = { ...common, audit }
   const agents = stack.use(await openAgents({ ...parts, trustDomain }))
   const sessions = stack.use(await openSessions({ ...parts, issuer, mtlsUrl: agentsUrl }))
