@@ -131,5 +131,19 @@ export const actionDetails = z.strictObject({
   labels: z.array(label).max(16).optional(),
 })
 
+/**
+ * Exactly one action, with the values of its arguments (RFC 9396 §2). It is a type of its own, because in `safeconduct_action` an
+ * argument is a list of rules: no reader could tell a value that is a list from a rule. Unknown members are refused.
+ */
+export const oneActionDetails = z.strictObject({
+  type: z.literal("safeconduct_one_action"),
+  actions: z.array(z.string().max(220)).length(1),
+  locations: z.array(z.string().max(200)).length(1),
+  arguments: z.record(z.string().max(200), z.json()).default({}),
+})
+
+/** The detail of one action. */
+export type OneActionDetail = z.infer<typeof oneActionDetails>
+
 /** What may be done (`<action type>:<operation>`), where (names of resources), and within which bounds. */
 export type ActionDetails = z.infer<typeof actionDetails>

@@ -95,6 +95,20 @@ test("an agent that is pinged says where, over https or on this machine, and one
   refuses({ a: { owner: "o", backchannel: { ...here, notificationEndpoint: "ftp://127.0.0.1/" } } }, at)
 })
 
+test("what a client asks for that names no action is one action, registered whole", () => {
+  const one = { type: "safeconduct_one_action", actions: ["tool:raise"], locations: ["hr"] }
+  const part = (defaultAuthorizationDetails: unknown) => ({
+    a: { owner: "o", backchannel: { defaultAuthorizationDetails } },
+  })
+  const kept = parseAgents(part([{ ...one, arguments: { amount: 1 } }]))["a"]!.backchannel
+  assert.deepEqual(kept!.defaultAuthorizationDetails, [{ ...one, arguments: { amount: 1 } }])
+  const at = "agents.a.backchannel.defaultAuthorizationDetails"
+  refuses(part([]), at)
+  refuses(part([one, one]), at)
+  refuses(part([{ ...one, type: "safeconduct_action" }]), `${at}.0.type`)
+  refuses(part([{ ...one, more: 1 }]), `${at}.0`)
+})
+
 test("a bound that would vanish by its name is refused", () => {
   const text = `{"a":{"owner":"o","ceiling":[{"type":"safeconduct_action","actions":["sql:read"],"locations":["kb"],
     "arguments":{"__proto__":{"max":1}}}]}}`

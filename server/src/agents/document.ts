@@ -1,6 +1,6 @@
 import { z } from "zod"
 import { Refusal } from "#kernel"
-import { actionDetails } from "./details.ts"
+import { actionDetails, oneActionDetails } from "./details.ts"
 import type { AgentsPart } from "./principal.ts"
 
 /** Names of agents, operators and purposes: one segment of a SPIFFE ID, in lower case so that no two look alike by case. */
@@ -47,6 +47,7 @@ const backchannel = z
     notificationEndpoint: notificationEndpoint.optional(),
     network: z.enum(["public", "private", "loopback"]).default("public"),
     signed: z.enum(["required", "optional"]).default("optional"),
+    defaultAuthorizationDetails: z.array(oneActionDetails).length(1).optional(),
   })
   .superRefine(({ delivery, notificationEndpoint: endpoint, network }, { addIssue }) => {
     const refuse = (message: string) => addIssue({ code: "custom", path: ["notificationEndpoint"], message })

@@ -54,6 +54,8 @@ export {
   type ArgumentRule,
   actionDetails,
   label,
+  type OneActionDetail,
+  oneActionDetails,
   type SimpleRule,
 } from "./details.ts"
 export { agentsSchema, parseAgents } from "./document.ts"

@@ -1,5 +1,5 @@
 import type { Id } from "#kernel"
-import type { ActionDetails } from "./details.ts"
+import type { ActionDetails, OneActionDetail } from "./details.ts"
 
 /** What an operator may be; rights stand in roles.ts. */
 export type OperatorRole = "admin" | "operator" | "auditor" | "approver"
@@ -65,6 +65,8 @@ export type Backchannel = {
   network: "public" | "private" | "loopback"
   /** Whether its requests have to be signed by its enrolled key (CIBA Core §7.1.1). */
   signed: "required" | "optional"
+  /** The one action that a request is about which names none; without it, each request has to name its own. */
+  defaultAuthorizationDetails?: OneActionDetail[] | undefined
 }
 
 /** What the configuration says of an agent. */

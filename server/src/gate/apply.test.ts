@@ -16,6 +16,8 @@ const digest = () => rooms.policy.version()?.digest ?? null
 const web = { description: "The web site" }
 const key = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", kid: "1" }
 
+const oneAction = { type: "safeconduct_one_action", actions: ["credential:read"], locations: ["kb"] }
+
 /** What each configuration is refused for, by where. */
 const mistakes: [string, object, RegExp][] = [
   [
@@ -113,6 +115,18 @@ const mistakes: [string, object, RegExp][] = [
     },
     /^providers\.shop\.delegatedTokens: there is no agent "typo"/,
   ],
+  ...(
+    [
+      ["a resource", { locations: ["typo"] }, /locations: there is no resource "typo"/],
+      ["an operation", { actions: ["credential:drop"] }, /actions: there is no operation "drop" of kb/],
+      ["no action", { actions: ["raise"] }, /: each action is tool:/],
+      ["what is handed on", { actions: ["delegate:answer"] }, /: each action is tool:/],
+    ] as const
+  ).map(([what, more, says]): [string, object, RegExp] => [
+    `${what} that a client is registered to ask for`,
+    { agents: { bot: { ...bot, backchannel: { defaultAuthorizationDetails: [{ ...oneAction, ...more }] } } } },
+    new RegExp(`^agents\\.bot\\.backchannel\\.defaultAuthorizationDetails.*${says.source}`),
+  ]),
   ["Cedar that is broken", { policies: [{ file: "a.cedar", text: "permit (" }] }, /^a\.cedar:1:\d+/],
   ["an engine that there is not", { resources: { kb: { engine: "typo" } } }, /^resources\.kb\.engine/],
 ]

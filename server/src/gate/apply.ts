@@ -1,5 +1,5 @@
 import { z } from "zod"
-import type { AgentsPart } from "#agents"
+import type { AgentsPart, Backchannel } from "#agents"
 import type { ApprovalsPart } from "#approvals"
 import { type Change, together } from "#audit"
 import { givesCredentials, type ResourcesPart } from "#credentials"
@@ -7,6 +7,7 @@ import { Refusal } from "#kernel"
 import { type Document, diff, type PolicySet, parse as parsePolicies, type Version } from "#policy"
 import { type ActionDetail, parseDetails, rolesFor, type SessionsPart } from "#sessions"
 import { missingOf, missingOfLookups, type Named } from "./check-rules.ts"
+import { isOneAction } from "./ciba/one-action.ts"
 import type { Rooms } from "./rooms.ts"
 
 const named = z.record(z.string(), z.json())
@@ -181,6 +182,7 @@ function crossCheck({ purposes, providers, applications, resources, agents, appr
     // The registry knows the shape; sessions knows the rules, and one that it cannot read would allow nothing.
     const ceiling = parseDetails(agent.ceiling, `agents.${name}.ceiling`)
     checkDetails(ceiling, `agents.${name}.ceiling`, { claims, parameters: null, lookups: null })
+    checkStandard(agent.backchannel, `agents.${name}.backchannel.defaultAuthorizationDetails`)
   }
   for (const [name, { actions, ...purpose }] of Object.entries(purposes)) {
     const [parameters, lookups] = [purpose.parameters, purpose.lookups].map((each) => new Set(Object.keys(each)))
@@ -221,6 +223,13 @@ function crossCheck({ purposes, providers, applications, resources, agents, appr
   for (const policy of policies.policies) {
     const isKnown = policy.purpose === null || Object.hasOwn(purposes, policy.purpose)
     need(isKnown, `${policy.file}:${policy.line}`, `there is no purpose "${policy.purpose}".`)
+  }
+
+  function checkStandard({ defaultAuthorizationDetails: details }: Partial<Backchannel> = {}, path: string): void {
+    if (details === undefined) return
+    need(isOneAction(details), path, "each action is tool:…, sql:…, http:… or credential:…, of a resource.")
+    const where = details.map(({ actions, locations }) => ({ type: "safeconduct_action" as const, actions, locations }))
+    checkDetails(parseDetails(where, path), path, { claims, parameters: null, lookups: null })
   }
 
   function checkDetails(details: readonly ActionDetail[], path: string, named: Named): void {

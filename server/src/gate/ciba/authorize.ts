@@ -47,20 +47,20 @@ async function readRequest(
   rooms: Rooms,
   caller: AgentPrincipal,
   form: BackchannelForm,
-  { delivery, signed }: Backchannel,
+  { delivery, signed, defaultAuthorizationDetails: standard }: Backchannel,
 ): Promise<BackchannelRequest> {
-  const { issuer } = rooms.sessions
+  const expected = { issuer: rooms.sessions.issuer, delivery, standard }
   if (form.request === undefined) {
     if (signed === "required")
       throw new Refusal("invalid-request", "This agent has to sign its requests: send request.")
-    return readParameters(form, { issuer, delivery })
+    return readParameters(form, expected)
   }
   const { request: text, client_id: _, client_assertion: __, client_assertion_type: ___, ...outside } = form
   if (Object.values(outside).some((each) => each !== undefined)) {
     throw new Refusal("invalid-request", "All parameters of a signed request stand in it, and none beside it.")
   }
   const given = await readSigned(rooms, caller, text)
-  return readParameters(given, { issuer, delivery })
+  return readParameters(given, expected)
 }
 
 async function readSigned(rooms: Rooms, caller: AgentPrincipal, text: string): Promise<Given> {

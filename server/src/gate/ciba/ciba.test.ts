@@ -5,6 +5,7 @@ import { refusalCode } from "#kernel"
 import { act } from "../act.ts"
 import { endOwnSession } from "../end.ts"
 import { revokeToken } from "../tokens/revoke.ts"
+import { authorizeBackchannel } from "./authorize.ts"
 import { issuer, openTestCiba, raise } from "./ciba.fixture.ts"
 
 const ciba = await openTestCiba()
@@ -75,6 +76,30 @@ describe("OpenID CIBA towards agents", () => {
     assert.ok(Math.abs((payload["auth_time"] as number) - Date.now() / 1000) < 60, "she proved herself for it")
     const { auth_req_id: second } = await approved()
     assert.equal(decodeJwt((await poll(second)).id_token).sub, payload.sub, "the same from then on")
+  })
+
+  test("a request that names no action is about the one that its client is registered for, and about no other", async () => {
+    await ciba.configure({ defaultAuthorizationDetails: [raise({ employee: "E-7", amount: 5 })] })
+    const plain = { scope: "openid", binding_message: "1234" }
+    const { id, token } = await ciba.session()
+    const asked = await authorizeBackchannel(rooms, bot, { ...plain, login_hint: id })
+    const approval = await newest()
+    await at.decide(approval, alice)
+    const answer = await poll(asked.auth_req_id)
+    assert.deepEqual(answer.authorization_details, [raise({ employee: "E-7", amount: 5 })])
+    assert.equal((await acting(id, { employee: "E-7", amount: 6 }, approval)).decision.verdict, "deny")
+    assert.equal((await acting(id, { employee: "E-7", amount: 5 }, approval)).decision.verdict, "allow")
+
+    // What is named wins, and what is named badly is not passed over for it.
+    const own = raise({ employee: "E-8", amount: 9 })
+    await ask({ login_hint_token: token, authorization_details: [own] as never })
+    assert.deepEqual((await rooms.approvals.find((await newest()) as never))!.action!.arguments, own.arguments)
+    for (const bad of ["", "[]", "null"]) {
+      await assert.rejects(ask({ authorization_details: bad }), refusedWith("details-invalid"), bad)
+    }
+    await assert.rejects(ciba.askSigned({ authorization_details: null }), refusedWith("details-invalid"))
+    await ciba.configure({})
+    await assert.rejects(authorizeBackchannel(rooms, bot, { ...plain, login_hint: id }), refusedWith("invalid-request"))
   })
 
   test("the token is of the very action: another amount, session or instance gets nothing by it (pitfall 8)", async () => {

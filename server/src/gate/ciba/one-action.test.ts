@@ -2,7 +2,7 @@ import assert from "node:assert/strict"
 import { readFileSync } from "node:fs"
 import { test } from "node:test"
 import { z } from "zod"
-import { oneActionDetails } from "./one-action.ts"
+import { oneActionDetails } from "#agents"
 
 test("the published JSON Schema of one action is the one that is enforced", () => {
   const file = new URL("../../../../contract/safeconduct-one-action.schema.json", import.meta.url)

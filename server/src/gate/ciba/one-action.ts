@@ -1,21 +1,8 @@
 import { z } from "zod"
+import { type OneActionDetail, oneActionDetails } from "#agents"
 import type { HeldAction } from "#approvals"
 import { type Json, parseJson, Refusal } from "#kernel"
 import { type Action, actionSchema } from "../action.ts"
-
-/**
- * Exactly one action, with the values of its arguments (RFC 9396 §2). It is a type of its own, because in `safeconduct_action` an
- * argument is a list of rules: no reader could tell a value that is a list from a rule. Unknown members are refused.
- */
-export const oneActionDetails = z.strictObject({
-  type: z.literal("safeconduct_one_action"),
-  actions: z.array(z.string().max(220)).length(1),
-  locations: z.array(z.string().max(200)).length(1),
-  arguments: z.record(z.string().max(200), z.json()).default({}),
-})
-
-/** The detail of one action. */
-export type OneActionDetail = z.infer<typeof oneActionDetails>
 
 /**
  * The one action that authorization details ask for: JSON text, or what stands in a signed request. What is handed on to others
@@ -29,6 +16,15 @@ export function actionOf(given: Json): Action {
   } catch (cause) {
     const what = "one detail of the type safeconduct_one_action: actions and locations of one name each, and arguments"
     throw new Refusal("details-invalid", `authorization_details is a list of ${what}.`, { cause })
+  }
+}
+
+/** True for what actionOf() takes. */
+export function isOneAction(given: Json): boolean {
+  try {
+    return actionOf(given) !== null
+  } catch {
+    return false
   }
 }
 

@@ -53,20 +53,20 @@ const MAX_BINDING_MESSAGE = 200
 /** RFC 6750 §2.1; CIBA Core §7.1: 128 bits at the least, which take 22 characters, and 1024 characters at the most. */
 const NOTIFICATION_TOKEN = /^(?=.{22,1024}$)[A-Za-z0-9._~+/-]+=*$/
 
+/** Who is asked, how the client is answered, and what it is registered to ask for; absent where each request has to say. */
+export type Expected = { issuer: string; delivery: "poll" | "ping"; standard?: Json | undefined }
+
 /**
  * Reads a request's parameters. Throws `invalid-request`, `scope-invalid`, `binding-message-invalid`, `user-code-invalid`,
  * `details-invalid`, `target-invalid`.
  */
-export function readParameters(
-  given: Given,
-  { issuer, delivery }: { issuer: string; delivery: "poll" | "ping" },
-): BackchannelRequest {
+export function readParameters(given: Given, { issuer, delivery, standard }: Expected): BackchannelRequest {
   requireScope(textOf(given, "scope"))
   const hint = hintOf(given)
   // The most of what one may want to be assured of is in which way a policy has people approve; more is not promised.
   textOf(given, "acr_values")
   refuseUnmeant(given, issuer)
-  const details = given["authorization_details"]
+  const { authorization_details: details = standard } = given
   // FAPI-CIBA §5.2.2: what is approved has to be unmistakable, and a message that the client makes is not.
   if (details === undefined) throw bad("Say in authorization_details which action is to be approved.")
   return {

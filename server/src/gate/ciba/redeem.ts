@@ -1,11 +1,11 @@
-import type { AgentPrincipal } from "#agents"
+import type { AgentPrincipal, OneActionDetail } from "#agents"
 import type { Approval, Polled } from "#approvals"
 import { type Id, Refusal, refusalCode } from "#kernel"
 import type { Session } from "#sessions"
 import { type Rooms, refuseStopped } from "../rooms.ts"
 import type { TokenForm } from "../tokens/form.ts"
 import { registrationOf } from "./authorize.ts"
-import { detailOf, type OneActionDetail } from "./one-action.ts"
+import { detailOf } from "./one-action.ts"
 
 /** CIBA Core §10.1.1, with what was granted (RFC 9396 §7). There is no refresh token: an approval is used once. */
 export type BackchannelAnswer = {
