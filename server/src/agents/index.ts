@@ -11,7 +11,7 @@
  * ceiling. Who may call which route is: roles.ts.
  */
 import { createPublicKey, type KeyObject } from "node:crypto"
-import type { Audit, Change } from "#audit"
+import { type Audit, type Change, together } from "#audit"
 import {
   type Clock,
   type Database,
@@ -128,8 +128,8 @@ export interface Agents extends AsyncDisposable {
   keyOf(instance: string): Promise<KeyObject | null>
   /** True for an instance that was revoked, from memory: whoever was identified a moment ago may be by now. */
   isRevoked(instance: string): boolean
-  /** Makes a join token, committed. Throws `not-found`, `agent-suspended`. */
-  createJoinToken(request: JoinRequest, by: string): Promise<JoinToken>
+  /** Makes a join token, committed with what allows it. Throws `not-found`, `agent-suspended`, and what `allowed` does. */
+  createJoinToken(request: JoinRequest, by: string, allowed?: Change<void>): Promise<JoinToken>
   /** The first admin's token; null when an operator is enrolled or a token for one can still be used. */
   bootstrap(): Promise<JoinToken | null>
   enrol(request: { token: string; csr: string }): Promise<Enrolment>
@@ -221,11 +221,12 @@ export async function openAgents(parts: AgentsParts): Promise<Agents> {
       return key === null ? null : createPublicKey({ key, format: "der", type: "spki" })
     },
     isRevoked: directory.isRevoked,
-    async createJoinToken(request, by) {
+    async createJoinToken(request, by, allowed = { entries: () => [] }) {
       const { hash, text } = mintToken(authority.rootDigests[0]!)
-      const { result } = await audit.commit(storeToken(hash, request, lifetimes.joinTokenSeconds, by))
+      const stored = storeToken(hash, request, lifetimes.joinTokenSeconds, by)
+      const { result } = await audit.commit(together(allowed, stored))
       // A crash here leaves a token that nobody holds; it expires.
-      return { token: text, expiresAt: result.expiresAt }
+      return { token: text, expiresAt: result[1].expiresAt }
     },
     async bootstrap() {
       const { hash, text } = mintToken(authority.rootDigests[0]!)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict"
 import { test } from "node:test"
-import { generateKey, type Route } from "#kernel"
+import { generateKey, Refusal, type Route } from "#kernel"
 import { bot, by, chainOf, enrolWith, register, testDeployment } from "./fixture.ts"
 import { events, newSigningRequest, type Principal, routes } from "./index.ts"
 
@@ -11,7 +11,7 @@ async function start() {
   const deployment = await testDeployment()
   const server = await deployment.serve()
   await register(server, { "support-bot": bot })
-  const table = routes(server.agents) as unknown as Route<Principal | null, unknown>[]
+  const table = routes(server.agents, () => ({ entries: () => [] })) as unknown as Route<Principal | null, unknown>[]
   const call = async (caller: Principal | null, line: string, body?: unknown, params: Record<string, string> = {}) => {
     const [method, path] = line.split(" ")
     const route = table.find((each) => each.method === method && each.path === path)!
@@ -24,6 +24,22 @@ async function start() {
   const admin = await server.agents.identify(first.chain)
   return { ...server, deployment, table, call, admin, [Symbol.asyncDispose]: () => deployment[Symbol.asyncDispose]() }
 }
+
+test("what lets an operator in is asked about first, and what lets an agent in is not", async () => {
+  await using s = await start()
+  const refusing = { work: () => Promise.reject(new Refusal("second-operator", "never")), entries: () => [] }
+  const table = routes(s.agents, () => refusing) as unknown as Route<Principal | null, unknown>[]
+  const call = async (path: string, name: string, body: unknown) => {
+    const route = table.find((each) => each.method === "POST" && each.path === path)!
+    const request = { caller: s.admin, params: { name }, query: {}, body, headers: new Headers(), listener: "agents" }
+    return await route.handle(request as never)
+  }
+  const operator = { name: "mallory", roles: ["approver"] }
+  await assert.rejects(call("/v1/agents/operators", "", operator), { code: "second-operator" })
+  await assert.rejects(call("/v1/agents/operators/{name}/join-tokens", "admin", {}), { code: "second-operator" })
+  assert.equal((await s.agents.operators()).length, 1)
+  assert.ok(await call("/v1/agents/{name}/join-tokens", "support-bot", undefined))
+})
 
 test("from an operator's call to an instance that renews, over routes alone", async () => {
   await using s = await start()

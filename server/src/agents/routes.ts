@@ -1,7 +1,9 @@
 import { z } from "zod"
+import type { Change } from "#audit"
 import { Refusal, type Route, type RouteRequest, route } from "#kernel"
 import { principalName } from "./document.ts"
 import type { Agents } from "./index.ts"
+import type { JoinRequest } from "./join.ts"
 import type { Principal } from "./principal.ts"
 
 const operatorRole = z.enum(["admin", "operator", "auditor", "approver"])
@@ -44,10 +46,14 @@ const operator = z.object({
 
 type Request<Body = unknown> = RouteRequest<Principal | null, Body>
 
-/** The HTTP of this room alone; suspension, resumption and retirement of agents end sessions and are the gate's. */
-export function routes(agents: Agents): Route<Principal | null, never>[] {
-  const handOut = async (request: Parameters<Agents["createJoinToken"]>[0], by: string) => {
-    const { token, expiresAt } = await agents.createJoinToken(request, by)
+/**
+ * The HTTP of this room alone; suspension, resumption and retirement of agents end sessions and are the gate's. `alone` comes with
+ * what makes one operator another: its work refuses where that takes two.
+ */
+export function routes(agents: Agents, alone: () => Change<void>): Route<Principal | null, never>[] {
+  const handOut = async (request: JoinRequest, by: string) => {
+    const allowed = request.kind === "operator" ? alone() : undefined
+    const { token, expiresAt } = await agents.createJoinToken(request, by, allowed)
     return { token: token.reveal(), expiresAt: expiresAt.toISOString() }
   }
 

@@ -1,5 +1,5 @@
 import type { Change } from "#audit"
-import type { Id } from "#kernel"
+import type { Id, Refusal } from "#kernel"
 import type { Backchannel } from "./backchannel/backchannel.ts"
 import type { Channels } from "./channels/index.ts"
 import type { Decision } from "./decisions.ts"
@@ -40,8 +40,8 @@ export interface Approvals extends AsyncDisposable {
   replace(part: ApprovalsPart, by: string): Change<boolean>
   /** What is in force; defaults before the first. */
   part(): ApprovalsPart
-  /** For what one operator does alone: its work throws `idempotency-conflict` where by now, in the database, two have to. */
-  alone(): Change<void>
+  /** For what one operator does alone: its work throws `otherwise` where by now, in the database, two have to. */
+  alone(otherwise: Refusal): Change<void>
   /** Asks for approval: requests.ts. `tells` are users who are told of it. */
   request(asked: NewRequest, tells: readonly Id<"user">[]): Change<Held>
   /** Null when there is none of that id. */

@@ -1,5 +1,5 @@
 import type { Audit, Draft } from "#audit"
-import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log, Refusal } from "#kernel"
+import { bumpEpoch, type Clock, type Database, type Epoch, type Json, type Keyring, type Log } from "#kernel"
 import { openBackchannel } from "./backchannel/backchannel.ts"
 import { openChannels } from "./channels/index.ts"
 import { deciding } from "./decisions.ts"
@@ -66,13 +66,9 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
       },
       entries: (isChanged) => (isChanged ? [configuredDraft(part, by)] : []),
     }),
-    alone: () => ({
+    alone: (otherwise) => ({
       async work(tx) {
-        if (partOf(await store.readPart(tx), log).changes !== "two-operators") return
-        throw new Refusal(
-          "idempotency-conflict",
-          "Two operators have to sign changes by now. Look again, and apply anew.",
-        )
+        if (partOf(await store.readPart(tx), log).changes === "two-operators") throw otherwise
       },
       entries: () => [],
     }),

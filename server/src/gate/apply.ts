@@ -82,7 +82,9 @@ export async function applyAlone(
   expected?: string | null,
 ): Promise<Applied> {
   const applied = applying(rooms, by, document, expected)
-  const { result } = await rooms.audit.commit(together(rooms.approvals.alone(), applied.change))
+  const what = "Two operators have to sign changes by now. Look again, and apply anew."
+  const alone = rooms.approvals.alone(new Refusal("idempotency-conflict", what))
+  const { result } = await rooms.audit.commit(together(alone, applied.change))
   return await taken(rooms, applied, result[1])
 }
 

@@ -3,7 +3,7 @@ import { sign, X509Certificate } from "node:crypto"
 import { after, describe, test } from "node:test"
 import { newSigningRequest, type OperatorPrincipal } from "#agents"
 import { generateKey, refusalCode } from "#kernel"
-import { approveChange, denyChange, needsTwo, propose } from "./change.ts"
+import { approveChange, denyChange, makingOperators, needsTwo, propose } from "./change.ts"
 import { changeRoutes } from "./change-routes.ts"
 import { document, openTestGate } from "./fixture.ts"
 
@@ -24,10 +24,9 @@ const key = await operatorNamed("paul")
 const paul = key.principal
 const asTwo = { ...document, approvals: { changes: "two-operators" } }
 const two = asTwo as never
-const other = {
-  ...asTwo,
-  purposes: { answer: { ...document.purposes.answer, description: "Something else" } },
-} as never
+const described = (description: string) =>
+  ({ ...asTwo, purposes: { answer: { ...document.purposes.answer, description } } }) as never
+const other = described("Something else")
 const digestInForce = () => rooms.policy.version()!.digest
 
 type Claims = { iss: string; aud: string; change: string; digest: string; expected: string | null; iat: number }
@@ -64,6 +63,17 @@ describe("a change that two operators make", () => {
     await assert.rejects(approveChange(rooms, paul, waiting.change.id, signature), refusedWith("change-over"))
   })
 
+  test("is not signed by a second operator of the first one's making: nobody gets a join token for one", async () => {
+    const asked = { kind: "operator", name: "mallory", roles: ["approver"] } as const
+    const before = (await gate.entries()).length
+    for (const request of [asked, { kind: "operator", name: "paul" } as const]) {
+      const made = rooms.agents.createJoinToken(request, olga.spiffeId, makingOperators(rooms))
+      await assert.rejects(made, refusedWith("second-operator"), request.name)
+    }
+    assert.equal((await gate.entries()).length, before)
+    assert.ok((await rooms.agents.operators()).every(({ name }) => name !== "mallory"))
+  })
+
   test("is not signed by who proposed it, nor by anything but their own key over this very change", async () => {
     const waiting = await propose(rooms, olga, two, undefined)
     const { id } = waiting.change
@@ -96,7 +106,11 @@ describe("a change that two operators make", () => {
   })
 
   test("is not put over a version that nobody looked at, and of two at once one is", async () => {
-    const [first, second] = [await propose(rooms, olga, two, undefined), await propose(rooms, olga, other, undefined)]
+    // What is in force already changes nothing, and would leave the other its turn.
+    const [first, second] = [
+      await propose(rooms, olga, described("One thing"), undefined),
+      await propose(rooms, olga, described("Another thing"), undefined),
+    ]
     const both = await Promise.allSettled(
       [first, second, first].map((each) => approveChange(rooms, paul, each.change.id, signed(claimsOf(each)))),
     )

@@ -1,7 +1,7 @@
 import { createHash, verify, X509Certificate } from "node:crypto"
 import { z } from "zod"
 import type { OperatorPrincipal } from "#agents"
-import { together } from "#audit"
+import { type Change, together } from "#audit"
 import { parseJson, Refusal } from "#kernel"
 import { type Document, diff, type ProposedChange } from "#policy"
 import { type Applied, applying, compare, type Difference, inForce, taken } from "./apply.ts"
@@ -32,6 +32,17 @@ const MAX_AHEAD_SECONDS = 60
 /** True when what is in force says that a second operator signs what one of them applies. */
 export function needsTwo({ approvals }: Rooms): boolean {
   return approvals.part().changes === "two-operators"
+}
+
+/**
+ * Comes with what makes an operator, or lets one in: its work throws `second-operator` where changes take two, because whoever
+ * holds the join token of a second operator is both.
+ */
+export function makingOperators({ approvals }: Pick<Rooms, "approvals">): Change<void> {
+  const what = "Changes take two operators here, and whoever hands out an operator's join token could be both."
+  const instead =
+    'Let operators sign in at your provider, or run "safeconduct operators recover" on the server\'s host.'
+  return approvals.alone(new Refusal("second-operator", `${what} ${instead}`))
 }
 
 /** Keeps a document that was checked as apply() does, for another operator to sign. Throws `policy-invalid`, `idempotency-conflict`. */

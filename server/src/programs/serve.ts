@@ -8,6 +8,7 @@ import {
   routes as gateRoutes,
   type Keys,
   keyRoutes,
+  makingOperators,
   type Rooms,
   startAsking,
   startEntering,
@@ -140,7 +141,7 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
 /** Every route of every room, for the listeners and for contract/. */
 export function allRoutes(rooms: Rooms, keys: Keys): readonly ApiRoute[] {
   const routes = [
-    ...agentsRoutes(rooms.agents),
+    ...agentsRoutes(rooms.agents, () => makingOperators(rooms)),
     ...sessionsRoutes(rooms.sessions),
     ...gateRoutes(rooms),
     ...credentialsRoutes(rooms.credentials),
