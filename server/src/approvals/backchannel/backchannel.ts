@@ -26,6 +26,8 @@ export interface Backchannel {
   poll(authReqId: string, asker: store.Asker): Promise<Polled>
   /** Redeems an approval for the token of that name, once. Its work throws `grant-invalid` for whoever is second. */
   redeem(authReqId: string, asker: store.Asker, issued: { approval: Approval; jti: string; by: string }): Change<void>
+  /** True when a token was fetched for it, by whatever name. */
+  isRedeemed(request: Id<"approval">): Promise<boolean>
   /** By which name that agent knows that user; random, and the same from then on. */
   subject(of: { agentId: string; user: string }): Promise<string>
   /** Takes pings that are due, opened. Each comes again, unless endPing() says that it is over. */
@@ -73,6 +75,7 @@ export function openBackchannel({ database, keyring }: { database: Database; key
         { ...aboutApproval(approval, "approvals.token-issued", by), data: { approval: approval.id, jti } },
       ],
     }),
+    isRedeemed: (request) => store.isRedeemed(database, request),
     subject: ({ agentId, user }) => {
       return store.subjectOf(database, { agentId, user, proposed: base64url(random(16)) })
     },

@@ -85,6 +85,15 @@ export async function redeem(tx: Transaction, hash: Buffer, of: Asker & { reques
   return rows.length === 1
 }
 
+/** True when it was redeemed by one of its names. */
+export async function isRedeemed(database: Queryable, request: string): Promise<boolean> {
+  const rows = await database.query(
+    "select from approvals.backchannel_requests where request = $1 and redeemed_at is not null limit 1",
+    [request],
+  )
+  return rows.length > 0
+}
+
 /** The name by which that agent knows that user: the proposed one, or the one that it has. */
 export async function subjectOf(
   database: Queryable,

@@ -91,8 +91,14 @@ async function hold(
   { action, bindingMessage, requestedExpiry }: BackchannelRequest,
 ) {
   const about = { justification: bindingMessage, expirySeconds: requestedExpiry ?? undefined, isOnlyAsked: true }
+  const ask = () => admit(rooms, caller, { session, action, idempotencyKey: null, ...about })
   try {
-    const { held, decision, paced } = await admit(rooms, caller, { session, action, idempotencyKey: null, ...about })
+    const first = await ask()
+    const isSpent = first.held !== null && (await rooms.approvals.backchannel.isRedeemed(first.held.id))
+    // Its token was fetched, and may be lost: a person is asked anew, and no two approvals of the same are good at once. A crash
+    // after the withdrawal leaves an action that nobody approved; asked again, it is a new request.
+    if (isSpent) await rooms.audit.commit(rooms.approvals.withdraw({ ids: [first.held!.id] }, "asked-anew", "server"))
+    const { held, decision, paced } = isSpent ? await ask() : first
     if (held !== null) return held.id
     const again = paced === null ? {} : { detail: { safeconduct_retry_after_seconds: paced.retryAfterSeconds } }
     throw new Refusal("approval-refused", decision.reasons.join(" ") || "Policy does not allow this action.", again)

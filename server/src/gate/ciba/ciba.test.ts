@@ -78,6 +78,25 @@ describe("OpenID CIBA towards agents", () => {
     assert.equal(decodeJwt((await poll(second)).id_token).sub, payload.sub, "the same from then on")
   })
 
+  test("who fetched the token and asks again is asked anew, and the token is worth nothing from then on", async () => {
+    const { session, given, approval, auth_req_id: first } = await approved()
+    const again = () => ask({ login_hint_token: session.token, authorization_details: [raise(given)] as never })
+    assert.notEqual((await again()).auth_req_id, first)
+    assert.equal(await newest(), approval, "before that it is the same request, by another name")
+    await poll(first)
+    const { auth_req_id: anew } = await again()
+    const asked = await newest()
+    assert.notEqual(asked, approval)
+    await assert.rejects(poll(anew), refusedWith("authorization-pending"))
+    const [withdrawn] = await gate.entries("approvals.withdrawn")
+    assert.deepEqual(withdrawn!.data, { approval, reason: "asked-anew" })
+    assert.equal((await acting(session.id, given, approval)).decision.verdict, "deny")
+    await at.decide(asked, alice)
+    assert.ok((await poll(anew)).access_token)
+    assert.equal((await acting(session.id, given, asked)).decision.verdict, "allow")
+    assert.equal((await acting(session.id, given, approval)).decision.verdict, "deny")
+  })
+
   test("a request that names no action is about the one that its client is registered for, and about no other", async () => {
     await ciba.configure({ defaultAuthorizationDetails: [raise({ employee: "E-7", amount: 5 })] })
     const plain = { scope: "openid", binding_message: "1234" }
