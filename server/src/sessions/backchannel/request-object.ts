@@ -20,7 +20,7 @@ const MAX_LIFE_SECONDS = 3_600
 /** How far ahead of ours the clock may be that a request was made by, seconds. */
 const MAX_AHEAD_SECONDS = 60
 /** RFC 9101 §10.8. An assertion, a proof and a statement have types of their own, and are no request. */
-const TYPES = [undefined, "JWT", "oauth-authz-req+jwt"]
+const TYPES = [undefined, "jwt", "oauth-authz-req+jwt"]
 
 const claimsSchema = z.looseObject({
   iss: z.string(),
@@ -47,7 +47,7 @@ export function readRequestObject(
   try {
     if (text.length > MAX_LENGTH) throw new Error("it is too long")
     const jws = readJws(text)
-    if (!TYPES.some((each) => each === jws.header["typ"])) throw new Error("typ is another one's")
+    if (!TYPES.some((each) => each === typeOf(jws.header["typ"]))) throw new Error("typ is another one's")
     if (!isSignedBy(jws, key)) throw new Error("the signature is not by the client's enrolled key")
     const claims = claimsSchema.parse(jws.payload)
     if (claims.iss !== client) throw new Error("iss is not the client")
@@ -62,6 +62,11 @@ export function readRequestObject(
       "ES256 by the enrolled key, iss the client, aud the issuer alone, exp, iat, nbf, jti, an hour at the most"
     throw new Refusal("invalid-request", `The signed request is not valid: ${what}.`, { cause })
   }
+}
+
+/** RFC 7515 §4.1.9: a media type, whose case does not matter (RFC 2045 §5.1), and whose `application/` may be left out. */
+function typeOf(typ: Json | undefined): Json | undefined {
+  return typeof typ === "string" ? typ.toLowerCase().replace(/^application\/(?=[^/]+$)/, "") : typ
 }
 
 function requireTimes(nowSeconds: number, { iat, nbf, exp }: z.infer<typeof claimsSchema>): void {
