@@ -3,6 +3,7 @@ import { apply, compare, parseDocument, type Rooms } from "#gate"
 import { type EmbeddedPostgres, type Log, parseJson, prepareOwnDatabase, startPostgres } from "#kernel"
 import { type Configuration, readConfiguration, type SettingName } from "./configuration.ts"
 import { openPhones } from "./development/phone.ts"
+import { resource } from "./development/resource.ts"
 import { openStudio } from "./development/studio.ts"
 import { placed, readDocument } from "./document.ts"
 import { newKeyEncryptionKey, readOrCreate } from "./files.ts"
@@ -42,8 +43,8 @@ export async function dev(options: DevOptions): Promise<Dev> {
   const given = readConfiguration({ ...flags, databaseUrl: serverUrl, ownerUrl })
   const configuration = flags.issuer === undefined ? { ...given, issuer: byName(given) } : given
   await migrateAll(configuration)
-  const listeners = (rooms: Rooms) => openStudio(rooms, openPhones(rooms), options.log)
-  const running = stack.use(await serve({ configuration, log: options.log, around: { listeners } }))
+  const around = { listeners: (rooms: Rooms) => openStudio(rooms, openPhones(rooms), options.log), routes: [resource] }
+  const running = stack.use(await serve({ configuration, log: options.log, around }))
   if (options.document !== undefined) stack.use(await applyAndWatch(running, options.document, options.log))
   // A log that was altered grants nobody a token; it starts nevertheless, to be looked at.
   const bootstrap = running.rooms.audit.fork === null ? await running.rooms.agents.bootstrap() : null

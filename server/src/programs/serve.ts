@@ -54,6 +54,8 @@ export type Around = {
   clock?: Clock
   /** For `dev`: what stands around the listeners for browsers and for whoever runs it. */
   listeners?: (rooms: Rooms) => ListenersParts["around"]
+  /** For `dev`: routes that no other program has. */
+  routes?: readonly ApiRoute[]
 }
 
 /** A server that runs until it is stopped. */
@@ -122,7 +124,8 @@ export async function serve({ configuration: given, log, around = {} }: ServeOpt
   if (identity === null) await ports.agents[Symbol.asyncDispose]()
   const checks = readinessChecks({ database, journal, rooms, identity })
   const readings = readingsOf({ database: opened, journal, rooms })
-  const routes = [...allRoutes(rooms, { database, keyring }), ...(healthRoutes(checks, readings) as ApiRoute[])]
+  const health = healthRoutes(checks, readings) as ApiRoute[]
+  const routes = [...allRoutes(rooms, { database, keyring }), ...health, ...(around.routes ?? [])]
   stack.use(openListeners({ ports, rooms, identity, routes, around: around.listeners?.(rooms) }))
   const owned = stack.move()
   return {

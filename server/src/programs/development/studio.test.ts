@@ -9,7 +9,7 @@ import { generateKey, silentLog } from "#kernel"
 import type { Delegation } from "#sessions"
 import { type Dev, dev } from "../dev.ts"
 import { removePostgres } from "../index.ts"
-import { serve } from "../serve.ts"
+import { allRoutes, serve } from "../serve.ts"
 import { chainOf } from "./chain.fixture.ts"
 
 const detail = { type: "safeconduct_action", actions: ["tool:raise"], locations: ["hr"] }
@@ -77,6 +77,13 @@ test("a program plays a person who approves, with a passkey over what the card s
   assert.equal((await act(rooms, bot, request)).decision.verdict, "allow")
 })
 
+test("the conformance suite posts, and says allow", async () => {
+  const { opsUrl } = running
+  const { approval } = await held()
+  const answer = await fetch(`${opsUrl}/dev/approver?approval=${approval}&action=allow`, { method: "POST" })
+  assert.deepEqual([answer.status, await answer.json()], [200, { approval, state: "approved" }])
+})
+
 test("it denies too, and decides nothing for somebody who has no say, nor by another word", async () => {
   const { opsUrl } = running
   const { approval } = await held()
@@ -118,4 +125,5 @@ test("without this program there is neither", async () => {
   })
   assert.equal((await get(`${second.webUrl}/dev`)).status, 404)
   assert.equal((await get(`${second.opsUrl}/dev/approver?approval=x&action=approve`)).status, 404)
+  assert.ok(!allRoutes(second.rooms, {} as never).some(({ path }) => path.startsWith("/dev")))
 })

@@ -69,9 +69,16 @@ export function openStudio(rooms: Rooms, phones: Phones, log: Log): Studio {
 
 const noStore = { headers: { "cache-control": "no-store" } }
 
+/** `allow` is the conformance suite's word for it. */
+const ACTIONS = new Map<string, "approve" | "deny">([
+  ["approve", "approve"],
+  ["allow", "approve"],
+  ["deny", "deny"],
+])
+
 async function automated(rooms: Rooms, phones: Phones, said: URLSearchParams) {
-  const action = said.get("action")
-  if (action !== "approve" && action !== "deny") throw new Refusal("invalid-request", "action is approve or deny.")
+  const action = ACTIONS.get(said.get("action") ?? "")
+  if (action === undefined) throw new Refusal("invalid-request", "action is allow (or approve) or deny.")
   const asked = said.get("auth_req_id")
   const approval = asked === null ? said.get("approval") : await rooms.approvals.backchannel.requestOf(asked)
   if (approval === null) throw new Refusal("approval-unknown", "Name a request: auth_req_id, or approval.")
