@@ -134,6 +134,36 @@ test("nobody approves what they have not read: the button leads to the rest of t
   assert.deepEqual(sent, ["POST challenge", "POST decision"])
 })
 
+test("who needs longer hears that little time is left, takes more with one press of a key, and signs then", {
+  skip,
+}, async () => {
+  await using window = await browser.window({ size: "phone" })
+  const { page } = window
+  await using _device = await at.device(window, "Alice")
+  const { acting, approval } = await toSign(window)
+  assert.equal(
+    await page.getByRole("button", { name: "I need more time" }).count(),
+    1,
+    "in the foot, until it is urgent",
+  )
+  assert.equal(await page.locator("[data-say]").isHidden(), true)
+  const pass = `update approvals.requests set requested_at = requested_at - make_interval(secs => $2),
+    expires_at = expires_at - make_interval(secs => $2) where id = $1`
+  await at.ground.ours.query(pass, [approval, 245])
+  await page.reload()
+  await page.getByRole("alert").getByText("Less than a minute is left").waitFor()
+  await assertFit(window, "card-soon-over")
+  await page.locator("[data-bar]").getByRole("button", { name: "I need more time" }).press("Enter")
+  await page.getByText(/^5:[0-5]\d$/).waitFor()
+  await assertFit(window, "card-with-more-time")
+  assert.equal(await page.locator("[data-say]").isHidden(), true)
+  assert.equal(await stateOf(approval), "requested")
+  await page.locator("[data-end]").scrollIntoViewIfNeeded()
+  await page.locator("[data-sign]:not([aria-disabled])").click()
+  await page.getByRole("heading", { name: "Approved" }).waitFor()
+  assert.equal((await at.act(acting, offboarding, approval)).verdict, "allow")
+})
+
 test("a page that shows something else than what is to be signed has nothing signed", { skip }, async () => {
   await using window = await browser.window({ size: "tall-phone" })
   const { page } = window

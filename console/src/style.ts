@@ -35,6 +35,7 @@ pre { margin: .25rem 0 .75rem; padding: .625rem; border-radius: .5rem; backgroun
   white-space: pre-wrap; direction: ltr; unicode-bidi: bidi-override; }
 .foot { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: 1rem; font-size: .875rem; color: var(--soft); }
 .foot b { color: var(--text); font: 650 .9375rem/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; letter-spacing: .06em; }
+.foot .button { flex: none; min-height: 1.5rem; padding: 0; border: 0; background: none; color: var(--accent); font: inherit; text-decoration: underline; }
 .bar { position: sticky; bottom: 0; margin: .5rem -1.25rem -1.5rem; padding: .5rem 1.25rem max(.5rem, env(safe-area-inset-bottom));
   background: var(--card); border-top: 1px solid var(--line); display: flex; flex-wrap: wrap; gap: .375rem .625rem; }
 .bar .button { flex: 2 1 6rem; overflow-wrap: normal; min-height: 3.25rem; padding: .25rem .5rem; font-size: .9375rem; }

@@ -51,6 +51,15 @@ test("without wait the answer is the request, and nothing is asked again", async
   assert.equal(calls.length, 1)
 })
 
+test("until when it waits is what the last look said: people may take more time", async () => {
+  const later = new Date(Date.now() + 7_200_000).toISOString()
+  const { transport } = scripted([{ ...answered("requested"), expiresAt: later }, answered("approved")])
+  const pending = pendingOf(transport, handle, answered("requested"))
+  assert.equal(pending.expiresAt.toISOString(), inAnHour)
+  assert.equal(await pending.state(), "requested")
+  assert.equal(pending.expiresAt.toISOString(), later)
+})
+
 test("a denial, an expiry and a report are told as they are", async () => {
   for (const state of ["denied", "expired", "reported", "withdrawn"] as const) {
     const { transport } = scripted([answered(state)])

@@ -19,7 +19,7 @@ export interface Pending {
   readonly id: string
   /** What it takes: a tap, a signature, or several of them. */
   readonly rung: string
-  /** Without an answer until then, it is denied. */
+  /** Without an answer until then, it is denied; people may take more time, and each look says so. */
   readonly expiresAt: Date
   readonly handle: PendingHandle
   /** What became of it, as of now. */
@@ -96,19 +96,22 @@ export function asking(transport: Transport, session: string) {
 /** What waits, as it was answered. */
 export function pendingOf(transport: Transport, handle: PendingHandle, answer: ApprovalAnswer): Pending {
   const path = `/v1/approvals/${encodeURIComponent(handle.approval)}`
-  const expiresAt = new Date(answer.expiresAt)
+  let expiresAt = new Date(answer.expiresAt)
   const isOver = () => Date.now() + transport.skewMs >= expiresAt.getTime()
   const look = async (waitSeconds: number) => {
     const query = waitSeconds > 0 ? `?wait=${waitSeconds}` : ""
     const timeoutMs = waitSeconds * 1000 + ANSWER_MS
     const call = { method: "GET", path: path + query, session: handle.session, timeoutMs } as const
     const found = await transport.json<ApprovalAnswer>(call)
+    expiresAt = new Date(found.expiresAt)
     return found.state as ApprovalState
   }
   const pending: Pending = {
     id: handle.approval,
     rung: answer.rung,
-    expiresAt,
+    get expiresAt() {
+      return expiresAt
+    },
     handle,
     state: () => look(0),
     async decided({ signal } = {}) {

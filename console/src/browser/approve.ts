@@ -12,7 +12,15 @@ if (form !== null) {
   const sign = form.querySelector<HTMLButtonElement>("[data-sign]")
   if (sign !== null) offerToSign(form, sign)
 }
-if (left !== null) countDown(left, () => setTimeout(() => location.reload(), 1000))
+if (left !== null) countDown(left, { soon: sayHowToStay, over: () => setTimeout(() => location.reload(), 1000) })
+
+/** WCAG 2.2, 2.2.1: whoever has little time left hears of it, and how to have more. */
+function sayHowToStay(): void {
+  const more = form?.querySelector<HTMLElement>("[data-more]")
+  if (form === null || more == null) return
+  more.hidden = false
+  if (document.querySelector<HTMLElement>("[data-say]")?.hidden) say(wordsOf(form)("soon"))
+}
 
 /** Approving begins when the whole card was in sight; until then its button leads there. */
 function offerToSign(form: HTMLFormElement, button: HTMLButtonElement): void {

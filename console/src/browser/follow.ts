@@ -17,12 +17,20 @@ export function follow(path: string, known: string, changed: () => void): void {
   document.addEventListener("visibilitychange", () => void look().catch(() => undefined))
 }
 
-/** Counts the seconds of `[data-left]` down, in words that the server gave, and calls back at their end. */
-export function countDown(element: HTMLElement, over: () => void): void {
+/** How many seconds are left when it is said that few are: 20 at the least (WCAG 2.2, 2.2.1). */
+const SOON_SECONDS = 60
+
+/** Counts the seconds of `[data-left]` down, in words that the server gave; calls back when few are left, and at their end. */
+export function countDown(element: HTMLElement, { soon, over }: { soon: () => void; over: () => void }): void {
   const endMs = performance.now() + Number(element.dataset["left"]) * 1000
+  let isSoon = false
   const tick = () => {
     const left = Math.max(0, Math.ceil((endMs - performance.now()) / 1000))
     element.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`
+    if (left < SOON_SECONDS && !isSoon) {
+      isSoon = true
+      soon()
+    }
     if (left > 0) return
     clearInterval(timer)
     over()

@@ -10,7 +10,7 @@ import type { ApprovalsPart } from "./part.ts"
 import type { Passkeys } from "./passkeys/open.ts"
 import type { People } from "./people/index.ts"
 import type { Reports } from "./reports/reports.ts"
-import type { Approval, ApprovalState, NewRequest } from "./request.ts"
+import type { Approval, ApprovalState, NewRequest, Person } from "./request.ts"
 import type { Held, Use } from "./requests.ts"
 import type { RequestsOf, WithdrawnOf } from "./store.ts"
 import type { Usual } from "./usual/usual.ts"
@@ -44,6 +44,10 @@ export interface Approvals extends AsyncDisposable {
   alone(otherwise: Refusal): Change<void>
   /** Asks for approval: requests.ts. `tells` are users who are told of it. */
   request(asked: NewRequest, tells: readonly Id<"user">[]): Change<Held>
+  /** Gives more time to decide: more-time/extend.ts. */
+  extend(id: string, person: Person): Change<Approval>
+  /** Those of them that may be given more time. */
+  extendable(ids: readonly string[]): Promise<Id<"approval">[]>
   /** Null when there is none of that id. */
   find(id: string): Promise<Approval | null>
   /** Newest first. */

@@ -8,6 +8,7 @@ export const events = {
     "The agent that asked by OpenID CIBA got what was approved as an access token, once; it was not used yet.",
   "approvals.denied": "Somebody whose approval it takes denied it.",
   "approvals.reported": "Somebody denied it and reported the agent, which is stopped.",
+  "approvals.extended": "Somebody took more time to decide; until when, it says.",
   "approvals.expired": "Nobody decided in time, which is a denial.",
   "approvals.passkey-enrolled":
     "Somebody's passkey was verified; approvals that it signs are verified with the key in here.",

@@ -6,6 +6,8 @@ import { deciding } from "./decisions.ts"
 import type { Approvals } from "./door.ts"
 import { reportSince } from "./fatigue/report.ts"
 import { openGrants } from "./grants/grants.ts"
+import { extending } from "./more-time/extend.ts"
+import { extendable } from "./more-time/store.ts"
 import { openNotices } from "./notices/index.ts"
 import { countLately } from "./pacing/store.ts"
 import { type ApprovalsPart, parseApprovals } from "./part.ts"
@@ -73,6 +75,8 @@ export async function openApprovals(parts: ApprovalsParts): Promise<Approvals> {
       entries: () => [],
     }),
     request: (asked, tells) => requesting(held, asked, tells),
+    extend: (id, person) => extending(id, person),
+    extendable: (ids) => extendable(database, ids),
     find: (id) => store.findRequest(database, id),
     list: (of) => store.listRequests(database, of),
     countLately: (agent, most) => countLately(database, agent, most),

@@ -15,6 +15,7 @@ export type Sources = {
 const EVENTS = [
   "gate.action-held",
   "approvals.requested",
+  "approvals.extended",
   "approvals.decided",
   "approvals.approved",
   "gate.action-begun",

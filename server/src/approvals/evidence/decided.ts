@@ -2,13 +2,20 @@ import { z } from "zod"
 import { canonical, digest, type Json } from "#kernel"
 import type { CardFacts } from "../card/facts.ts"
 import type { Statement } from "../statement.ts"
-import { type OpenedEntry, refused } from "./entries.ts"
+import { isBefore, type OpenedEntry, refused } from "./entries.ts"
 import type { KnownKeys } from "./keys.ts"
 import { type ProvenBy, verifyProofOf } from "./proofs.ts"
 import { requireTold } from "./told.ts"
 
 /** What was asked, as the log has it. */
-export type AskedFor = { requested: OpenedEntry; held: OpenedEntry; facts: CardFacts; action: Statement["action"] }
+export type AskedFor = {
+  requested: OpenedEntry
+  held: OpenedEntry
+  /** Entries by which people took more time, in the log's order. */
+  extended: readonly OpenedEntry[]
+  facts: CardFacts
+  action: Statement["action"]
+}
 
 /** What a person saw, drawn again: lines to read, and the digest of the drawing. */
 export type Drawn<Card> = { card: Card; version: string; digest: string }
@@ -39,7 +46,7 @@ export function verifyDecision<Card>(decision: OpenedEntry, { asked, keys, draw 
   const { leaf, personal } = decision
   const statement = personal["statement"]
   if (!isStatement(statement)) throw refused("what somebody agreed to is not disclosed, or was erased")
-  if (canonical(statement as unknown as Json) !== canonical(expected(statement, leaf.by, asked))) {
+  if (canonical(statement as unknown as Json) !== canonical(expected(statement, decision, asked))) {
     throw refused("what somebody agreed to is not what was asked")
   }
   // What is no time is no time left.
@@ -79,16 +86,18 @@ function voiceOf(said: Json | undefined): z.infer<typeof voice> {
 const SLACK_MS = 10_000
 
 /** The statement that the log's entries make; what only the signer's own says is theirs, and it has nothing else. */
-function expected(given: Statement, approver: string, { requested, held, action }: AskedFor): Json {
+function expected(given: Statement, decision: OpenedEntry, { requested, held, extended, action }: AskedFor): Json {
   const { leaf } = requested
   const data = leaf.data ?? {}
+  // Until when it was asked, when they decided.
+  const last = extended.filter((each) => isBefore(each, decision)).at(-1)
   return {
     v: "safeconduct/approval/1",
     nonce: given.nonce,
     issuer: given.issuer,
     approval: data["approval"] ?? null,
     decision: "approve",
-    approver,
+    approver: decision.leaf.by,
     user: leaf.user ?? null,
     agent: {
       name: held.leaf.agent?.name ?? null,
@@ -104,7 +113,7 @@ function expected(given: Statement, approver: string, { requested, held, action 
     bounds: given.bounds as Json,
     card: { ...given.card },
     requestedAt: given.requestedAt,
-    expiresAt: data["expiresAt"] ?? null,
+    expiresAt: (last?.leaf.data ?? data)["expiresAt"] ?? null,
   }
 }
 
@@ -127,7 +136,7 @@ function isStatement(value: Json | undefined): value is Json & Statement {
 }
 
 /** What was asked: the request, the decision that it waits, and the action that hides behind its digest. Throws `not-verified`. */
-export function askedFor(requested: OpenedEntry, held: OpenedEntry): AskedFor {
+export function askedFor(requested: OpenedEntry, held: OpenedEntry, extended: readonly OpenedEntry[]): AskedFor {
   const { facts, action: given } = requested.personal
   if (facts === undefined || given === undefined) {
     throw refused("what was asked is not disclosed, or was erased: nobody can say what they saw")
@@ -142,5 +151,5 @@ export function askedFor(requested: OpenedEntry, held: OpenedEntry): AskedFor {
       throw refused("the action is not the one that was asked for")
     }
   }
-  return { requested, held, facts: requireTold(facts, { requested, held, action }), action }
+  return { requested, held, extended, facts: requireTold(facts, { requested, held, action }), action }
 }

@@ -40,6 +40,8 @@ export type Story = {
   beside?: [Statement[], Statement[]]
   /** Ends it before the action. */
   isUnused?: boolean
+  /** How often she took more time, and until how many seconds from now each lasted. */
+  extended?: readonly number[]
 }
 
 /** What the card of the story is drawn from. */
@@ -119,6 +121,10 @@ export async function tell(audit: Audit, story: Story): Promise<{ bundle: Bundle
     },
     personal: { facts: drawn as unknown as Json, action: action as unknown as Json },
   })
+  const times = (story.extended ?? []).map((seconds) => new Date(Date.now() + seconds * 1_000).toISOString())
+  for (const until of times) {
+    await record("extended", { event: "approvals.extended", by: alice, ...about, data: { approval, expiresAt: until } })
+  }
   const { version, digest: shown } = draw(drawn, "en")
   const statement = signed({
     v: "safeconduct/approval/1",
@@ -137,7 +143,7 @@ export async function tell(audit: Audit, story: Story): Promise<{ bundle: Bundle
     bounds: null,
     card: { version, locale: "en", digest: shown },
     requestedAt: new Date().toISOString(),
-    expiresAt,
+    expiresAt: times.at(-1) ?? expiresAt,
   })
   const [before, after] = story.beside ?? [[], []]
   const statements = [...before, statement, ...after]

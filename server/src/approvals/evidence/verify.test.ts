@@ -49,6 +49,17 @@ const at = (step: string, change: (draft: Draft) => Draft | null): Pick<Story, "
 const saying = (step: string, data: { [name: string]: Json }) =>
   at(step, (draft) => ({ ...draft, data: { ...draft.data, ...data } }))
 
+test("what was signed after more time was taken, twice, is proven with the entries that say so, and without none", async () => {
+  const { bundle, text } = await tell(audit, { ...somebody(), extended: [600, 900] })
+  assert.equal((await verify(text)).agreed.length, 1)
+  const isMore = ({ text: leaf }: Bundle["entries"][number]) => leaf.includes("approvals.extended")
+  const [first, second] = bundle.entries.filter(isMore)
+  const swapped = bundle.entries.map((entry) => (entry === first ? second! : entry === second ? first! : entry))
+  await assert.rejects(verify(writeBundle({ ...bundle, entries: swapped })), notVerified(/order of the log/))
+  const without = bundle.entries.filter((entry) => entry !== second)
+  await assert.rejects(verify(writeBundle({ ...bundle, entries: without })), notVerified(/not what was asked/))
+})
+
 for (const algorithm of ["ES256", "Ed25519", "RS256"] as const) {
   test(`evidence with ${algorithm} says who approved, what they saw, which agent, by which authority, and for what`, async () => {
     const { alice, passkey } = somebody({ algorithm })
@@ -225,6 +236,13 @@ const stories: [string, Omit<Story, "alice" | "passkey">, RegExp][] = [
     { ...saying("requested", { expiresAt: early }), signed: (each) => ({ ...each, expiresAt: early }) },
     /too late/,
   ],
+  ["more time was taken than is told of", { ...at("extended", () => null), extended: [600] }, /not what was asked/],
+  [
+    "less time was taken than was signed for",
+    { extended: [600], signed: (each) => ({ ...each, expiresAt: new Date(Date.now() + 300_000).toISOString() }) },
+    /not what was asked/,
+  ],
+  ["more time was taken, and it was too late all the same", { extended: [600, -60] }, /too late/],
   ["other policies ask", saying("requested", { policies: ["other"] }), /card told of something else/],
   ["another version is in force when it is used", saying("begun", { policyVersion: "policy_2" }), /something else/],
   ["another session used it", at("begun", (draft) => ({ ...draft, session: newId("session") })), /something else/],

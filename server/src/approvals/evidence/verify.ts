@@ -57,11 +57,13 @@ export async function verifyEvidence<Card>(
       "no decision that it waits",
     ),
   )
-  const asked = askedFor(requested, held)
+  const extended = about("approvals.extended").map(use)
+  if (extended.some((each) => !isBefore(requested, each))) throw refused("somebody took more time before it was asked")
+  const asked = askedFor(requested, held, extended)
   const approved = use(only(about("approvals.approved"), "no approval"))
   const decisions = [...about("approvals.decided"), approved]
-  if (decisions.some((each) => each !== approved && !isBefore(each, approved))) {
-    throw refused("somebody decided after it was approved")
+  if ([...decisions, ...extended].some((each) => each !== approved && !isBefore(each, approved))) {
+    throw refused("somebody decided, or took more time, after it was approved")
   }
   const keys = keysIn(entries, use)
   const agreed = decisions.map((each) => verifyDecision(use(each), { asked, keys, draw }))

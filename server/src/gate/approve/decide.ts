@@ -99,4 +99,17 @@ export async function deny(
   return (await rooms.audit.commit(allOf(changes))).result
 }
 
+/**
+ * Gives those of them more time that may have it, all at once: being signed in is enough, because it decides nothing. Throws
+ * `approval-over` where none may, `approval-unknown`.
+ */
+export async function moreTime(rooms: Rooms, person: Person, ids: readonly string[]): Promise<void> {
+  const given = await rooms.approvals.extendable(ids)
+  const [first] = ids
+  // Also where it is none: the room says why.
+  const changes = (given.length > 0 ? given : [first!]).map((id) => rooms.approvals.extend(id, person))
+  // A crash here leaves them with more time; the card says until when.
+  await rooms.audit.commit(allOf(changes))
+}
+
 const nothing: Change<void> = { entries: () => [] }

@@ -10,7 +10,7 @@ import {
 } from "#approvals"
 import { parseJson, Refusal } from "#kernel"
 import type { SignedInBrowser } from "#sessions"
-import { approve, type Challenge, challengeFor, deny } from "../approve/decide.ts"
+import { approve, type Challenge, challengeFor, deny, moreTime } from "../approve/decide.ts"
 import { beginStepUp } from "../approve/step-up.ts"
 import { seeOther } from "../consent/pages/page.ts"
 import { placeOf, type Visit } from "../consent/visit.ts"
@@ -35,7 +35,7 @@ export const challengeBody = z.strictObject({
 export const decisionBody = z
   .object({
     form: z.string().max(100),
-    decision: z.enum(["approve", "step-up", "deny", "report"]),
+    decision: z.enum(["approve", "step-up", "deny", "report", "more-time"]),
     locale,
     response: z.string().max(16_384).default(""),
     bounds: z.string().max(8_192).default(""),
@@ -65,6 +65,10 @@ export async function decide(
   const { form: _, decision, locale: language, response, bounds: left, ...boxes } = body
   const shown = await togetherWith(rooms, user, await askedOf(rooms, user, id, language))
   const together = shown.map(({ approval }) => approval.id)
+  if (decision === "more-time") {
+    await moreTime(rooms, user, together)
+    return seeOther(placeOf(visit.issuer, `/approvals/${id}`), visit.setCookies)
+  }
   // Others may have come or gone since the page was drawn: it says for itself whether it had boxes, and which are ticked.
   const ticked = Object.keys(boxes).flatMap((name) => (name.startsWith("item-") ? [name.slice("item-".length)] : []))
   const chosen = boxes["several"] === undefined ? [id] : ticked

@@ -109,6 +109,42 @@ describe("somebody at their phone", () => {
     assert.equal(await phone.stateOf(raise), "requested")
   })
 
+  test("takes more time with one tap, which decides nothing, and signs what is so then", async () => {
+    const alice = await phone.person()
+    const held = await phone.ask(alice.user)
+    const early = await signed(alice, held.id)
+    const page = await alice.browser.get(`/approvals/${held.id}`)
+    assert.match(page.text, /<button [^>]*value="more-time"[^>]*>I need more time<\/button>/)
+    const { status, location } = await say(alice, held.id, { decision: "more-time" })
+    assert.deepEqual([status, location], [303, `${issuer}/approvals/${held.id}`])
+    assert.equal(await phone.stateOf(held), "requested")
+    const left = Number(dataOf((await alice.browser.get(`/approvals/${held.id}`)).text, "left"))
+    assert.ok(left > 300 && left <= 600, String(left))
+    // What was signed before was signed of another time.
+    await assert.rejects(alice.browser.post(decision(held.id), early.form), refusedWith("passkey-invalid"))
+    const { form, statements } = await signed(alice, held.id)
+    assert.equal(Date.parse(JSON.parse(statements[0]!).expiresAt) - held.expiresAt.getTime(), 300_000)
+    await alice.browser.post(decision(held.id), form)
+    assert.equal(await phone.use(held), "allow")
+    await assert.rejects(
+      alice.browser.post(decision(held.id), {
+        form: formToken(cookieOf(alice), decision(held.id)),
+        decision: "more-time",
+        locale: "en",
+      }),
+      refusedWith("approval-over"),
+    )
+  })
+
+  test("offers no more time where there is none", async () => {
+    const alice = await phone.person()
+    const held = await phone.ask(alice.user)
+    const { backchannel } = phone.at.rooms.approvals
+    await backchannel.ask({ agent: held.agent, instance: held.instance }, held.id, null)
+    assert.doesNotMatch((await alice.browser.get(`/approvals/${held.id}`)).text, /value="more-time"/)
+    await assert.rejects(say(alice, held.id, { decision: "more-time" }), refusedWith("approval-over"))
+  })
+
   test("denies with one tap, without a passkey, and the agent is told no", async () => {
     const alice = await phone.person({ hasPasskey: false })
     const held = await phone.ask(alice.user)

@@ -58,6 +58,7 @@ export async function showApproval(
     offer,
     // A tap leaves nothing to anybody.
     leave: offer === "sign" && all.length === 1 ? await leaveToOffer(rooms, asked.approval) : null,
+    hasMoreTime: (await rooms.approvals.extendable(all.map(({ approval }) => approval.id))).length > 0,
     words,
     links,
     locale,

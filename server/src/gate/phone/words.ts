@@ -25,6 +25,7 @@ export type PhoneWords = {
   agoOf: (seconds: number) => string
   asked: string
   timeLeft: string
+  moreTime: string
   code: string
   site: string
   everything: string
@@ -45,7 +46,7 @@ export type PhoneWords = {
   stepUpHelp: string
   askedThere: string
   back: string
-  script: { readonly [Name in "signing" | "declined" | "mismatch" | "noPasskeys"]: string }
+  script: { readonly [Name in "signing" | "declined" | "mismatch" | "noPasskeys" | "soon"]: string }
 }
 
 const en: PhoneWords = {
@@ -83,6 +84,7 @@ const en: PhoneWords = {
   },
   asked: "Asked",
   timeLeft: "Time left",
+  moreTime: "I need more time",
   code: "Check code",
   site: "Site",
   everything: "Everything",
@@ -108,6 +110,7 @@ const en: PhoneWords = {
     declined: "Nothing was signed. You can try again, or deny.",
     mismatch: "Nothing was signed: what was to be signed is not what you see. Deny this and report it.",
     noPasskeys: "This browser has no passkeys. Open the page on your phone.",
+    soon: "Less than a minute is left. You can take more time.",
   },
 }
 
@@ -147,6 +150,7 @@ const de: PhoneWords = {
   },
   asked: "Gefragt",
   timeLeft: "Restzeit",
+  moreTime: "Ich brauche mehr Zeit",
   code: "Prüfcode",
   site: "Seite",
   everything: "Alles",
@@ -173,6 +177,7 @@ const de: PhoneWords = {
     mismatch:
       "Es wurde nichts unterschrieben: Was zu unterschreiben war, ist nicht, was Sie sehen. Lehnen Sie ab und melden Sie es.",
     noPasskeys: "Dieser Browser hat keine Passkeys. Öffnen Sie die Seite auf Ihrem Telefon.",
+    soon: "Noch unter einer Minute. Sie können sich mehr Zeit nehmen.",
   },
 }
 

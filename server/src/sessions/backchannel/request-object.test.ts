@@ -36,7 +36,14 @@ async function refuses(text: string | Promise<string>, what: string, as = client
 test("CIBA Core §7.1.1: a signed request is read by the client's own key, with its parameters and without its claims", async () => {
   const details = [{ type: "safeconduct_one_action" }]
   const given = { requested_expiry: 60, authorization_details: details, login_hint: "x" }
-  for (const header of [{}, { typ: "JWT" }, { typ: "oauth-authz-req+jwt" }, { typ: "OAuth-AuthZ-Req+JWT" }, { typ: "application/jwt" }, { kid: "any name" }]) {
+  for (const header of [
+    {},
+    { typ: "JWT" },
+    { typ: "oauth-authz-req+jwt" },
+    { typ: "OAuth-AuthZ-Req+JWT" },
+    { typ: "application/jwt" },
+    { kid: "any name" },
+  ]) {
     const { parameters, jti, expiresAtMs } = read(await sign(given, header))
     assert.deepEqual(parameters, { scope: "openid", ...given })
     assert.equal(jti, "request-1")
@@ -96,7 +103,15 @@ test("CIBA Core §7.1.1, pitfall 15: the algorithm is ES256 by that key, whateve
 })
 
 test("RFC 8725 §3.11: what the key signed for something else is no request", async () => {
-  for (const typ of ["dpop+jwt", "client-authentication+jwt", "at+jwt", "safeconduct-approval+jwt", "DPoP+JWT", "application/dpop+jwt", ""]) {
+  for (const typ of [
+    "dpop+jwt",
+    "client-authentication+jwt",
+    "at+jwt",
+    "safeconduct-approval+jwt",
+    "DPoP+JWT",
+    "application/dpop+jwt",
+    "",
+  ]) {
     await refuses(sign({}, { typ }), typ)
   }
   // RFC 9101 §10.8: without a type of its own, a client assertion has `sub`.

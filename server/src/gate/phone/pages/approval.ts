@@ -24,12 +24,25 @@ export type Deciding = {
   issuer: URL
   /** What can be left to the agent with this approval; null for nothing. */
   leave: GrantBounds | null
+  /** True where more time is to be had. */
+  hasMoreTime: boolean
   nowMs: number
   tokenOf: (path: string) => string
 }
 
 /** The page on which somebody decides. Seeing it decides nothing. */
-export function decidingPage({ asked, offer, words, links, locale, issuer, leave, nowMs, tokenOf }: Deciding): {
+export function decidingPage({
+  asked,
+  offer,
+  words,
+  links,
+  locale,
+  issuer,
+  leave,
+  hasMoreTime,
+  nowMs,
+  tokenOf,
+}: Deciding): {
   title: string
   main: Html
 } {
@@ -58,19 +71,23 @@ ${leave !== null && leavePart(leave, locale)}
 <div class="foot" data-end tabindex="-1">
 <span>${words.code} <b>${asked.map((each) => checkCode(each.approval.action!.digest)).join(" ")}</b></span>
 <span>${words.timeLeft} <b role="timer" data-left="${leftSeconds}">${minutesOf(leftSeconds)}</b></span>
+${hasMoreTime && html`<button class="button" name="decision" value="more-time">${words.moreTime}</button>`}
 <span>${words.asked} ${words.agoOf((nowMs - approval.requestedAt.getTime()) / 1000)}</span>
 <span>${words.site} ${issuer.host}</span>
 </div>
 ${links}
-${barOf({ offer, words, isAlone })}
+${barOf({ offer, words, isAlone, hasMoreTime })}
 </form>`
   return { title, main }
 }
 
-function barOf({ offer, words, isAlone }: { offer: Offer; words: PhoneWords; isAlone: boolean }): Html {
+type Bar = Pick<Deciding, "offer" | "words" | "hasMoreTime"> & { isAlone: boolean }
+
+function barOf({ offer, words, isAlone, hasMoreTime }: Bar): Html {
   const yes = isAlone ? words.approve : words.approveChosen
   return html`<div class="bar" data-bar>
 <p class="warn" role="alert" data-say hidden></p>
+${hasMoreTime && html`<button class="button wide" name="decision" value="more-time" data-more hidden>${words.moreTime}</button>`}
 ${offer === "sign" && html`<noscript><p class="why">${words.noScript}</p></noscript>`}
 ${offer === "sign" && html`<p class="why soft" id="unseen" data-unseen hidden>${words.unseen}</p>`}
 ${offer === "enrol" && html`<p class="why">${words.noPasskey}</p>`}
