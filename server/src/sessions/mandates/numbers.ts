@@ -1,5 +1,6 @@
 import { withoutDays } from "./dates.ts"
 import { joinIbans } from "./iban.ts"
+import { spelledNumbersIn } from "./number-words.ts"
 
 /**
  * The numbers that stand in a text as words of their own: `50`, `$50`, `EUR 1,234.50`, `1.234,50 €`, `1'234`. A date or a part of
@@ -7,10 +8,11 @@ import { joinIbans } from "./iban.ts"
  *
  * One separator before three digits can be read two ways. A comma there groups (`1,500` is fifteen hundred: money has two
  * decimals); a point there is a decimal point, as programs write it. The other reading is not taken, so that nobody else can
- * choose between them.
+ * choose between them. From two to ninety-nine, a number may also be an English word: `six`, `forty-two`.
  */
 export function numbersIn(text: string): Set<number> {
-  return new Set(wordsOf(text).flatMap(numberOf))
+  const words = wordsOf(text)
+  return new Set([...words.flatMap(numberOf), ...spelledNumbersIn(words)])
 }
 
 /** Those of them that are written as amounts of money: with two decimals, or a currency beside them. */

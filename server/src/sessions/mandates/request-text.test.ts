@@ -133,6 +133,39 @@ test("a number names something in a record where it is an amount of money", () =
   assert.ok(names({ text: "open A-17" }, "A-17"))
 })
 
+test("a name of several words in a record is meant in upper or lower case; one word as it is written there", () => {
+  for (const text of ["The oak shelf costs 5 now", "mark OAK SHELF as sold", "an 'Oak shelf'"]) {
+    assert.ok(names({ text }, "Oak shelf"), text)
+  }
+  for (const text of ["the oak shelves", "my soak shelf", "an oak-shelf", "an o\u0430k shelf"]) {
+    assert.equal(names({ text }, "Oak shelf"), false, text)
+  }
+  assert.equal(names({ text: "what will be done?" }, "Will"), false)
+  assert.ok(names({ text: "ask Will" }, "Will"))
+  // Nobody else's value may be in other letters: only what a record calls a thing.
+  assert.equal(standsIn("The oak shelf", "Oak shelf"), false)
+})
+
+test("a number may be an English word, as long as it is the whole of it", () => {
+  const spelled: [string, number[], number[]][] = [
+    ["scale it up to six instances", [6], []],
+    ["Forty dollars, please; (twelve) seats.", [40, 12], []],
+    ["twenty-five copies and two pens", [25, 2], [20, 5]],
+    ["the one I said, number one", [], [1]],
+    ["two hundred and fifty, five thousand", [], [2, 50, 5, 100]],
+    ["five or six, two to four, ten percent, half past nine", [], [5, 6, 2, 4, 10, 9]],
+    ["twenty five, seventy first, three point five", [], [20, 5, 70, 3]],
+    ["six and a half, at ten o'clock, 2 to eight", [2], [6, 10, 8]],
+    ["a sixpack, sixty-ish, two-factor, some tens", [], [6, 60, 2, 10]],
+  ]
+  for (const [text, there, absent] of spelled) {
+    for (const value of there) assert.ok(standsIn(text, value), `${value} in ${text}`)
+    for (const value of absent) assert.equal(standsIn(text, value), false, `${value} in ${text}`)
+  }
+  // As a text it is what it is.
+  assert.equal(standsIn("scale it to six", "6"), false)
+})
+
 test("a request says whole words, in either case", () => {
   const text = "Please PAY the bill; it's Bob's. Set up a thing"
   for (const word of ["pay", "Bill", "set up", "bob"]) assert.ok(says({ text }, ["never", word]), word)

@@ -31,10 +31,17 @@ export function says(request: { readonly text: string }, words: readonly string[
 
 /**
  * True when a name of something in our records stands in the request: a number only where it is written as an amount of money, so
- * that `my 100 latest orders` names no order over 100.
+ * that `my 100 latest orders` names no order over 100; a name of several words in upper or lower case, as people write it. One word
+ * has to be as it stands there: somebody may be called Will, and whoever says what will be done does not speak of them.
  */
 export function names(request: { readonly text: string }, name: Scalar): boolean {
-  return typeof name === "number" ? read(request).amounts.has(name) : standsIn(request, name)
+  if (typeof name === "number") return read(request).amounts.has(name)
+  if (standsIn(request, name)) return true
+  return typeof name === "string" && isSeveralWords(name) && hasWhole(read(request).lower, name.toLowerCase())
+}
+
+function isSeveralWords(name: string): boolean {
+  return name.length <= MAX_VALUE && /^[\p{L}\p{N}'’&.-]+(?: [\p{L}\p{N}'’&.-]+)+$/u.test(name) && plain(name) === name
 }
 
 const MAX_VALUE = 1_000
