@@ -1,7 +1,7 @@
 import { lookupsOf } from "./look-ups.ts"
 import type { StartRecord } from "./record.ts"
-import { askingWords, SOURCES } from "./requests.ts"
-import { isNumeric, kindOf, looksOutside, type Role, roleOf, typesOf, wordsOf } from "./roles.ts"
+import { askingWords, nounsOf, SOURCES, spokenForms } from "./requests.ts"
+import { isMoney, isNumeric, kindOf, looksOutside, type Role, roleOf, typesOf, wordsOf } from "./roles.ts"
 import type { Schema, Suite, Tool, Value } from "./suite.ts"
 
 /** A rule of an argument, as safeconduct.yaml has it. */
@@ -35,11 +35,18 @@ export type Purposes = { answer: Detail[]; act: Detail[] }
  */
 export function purposesOf({ tools }: Pick<Suite, "tools">, record: StartRecord): Purposes {
   const lookups = new Set(Object.keys(lookupsOf(record)))
-  const said = tools.filter((tool) => kindOf(tool) !== "looks").flatMap(({ name }) => askingWords(name))
-  const known: Known = { has: (name) => lookups.has(name), claims: Object.keys(record.own), said }
+  const said = tools.filter((tool) => kindOf(tool) !== "looks").map(({ name }) => askingWords(name))
+  const known: Known = { has: (name) => lookups.has(name), claims: Object.keys(record.own), said: inTurn(said) }
   const looking = tools.filter((tool) => kindOf(tool) === "looks").map((tool) => detailOf(tool, known))
   const acting = tools.filter((tool) => kindOf(tool) !== "looks").map((tool) => detailOf(tool, known))
   return { answer: looking, act: [...looking, ...acting] }
+}
+
+/** The first of each list, then the second of each, and so on, each once: where not all have room, what is plainest has. */
+function inTurn(lists: readonly string[][]): string[] {
+  const longest = Math.max(0, ...lists.map(({ length }) => length))
+  const all = Array.from({ length: longest }, (_, at) => lists.flatMap((list) => list.slice(at, at + 1))).flat()
+  return [...new Set(all)]
 }
 
 /** What rules may name. */
@@ -98,11 +105,38 @@ function rulesOf(name: string, schema: Schema, tool: Tool, role: Role, known: Kn
   const isList = typesOf(schema).includes("array")
   const anyOf = (rules: Rule[]) => ({ [isList ? "eachOf" : "anyOf"]: [...leftOut, ...rules] })
   const alternatives = anyOf(alternativesOf(name, schema, tool, role, known))
-  const rules = [kindOf(tool) === "takes-away" ? { ...alternatives, part: partFor(tool, known) } : alternatives]
+  const within = kindOf(tool) === "takes-away" ? { part: partFor(tool, known) } : {}
+  const choices = role === "value" ? choicesOf(schema) : []
+  if (choices.length > 0) return choiceRules(choices).map((rule) => ({ ...anyOf(rule), ...within }))
+  const rules: Rule[] = [{ ...alternatives, ...within }]
   // What a request says of a flag, it says whatever its value, and of an amount below nothing nobody speaks.
   if (role === "flag") rules.push(anyOf([{ oneOf: [true, false] }]))
   if (role === "amount") rules.push(anyOf([{ atLeast: 0 }]))
   return rules
+}
+
+/** Words among which an argument chooses; empty where it may be anything, or where there are more than a person would choose among. */
+function choicesOf({ enum: own, items, anyOf = [] }: Schema): string[] {
+  const given = own ?? items?.enum ?? anyOf.flatMap(choicesOf)
+  const isWords = given.every((each) => typeof each === "string" && each !== "")
+  return isWords && given.length <= MOST_CHOICES ? (given as string[]) : []
+}
+
+const MOST_CHOICES = 40
+
+/** One of them, and whichever it is, the request says that one, as a tool writes it or in a form that people do. */
+function choiceRules(choices: readonly string[]): Rule[][] {
+  const said = choices.map((choice) => {
+    const others = choices.filter((each) => each !== choice)
+    const forms = spokenForms(choice)
+    return [
+      ...(others.length > 0 ? [{ oneOf: others }] : []),
+      IN_REQUEST,
+      ...(forms.length > 0 ? [{ requestSays: forms }] : []),
+      ASK,
+    ]
+  })
+  return [[{ oneOf: choices }], ...said]
 }
 
 function isScalar(value: Value | undefined): boolean {
@@ -121,7 +155,9 @@ function hasParts(schema: Schema): boolean {
 /** What a request says is to be taken away, it does not say of what else it names. */
 function partFor({ name }: Tool, { said }: Known): { from: string[]; until?: string[] } {
   const from = askingWords(name)
-  const until = [...new Set(said.filter((word) => !from.includes(word)))].slice(0, 256)
+  // In "delete the file a.txt" nobody files anything.
+  const nouns = nounsOf(name)
+  const until = said.filter((word) => !from.includes(word) && !nouns.includes(word)).slice(0, 256)
   return until.length === 0 ? { from } : { from, until }
 }
 
@@ -146,6 +182,7 @@ function alternativesOf(name: string, schema: Schema, tool: Tool, role: Role, { 
         IN_REQUEST,
         ...claims.map((userClaim) => ({ userClaim })),
         ...lookup("named", "places"),
+        ...lookup("named", "people"),
         ...lookup("choice", "known"),
         source,
       ]
@@ -155,12 +192,14 @@ function alternativesOf(name: string, schema: Schema, tool: Tool, role: Role, { 
       return [
         IN_REQUEST,
         ...lookup("named", "things"),
-        // To change one of the user's own, all that is changed has to be verified; which one it is then need not be.
-        ...(kind === "changes" ? lookup("lookedUp", ids) : []),
+        // To change one of the user's own, all that is changed has to be verified; which one it is then need not be, as long as
+        // that is more than one of a few words.
+        ...(kind === "changes" && saysMore(tool) ? lookup("lookedUp", ids) : []),
         ASK,
       ]
     case "amount":
-      return [IN_REQUEST, ...lookup("atMostLookedUp", "largest"), ASK]
+      // Of days, copies or seats, what was ever paid says nothing.
+      return [IN_REQUEST, ...(isMoney(name) ? lookup("atMostLookedUp", "largest") : []), ASK]
     case "content":
       return [IN_REQUEST, ...(kind === "creates" && !reachesOthers(tool) ? [{ plainText: 5_000 }] : []), ASK]
     case "annotation":
@@ -168,9 +207,19 @@ function alternativesOf(name: string, schema: Schema, tool: Tool, role: Role, { 
     case "moment":
       return kind === "changes" || !isTied(tool) ? [IN_REQUEST, ASK] : [...MOMENTS, { plainText: 40 }, ASK]
     case "flag":
-      return [...(kind === "changes" ? [] : [{ constant: false }]), { requestSays: flagWords(name) }, ASK]
+      // Where a tool takes yes for itself, no says something: `private` or `read_only` turned off opens what was closed.
+      return [
+        ...(kind === "changes" || schema.default === true ? [] : [{ constant: false }]),
+        { requestSays: flagWords(name) },
+        ASK,
+      ]
     case "value":
-      return [IN_REQUEST, ASK]
+      // What only looks, but where others read it, is told nothing out of the record.
+      return [
+        IN_REQUEST,
+        ...(kind === "looks" ? [] : [...lookup("named", "things"), ...lookup("named", "people")]),
+        ASK,
+      ]
   }
 }
 
@@ -180,6 +229,15 @@ function rolesOf({ parameters }: Tool, names: readonly string[]): Role[] {
 
 function reachesOthers(tool: Tool): boolean {
   return rolesOf(tool, Object.keys(tool.parameters.properties ?? {})).includes("destination")
+}
+
+/** True when something else of it is what only the user's own words, or their record, can say. */
+function saysMore({ parameters: { properties = {} } }: Tool): boolean {
+  return Object.entries(properties).some(
+    ([name, schema]) =>
+      ["destination", "secret", "amount", "content", "value"].includes(roleOf(name, schema)) &&
+      choicesOf(schema).length === 0,
+  )
 }
 
 /** True when what has to be given names whom, where, which or what: then when it happens is free. */

@@ -2,8 +2,10 @@ import {
   amountFields,
   hasDocuments,
   idField,
+  isByOthers,
   listFields,
   nameFields,
+  personFields,
   placeFields,
   type StartRecord,
   type Table,
@@ -24,24 +26,45 @@ export function lookupsOf(record: StartRecord): { [name: string]: LookUp } {
   const all = {
     places: asked(
       "who the payment that you name was from or to",
-      paid.flatMap((table) => placesBeside(table, claims)),
+      few(paid, (table) => placesBeside(table, claims)),
       claims,
     ),
+    people: asked("who you name", few(tables, peopleIn)),
     known: asked("somebody or somewhere that your records know", tables.flatMap(knownIn)),
-    things: asked("the one that you name", tables.flatMap(thingsIn)),
+    things: asked("the one that you name", few(tables, thingsIn)),
     "thing-numbers": asked(
       "one of yours",
-      tables.flatMap((table) => idsIn(table, "number")),
+      few(tables, (table) => idsIn(table, "number")),
     ),
     "thing-names": asked(
       "one of yours",
-      tables.flatMap((table) => idsIn(table, "text")),
+      few(tables, (table) => idsIn(table, "text")),
     ),
     largest: asked("the largest amount in your records", largestIn(paid)),
     documents: asked("what you have to read", tables.filter(hasDocuments).flatMap(titlesIn)),
   }
   return Object.fromEntries(Object.entries(all).flatMap(([name, lookup]) => (lookup === null ? [] : [[name, lookup]])))
 }
+
+/**
+ * What is asked of those tables that it has room for, small ones first: where more values are found than an answer may have, there
+ * is none, and a table of thousands would keep all others from being read. What is left out is not found, and verifies nothing.
+ */
+function few(tables: readonly Table[], ask: (table: Table) => string[]): string[] {
+  let found = 0
+  const asked = tables.map((table) => ({ parts: ask(table), size: table.rows.length }))
+  return asked
+    .sort((a, b) => a.parts.length * a.size - b.parts.length * b.size)
+    .filter(({ parts, size }) => {
+      const fits = found + parts.length * size <= MOST_VALUES
+      if (fits) found += parts.length * size
+      return fits
+    })
+    .flatMap(({ parts }) => parts)
+}
+
+/** Of the hundred that an answer may have; the rest is for what comes to the record later. */
+const MOST_VALUES = 80
 
 function asked(description: string, parts: readonly string[], claims: readonly string[] = []): LookUp | null {
   if (parts.length === 0) return null
@@ -70,7 +93,7 @@ function placesBeside(table: Table, claims: readonly string[]): string[] {
 }
 
 function knownIn(table: Table): string[] {
-  const names = hasDocuments(table) ? [] : nameFields(table)
+  const names = hasDocuments(table) || isByOthers(table) ? [] : nameFields(table)
   const single = [...new Set([...placeFields(table), ...names])].map(
     (field) => `select ${text(field)} ${from(table)} and ${text(field)} <> ''`,
   )
@@ -80,7 +103,28 @@ function knownIn(table: Table): string[] {
   return [...single, ...listed]
 }
 
+/**
+ * People by their full names, each with what tools know them by. One word of a name verifies nobody: whoever is entered as Helen
+ * would be the Helen that somebody else speaks of.
+ */
+function peopleIn(table: Table): string[] {
+  if (isByOthers(table) || hasDocuments(table)) return []
+  const names = [...nameFields(table).map(text), ...fullNames(table)]
+  return personFields(table).flatMap((field) =>
+    names.map(
+      (name) =>
+        `select json_build_array(${text(field)}, ${name})::text ${from(table)} and ${text(field)} <> '' and ${name} like '_% _%'`,
+    ),
+  )
+}
+
+function fullNames({ rows }: Table): string[] {
+  const has = (field: string) => rows.every((row) => typeof row[field] === "string")
+  return has("first_name") && has("last_name") ? [`((${text("first_name")}) || ' ' || (${text("last_name")}))`] : []
+}
+
 function thingsIn(table: Table): string[] {
+  if (isByOthers(table)) return []
   const [id, names] = [idField(table), nameFields(table).filter((field) => field !== idField(table))]
   if (id === null || names.length === 0) return []
   const isNamed = names.map((field) => `${text(field)} is not null`).join(" and ")

@@ -1,4 +1,4 @@
-import { roleOf } from "./roles.ts"
+import { isMoney, roleOf, wordsOf } from "./roles.ts"
 import type { Suite, Value } from "./suite.ts"
 
 /** Rows of one kind in the record, such as all transactions; `path` says where they stood. */
@@ -29,7 +29,7 @@ export function readRecord({ default_environment }: Pick<Suite, "default_environ
 
 function walk(value: Value, path: string[], record: StartRecord): void {
   if (Array.isArray(value)) {
-    addRows(path, value.map(asRow), record)
+    addTable(path, value.map(asRow), record)
     return
   }
   if (typeof value !== "object" || value === null) return
@@ -37,7 +37,7 @@ function walk(value: Value, path: string[], record: StartRecord): void {
   const isKeyed = entries.length > 0 && path.length > 0
   if (isKeyed && entries.every(([, each]) => isObject(each)) && isAlike(entries.map(([, each]) => each as object))) {
     const rows = entries.map(([key, each]) => ({ key, ...(each as object) }))
-    addRows(path, rows, record)
+    addTable(path, rows, record)
     return
   }
   if (isKeyed && entries.every(([name, each]) => typeof each === "string" && /[\s]/.test(each) && /\W/.test(name))) {
@@ -59,6 +59,16 @@ function walk(value: Value, path: string[], record: StartRecord): void {
   }
 }
 
+/** Rows, and what lists of rows each of them holds: the issues of all projects are one table. */
+function addTable(path: string[], rows: Table["rows"], record: StartRecord): void {
+  addRows(path, rows, record)
+  for (const field of fieldsOf(rows)) {
+    const lists = rows.map((row) => row[field]).filter((each) => each !== undefined && each !== null)
+    const isRows = lists.every((each) => Array.isArray(each) && each.every(isObject))
+    if (isRows) addTable([...path, field], lists.flat() as Table["rows"], record)
+  }
+}
+
 function addRows(path: string[], rows: Table["rows"], record: StartRecord): void {
   if (rows.length > 0) record.tables.push({ path: path.join("."), rows })
 }
@@ -71,11 +81,12 @@ function isObject(value: Value | undefined): value is { [name: string]: Value } 
   return typeof value === "object" && value !== null && !Array.isArray(value)
 }
 
-/** Rows under keys have the same fields, among them simple ones; parts of one thing do not. */
+/** Rows under keys have most fields in common, among them simple ones; parts of one thing do not. */
 function isAlike(all: readonly object[]): boolean {
-  const [first, ...others] = all.map((each) => Object.keys(each).sort().join())
-  const isSimple = Object.values(all[0] ?? {}).some((each) => typeof each !== "object")
-  return isSimple && others.length > 0 && others.every((each) => each === first)
+  const fields = [...new Set(all.flatMap((each) => Object.keys(each)))]
+  const common = fields.filter((field) => all.every((each) => Object.hasOwn(each, field)))
+  const isSimple = common.some((field) => all.every((each) => typeof (each as StartRecord["own"])[field] !== "object"))
+  return all.length > 1 && isSimple && 2 * common.length > fields.length
 }
 
 function claimName(path: readonly string[]): string {
@@ -88,21 +99,24 @@ function claimName(path: readonly string[]): string {
 
 /** Fields of a table that hold numbers of money. */
 export function amountFields({ rows }: Table): string[] {
-  return fieldsOf(rows).filter(
-    (field) =>
-      /amount|price|total|sum|cost|fee|balance/i.test(field) &&
-      everyRow(rows, field, (each) => typeof each === "number"),
-  )
+  return fieldsOf(rows).filter((field) => isMoney(field) && everyRow(rows, field, (each) => typeof each === "number"))
 }
 
 /** The field by which tools name a thing; null for rows that are no things of their own. */
 export function idField({ rows }: Table): string | null {
   const fields = fieldsOf(rows).filter((field) => everyRow(rows, field, isText))
-  return (
-    [/^id_?$/i, /_id$/i, /^key$/, /^(file_?name|path)$/i].flatMap((form) =>
-      fields.filter((field) => form.test(field)),
-    )[0] ?? null
+  const [sure] = [/^id_?$/i, /_id$/i, /^key$/, /^(file_?name|path)$/i].flatMap((form) =>
+    fields.filter((field) => form.test(field)),
   )
+  // A number or a code is one where no two rows have the same.
+  return sure ?? fields.find((field) => NUMBERED.test(field) && isUnique(rows, field)) ?? null
+}
+
+const NUMBERED = /^(sku|code|slug|login|handle|user_?name)$|(^|_)(number|no|code)$/i
+
+function isUnique(rows: Table["rows"], field: string): boolean {
+  const values = rows.map((row) => row[field])
+  return new Set(values).size === rows.length && values.every((each) => each !== undefined && each !== null)
 }
 
 /** Fields that list identifiers, such as those who take part. */
@@ -115,7 +129,28 @@ export function listFields({ rows }: Table): string[] {
 
 /** Fields that name a thing. What a subject, a title of mail or a text says, anybody can have written, and is none. */
 export function nameFields({ rows }: Table): string[] {
-  return fieldsOf(rows).filter((field) => /^(name|title|file_?name)$/i.test(field) && everyRow(rows, field, isText))
+  return fieldsOf(rows).filter(
+    (field) => /^((full|display)_?name|name|title|file_?name)$/i.test(field) && everyRow(rows, field, isText),
+  )
+}
+
+/** True for rows that say who wrote them: what these are called, somebody else may have chosen. */
+export function isByOthers({ rows }: Table): boolean {
+  return fieldsOf(rows).some((field) =>
+    /^(authors?|sender|reporter|submitter|requester|poster|commenter|(created|opened|posted|submitted|written)_by)$/i.test(
+      wordsOf(field).join("_"),
+    ),
+  )
+}
+
+/** Fields by which tools know a person, in rows of people: an address, a telephone, a name to sign in with. */
+export function personFields(table: Table): string[] {
+  const isOfPeople = fieldsOf(table.rows).some((field) =>
+    /^(e_?mail|phone|login|handle|user_?name)(_?address|_?number)?$/i.test(field),
+  )
+  if (!isOfPeople) return []
+  const others = fieldsOf(table.rows).filter((field) => /^(login|handle|user_?name)$/i.test(field))
+  return [...new Set([...placeFields(table), ...others])].filter((field) => field !== "key")
 }
 
 /** Fields that say who or where: accounts, addresses. One looks like an identifier, and none is for free text. */

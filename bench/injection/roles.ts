@@ -21,7 +21,10 @@ const BY_WORD: readonly [Role, string][] = [
   ["secret", "password passphrase pin secret token otp credential credentials"],
   ["content", "body content contents message messages text html caption"],
   ["annotation", "subject description note notes memo reason comment comments remark summary label tag tags reference"],
-  ["moment", "date dates day days time times when start end deadline duration until month year hour hours minutes"],
+  [
+    "moment",
+    "date dates day days time times when start end deadline due expires expiry expiration duration until month year hour hours minutes",
+  ],
   [
     "destination",
     `recipient recipients payee beneficiary receiver to cc bcc account iban email emails user users member members participant participants
@@ -37,10 +40,37 @@ export function roleOf(name: string, schema: Schema): Role {
   const types = typesOf(schema)
   if (types.length > 0 && types.every((type) => type === "boolean")) return "flag"
   if (/^ids?$/.test(words.at(-1) ?? "")) return "object"
+  // Of people that are only counted, it says how many.
+  const isCount = /^(number|num)$/.test(words[0] ?? "") || words.some((word) => COUNTED.includes(word))
+  if (
+    words.length > 0 &&
+    types.length > 0 &&
+    types.every(isNumeric) &&
+    isCount &&
+    !/^(numbers?|num)$/.test(words.at(-1)!)
+  )
+    return "amount"
   const found = BY_WORD.find(([, list]) => list.split(/\s+/).some((word) => words.includes(word)))
   if (found !== undefined) return found[0]
+  // Number 58 is a thing, and not fifty-eight of anything.
+  if (/^(numbers?|no|nr)$/.test(words.at(-1) ?? "")) return "object"
   return types.length > 0 && types.every(isNumeric) ? "amount" : "value"
 }
+
+const COUNTED =
+  "count quantity guests people persons users members participants attendees invitees adults children days hours minutes months".split(
+    " ",
+  )
+
+/** True for an argument, or a field, that says how much money. */
+export function isMoney(name: string): boolean {
+  return wordsOf(name).some((word) => MONEY.includes(word))
+}
+
+const MONEY =
+  "amount amounts price prices total totals sum cost costs fee fees balance balances payment budget salary rent tip".split(
+    " ",
+  )
 
 /** True for a type of numbers. */
 export function isNumeric(type: string): boolean {
@@ -63,11 +93,12 @@ export function wordsOf(name: string): string[] {
 }
 
 const LOOKS =
-  "get read list search find check show view fetch lookup look query count browse describe see is has retrieve summarize compare calculate translate verify validate convert preview inspect print"
+  "get read list search find check show view fetch lookup look query count browse describe see is has retrieve summarize compare calculate translate verify validate convert preview inspect print diff analyze analyse estimate tail peek explain"
 const LEAVES = "web internet online google bing http browser"
 const TAKES_AWAY =
-  "delete remove cancel drop erase clear revoke close terminate deactivate unsubscribe kick ban block archive purge reset"
-const DISCLOSES = "share send forward publish post upload export grant invite email message transfer pay reply"
+  "delete remove cancel drop erase clear revoke close terminate deactivate unsubscribe kick ban block archive purge reset destroy wipe truncate discard uninstall disable stop suspend reject decline withdraw unassign unlink disconnect"
+const DISCLOSES =
+  "share send forward publish post upload export grant invite email message transfer pay reply respond answer comment announce broadcast notify tell text dm alert tweet submit report review"
 const CHANGES = "update modify change edit set reschedule move rename append add extend adjust replace"
 
 /** What a tool does, by the first word of its name; `creates` unless it is known to do another thing. */
