@@ -34,14 +34,17 @@ if (flags.suite === undefined) {
 const suite = readSuite(flags.suite)
 if (flags.rules) {
   const record = readRecord(suite)
-  process.stdout.write(
-    `${JSON.stringify({ purposes: purposesOf(suite, record), lookups: lookupsOf(record) }, null, 2)}\n`,
-  )
+  await say(JSON.stringify({ purposes: purposesOf(suite, record), lookups: lookupsOf(record) }, null, 2))
 } else {
   await using world = await openWorld(suite)
   const found = await replay(suite, world, { progress, everyVariant: flags.quick ? 10 : 1 })
   const figures = figuresOf(suite, found)
-  process.stdout.write(`${flags.json ? JSON.stringify({ figures, ...found }, null, 2) : asText(figures, found)}\n`)
+  await say(flags.json ? JSON.stringify({ figures, ...found }, null, 2) : asText(figures, found))
 }
 // The tests' PostgreSQL registers what runs after a file of tests, and this is none.
 process.exit()
+
+/** All of it, also into a pipe, before the process ends. */
+function say(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(`${text}\n`, () => resolve()))
+}
