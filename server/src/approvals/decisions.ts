@@ -25,7 +25,8 @@ export type Decision = {
 /**
  * Takes a decision, once: it stands from then on, whatever comes later; with it, leave for more where that was signed. Its work
  * throws `approval-unknown` for who has no say in it, `approval-over` when it is decided, expired or withdrawn (but to report one that
- * was refused together with its like) or they have decided, `proof-insufficient`, `bounds-invalid`.
+ * was refused together with its like) or they have decided, `proof-insufficient`, also for a statement of the time before somebody
+ * took more, `bounds-invalid`.
  */
 export function deciding(part: ApprovalsPart, made: Decision): Change<Approval> {
   const { id, person, decision, proven, statement } = made
@@ -41,6 +42,8 @@ export function deciding(part: ApprovalsPart, made: Decision): Change<Approval> 
         ({ requirement: { rung } }) => decision !== "approve" || counts(part, rung, proven.way),
       )
       if (enough.length === 0) throw insufficient()
+      // Whoever took more time after it was signed changed what there is to sign: the evidence would never verify.
+      if (statement !== null && statement.expiresAt !== found.expiresAt.toISOString()) throw ofAnotherTime()
       const voices = await voicesOf(tx, found, made, enough)
       if (voices.length === 0) throw unknownApproval()
       const said = {
@@ -133,4 +136,9 @@ async function isMet(tx: Transaction, id: string): Promise<boolean> {
 function insufficient(): Refusal {
   const what = "Being signed in is not enough to approve this."
   return new Refusal("proof-insufficient", `${what} Sign it with your passkey, or in another way that is asked for.`)
+}
+
+function ofAnotherTime(): Refusal {
+  const what = "Somebody took more time for this while you approved it, and nothing was approved."
+  return new Refusal("proof-insufficient", `${what} Open the page again, and approve what stands there.`)
 }

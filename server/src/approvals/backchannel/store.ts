@@ -23,7 +23,7 @@ export type NewBackchannelRequest = Asker & {
   ping: string | null
 }
 
-/** Writes it; returns the seconds until nobody can decide its request any more. */
+/** Writes it; returns the seconds until nobody can decide its request any more: what somebody adds now is waited for, and none is added afterwards. */
 export async function insertBackchannel(database: Queryable, asked: NewBackchannelRequest): Promise<number | null> {
   const [row] = await database.query<{ seconds: number }>(
     `with made as (
@@ -31,7 +31,7 @@ export async function insertBackchannel(database: Queryable, asked: NewBackchann
        select $1, $2, $3, $4, $5, $6, case when $6::text is null then null else clock_timestamp() end
        where (select count(*) from approvals.backchannel_requests where request = $2) < ${MOST_NAMES} returning request)
      select greatest(0, floor(extract(epoch from r.expires_at - clock_timestamp())))::int as seconds
-     from made join approvals.requests r on r.id = made.request`,
+     from made join approvals.requests r on r.id = made.request for key share of r`,
     [asked.hash, asked.request, asked.agent, asked.instance, asked.intervalSeconds, asked.ping],
   )
   return row?.seconds ?? null

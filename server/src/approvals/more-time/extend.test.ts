@@ -75,6 +75,16 @@ describe("more time", () => {
     await assert.rejects(extend(both, max), refusedWith("approval-over"))
   })
 
+  test("is what is signed from then on, also by who signed just before", async () => {
+    const members = [olga, max].map(({ provider, sub: subject }) => ({ provider, subject }))
+    const both = await held({ requirements: [{ of: "leads", rung: "quorum", required: 2, members }] })
+    await room.say(both, olga)
+    const more = await extend(both, max)
+    await assert.rejects(room.say(both, max), refusedWith("proof-insufficient"))
+    assert.equal((await room.approvals.find(both.id))!.decisions.length, 1)
+    assert.equal((await room.say(more, max)).state, "approved")
+  })
+
   test("is not to be had where somebody was promised when it ends", async () => {
     const asked = await held()
     const asker = { agent: "bot", instance: asked.instance }
@@ -90,6 +100,21 @@ describe("more time", () => {
     await assert.rejects(extend(there), refusedWith("approval-over"))
     await room.store.owner.query("update approvals.provider_requests set state = 'failed'")
     assert.equal(lasts(await extend(there)), 120)
+  })
+
+  test("taken while a client asks by CIBA is in what the client is promised", async () => {
+    const asked = await held()
+    const isTaken = Promise.withResolvers<void>()
+    const taking = room.store.database.transaction(async (tx) => {
+      await room.approvals.extend(asked.id, alice).work!(tx)
+      isTaken.resolve()
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    })
+    await isTaken.promise
+    const { expiresIn } = await room.approvals.backchannel.ask({ agent: "bot", instance: "i" }, asked.id, null)
+    await taking
+    assert.ok(expiresIn > 100, String(expiresIn))
+    assert.equal(await mayExtend(asked), false)
   })
 
   test("taken by eight at once, on two servers, is taken ten times at the most", async () => {

@@ -4,6 +4,7 @@ import { verifyApproval } from "#approvals"
 import { type RefusalCode, refusalCode } from "#kernel"
 import { softwarePasskey } from "#testing"
 import { aRaise, heldOf, openTestApproving, type TestApproving } from "./approve.fixture.ts"
+import { moreTime } from "./decide.ts"
 import { enrol, evidenceOf, sign } from "./evidence.fixture.ts"
 import { evidenceRoutes } from "./evidence-routes.ts"
 
@@ -79,6 +80,21 @@ test("a passkey that is revoked after it signed, and before that is taken, appro
     refusedWith("passkey-unknown"),
   )
   assert.equal((await approvals.find(held.id))!.state, "requested")
+})
+
+test("what was signed before somebody took more time, and is taken after it, approves nothing: nobody could prove it", async () => {
+  const passkey = softwarePasskey()
+  const user = await at.person("frida")
+  await enrol(at, user, passkey)
+  const held = heldOf(await at.raise(await at.session(user)))
+  const person = { id: user.id, provider: user.provider, sub: user.sub }
+  await assert.rejects(
+    sign(at, [held.id], user, passkey, () => moreTime(at.rooms, person, [held.id])),
+    refusedWith("proof-insufficient"),
+  )
+  assert.equal((await at.rooms.approvals.find(held.id))!.state, "requested")
+  await sign(at, [held.id], user, passkey)
+  assert.equal((await verify(await evidenceOf(at, held.id))).agreed.length, 1)
 })
 
 test("what nobody approved has no evidence, and what is not there is not found", async () => {
