@@ -2,6 +2,7 @@ import assert from "node:assert/strict"
 import { test } from "node:test"
 import { Secret } from "#kernel"
 import { alice as aliceAtHr, request } from "../fixture.ts"
+import { extending } from "../more-time/extend.ts"
 import { parseApprovals } from "../part.ts"
 import { requesting } from "../requests.ts"
 import { issuer, openTestReach } from "./reach.fixture.ts"
@@ -228,6 +229,28 @@ test("a request that was decided, or that they decided for their part, is told n
   await reach.age(user, 3_600)
   await reach.until(async () => (await reach.rows(user))[0]!.state === "over")
   assert.equal(reach.mail.caught.all.length, 1)
+})
+
+test("a request that was given more time is told on, until it is over by that", async () => {
+  await using reach = await openTestReach()
+  const user = await reach.person(reach.push.subscribe(), alice)
+  const pass = async (seconds: number) => {
+    for (const table of ["requests", "notices"]) {
+      const sql = `update approvals.${table} set expires_at = expires_at - make_interval(secs => $1)`
+      await reach.store.owner.query(sql, [seconds])
+    }
+    await reach.age(user, 3_600)
+  }
+  const asking = requesting(parseApprovals({}), request({ user }), [user])
+  const approval = (await reach.audit.commit(asking)).result.approval!
+  await reach.push.caught.until(1)
+  await reach.entries("approvals.notified", 1)
+  await reach.audit.commit(extending(approval.id, { id: user, provider: "hr", sub: "alice" }))
+  await pass(301)
+  await reach.mail.caught.until(1)
+  await reach.entries("approvals.notified", 2)
+  await pass(300)
+  await reach.until(async () => (await reach.rows(user))[0]!.state === "over")
 })
 
 test("whoever stands in for somebody is asked when they do not look, and nobody for them in turn", async () => {

@@ -77,8 +77,10 @@ export type Claim = {
 }
 
 const MS = (column: string) => `(extract(epoch from ${column}) * 1000)::float8`
+/** When it is not worth telling any more: what asks ends with its request, which people may have given more time meanwhile. */
+const ENDS_AT = "coalesce(case when n.kind = 'asked' then r.expires_at end, n.expires_at)"
 /** A request that is decided, or that the person has decided for their part, asks them nothing; news is news for a day. */
-const IS_OVER = `coalesce(n.expires_at, n.created_at + interval '1 day') <= clock_timestamp() or (n.kind = 'asked' and n.request is not null and (
+const IS_OVER = `coalesce(${ENDS_AT}, n.created_at + interval '1 day') <= clock_timestamp() or (n.kind = 'asked' and n.request is not null and (
     coalesce(r.state <> 'requested' or r.expires_at <= clock_timestamp(), true)
     or exists (select from approvals.decisions d where d.request = n.request and d.approver = n.user_id)))`
 
@@ -111,7 +113,7 @@ export async function claimPerson(database: Database, token: string, seconds: nu
          n.stands_in_for is not null as "isStandIn", n.step, n.due_at <= clock_timestamp() as "isDue",
          (${IS_OVER}) as "isOver", n.delivered_at is not null as "isDelivered", n.received_at is not null as "isReceived",
          n.passed_on_at is not null as "isPassedOn",
-         exists (select from approvals.deliveries d where d.notice = n.id and d.channel = 'webhook') as "isHooked", ${MS("coalesce(n.expires_at, r.expires_at)")} as "expiresAtMs"
+         exists (select from approvals.deliveries d where d.notice = n.id and d.channel = 'webhook') as "isHooked", ${MS(`coalesce(${ENDS_AT}, r.expires_at)`)} as "expiresAtMs"
          from approvals.notices n left join approvals.requests r on r.id = n.request
         where n.user_id = $1 and n.state = 'waiting' order by n.created_at, n.id limit 1000`,
       [person.user],
