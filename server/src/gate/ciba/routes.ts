@@ -13,7 +13,13 @@ export function cibaRoutes(rooms: Rooms): Route<Principal | null, never>[] {
       path: "/oauth2/bc-authorize",
       listeners: ["agents", "web"],
       right: "agent",
-      events: ["gate.action-held", "approvals.requested", "gate.action-denied", "gate.approval-not-asked"],
+      events: [
+        "gate.action-held",
+        "approvals.requested",
+        "approvals.withdrawn",
+        "gate.action-denied",
+        "gate.approval-not-asked",
+      ],
       summary:
         "Ask for the approval of one action by OpenID CIBA: the answer is what the token endpoint is polled with",
       body: backchannelForm,
