@@ -4,6 +4,7 @@ import { refusalCode } from "#kernel"
 import { act } from "../act.ts"
 import { before } from "../fixture.ts"
 import { approving, aRaise, heldOf, openTestApproving } from "./approve.fixture.ts"
+import { moreTime } from "./decide.ts"
 
 const at = await openTestApproving()
 const { gate, rooms, alice, session, raise, decide } = at
@@ -167,6 +168,28 @@ describe("an action that waits for a person", () => {
       const given = approval === one.id ? aRaise : { ...aRaise, amount: 2 }
       assert.equal((await raise(id, given, { approval })).decision.verdict, "deny")
     }
+  })
+
+  test("more time for several is more time for those that wait still, when one is decided just then", async () => {
+    const id = await session()
+    const [first, second] = [
+      heldOf(await raise(id, { employee: "E-1" })),
+      heldOf(await raise(id, { employee: "E-2" })),
+    ] as const
+    const { approvals } = rooms
+    const racing: typeof approvals = {
+      ...approvals,
+      async extendable(ids) {
+        const found = await approvals.extendable(ids)
+        await decide(second.id, alice, "deny")
+        return found
+      },
+    }
+    await moreTime({ ...rooms, approvals: racing }, alice, [second.id, first.id])
+    assert.equal((await approvals.find(first.id))!.expiresAt.getTime() - first.expiresAt.getTime(), 300_000)
+    assert.equal((await approvals.find(second.id))!.state, "denied")
+    await assert.rejects(moreTime(rooms, alice, [second.id]), refusedWith("approval-over"))
+    await assert.rejects(moreTime(rooms, await at.person("eve"), [first.id]), refusedWith("approval-unknown"))
   })
 
   test("with nobody who could approve it, it is denied", async () => {

@@ -12,7 +12,7 @@ import {
   unknownApproval,
 } from "#approvals"
 import { type Change, together } from "#audit"
-import { base64url, Refusal } from "#kernel"
+import { base64url, Refusal, refusalCode } from "#kernel"
 import type { Rooms } from "../rooms.ts"
 import { allOf } from "./all-of.ts"
 import { answerThere } from "./channel.ts"
@@ -100,16 +100,21 @@ export async function deny(
 }
 
 /**
- * Gives those of them more time that may have it, all at once: being signed in is enough, because it decides nothing. Throws
- * `approval-over` where none may, `approval-unknown`.
+ * Gives those of them more time that may have it: being signed in is enough, because it decides nothing. Throws `approval-over` where
+ * none may, `approval-unknown`.
  */
 export async function moreTime(rooms: Rooms, person: Person, ids: readonly string[]): Promise<void> {
   const given = await rooms.approvals.extendable(ids)
   const [first] = ids
-  // Also where it is none: the room says why.
-  const changes = (given.length > 0 ? given : [first!]).map((id) => rooms.approvals.extend(id, person))
+  // Also where it is none: the room says why. Each by itself: one that is over by now takes no time from the others.
+  const taken = await Promise.allSettled(
+    (given.length > 0 ? given : [first!]).map((id) => rooms.audit.commit(rooms.approvals.extend(id, person))),
+  )
   // A crash here leaves them with more time; the card says until when.
-  await rooms.audit.commit(allOf(changes))
+  const refused = taken.flatMap((each) => (each.status === "rejected" ? [each.reason as unknown] : []))
+  const isNone = refused.length === taken.length
+  const problem = refused.find((error) => isNone || refusalCode(error) !== "approval-over")
+  if (problem !== undefined) throw problem
 }
 
 const nothing: Change<void> = { entries: () => [] }
