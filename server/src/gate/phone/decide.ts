@@ -65,13 +65,16 @@ export async function decide(
   const { form: _, decision, locale: language, response, bounds: left, ...boxes } = body
   const shown = await togetherWith(rooms, user, await askedOf(rooms, user, id, language))
   const together = shown.map(({ approval }) => approval.id)
-  if (decision === "more-time") {
-    await moreTime(rooms, user, together)
-    return seeOther(placeOf(visit.issuer, `/approvals/${id}`), visit.setCookies)
-  }
   // Others may have come or gone since the page was drawn: it says for itself whether it had boxes, and which are ticked.
   const ticked = Object.keys(boxes).flatMap((name) => (name.startsWith("item-") ? [name.slice("item-".length)] : []))
   const chosen = boxes["several"] === undefined ? [id] : ticked
+  if (decision === "more-time") {
+    await moreTime(rooms, user, together)
+    // What they took the tick from is drawn without it again: nobody chooses more by taking time.
+    const without = boxes["several"] === undefined ? [] : together.filter((each) => !ticked.includes(each))
+    const query = without.length === 0 ? "" : `?${new URLSearchParams({ without: without.join(".") })}`
+    return seeOther(placeOf(visit.issuer, `/approvals/${id}${query}`), visit.setCookies)
+  }
   // To report an agent is about all that it asks.
   const items = decision === "report" ? together : chosen
   if (decision === "step-up") {

@@ -330,6 +330,22 @@ describe("a decision is refused", () => {
     assert.equal(await phone.stateOf(two), "requested")
   })
 
+  test("about what was chosen before more time was taken: a tick that was taken away stays away", async () => {
+    const person = await phone.person()
+    const one = await phone.ask(person.user, "look", { nth: 1 })
+    const two = await phone.ask(person.user, "look", { nth: 2 })
+    await join(one, two)
+    const { text } = await person.browser.get(`/approvals/${one.id}`)
+    const { [`item-${two.id}`]: _, ...ticked } = plain(text)
+    const { location } = await person.browser.post(decision(one.id), { ...ticked, decision: "more-time" })
+    const again = await person.browser.get(location!.slice(issuer.length))
+    const isTicked = ({ id }: Approval) => new RegExp(`name="item-${id}"[^>]* checked>`).test(again.text)
+    assert.deepEqual([isTicked(one), isTicked(two)], [true, false])
+    assert.match(again.text, new RegExp(`name="item-${two.id}"`))
+    const { location: all } = await person.browser.post(decision(one.id), { ...plain(text), decision: "more-time" })
+    assert.equal(all, `${issuer}/approvals/${one.id}`)
+  })
+
   test("when nobody is signed in any more", async () => {
     const held = await phone.ask(alice.user)
     const gone = await phone.person()

@@ -15,7 +15,14 @@ import { stateFor } from "./state.ts"
 type Fields = { [name: string]: string }
 type AnyRoute = Route<Principal | null, never>
 
-const language = z.strictObject({ language: z.string().max(10).optional() }) as unknown as z.ZodType<Fields>
+const language = z.strictObject({ language: z.string().max(10).optional() })
+const shown = language.extend({
+  without: z
+    .string()
+    .max(1_000)
+    .optional()
+    .meta({ description: "Requests that are drawn without their tick, by dots" }),
+})
 
 /** What people are asked, and answer, on a phone. */
 export function phoneRoutes(rooms: Rooms): AnyRoute[] {
@@ -29,8 +36,9 @@ function pages(rooms: Rooms): AnyRoute[] {
     draw: (
       visit: Visit,
       known: SignedInBrowser,
-      given: { id: string; language?: string | undefined },
+      given: { id: string; language?: string | undefined; without?: string | undefined },
     ) => Promise<Response>,
+    query: z.ZodType = language,
   ) =>
     route<Principal | null, undefined>({
       method: "GET",
@@ -39,14 +47,14 @@ function pages(rooms: Rooms): AnyRoute[] {
       right: "public",
       events: null,
       summary,
-      query: language,
+      query: query as z.ZodType<Fields>,
       isPage: true,
-      async handle({ params, query, headers }) {
+      async handle({ params, query: { language, without }, headers }) {
         const visit = visitOf(rooms, headers)
         const id = params["id"] ?? ""
         const own = path.replace("{id}", id)
         return await forSignedIn(rooms, visit, own, async (known) => {
-          return await draw(visit, await withPlaces(rooms, known), { id, language: query["language"] })
+          return await draw(visit, await withPlaces(rooms, known), { id, language, without })
         })
       },
     })
@@ -57,8 +65,12 @@ function pages(rooms: Rooms): AnyRoute[] {
     page("/approvals/history", "What whoever is signed in was asked before", (visit, known, { language }) =>
       showHistory(rooms, visit, known, language),
     ),
-    page("/approvals/{id}", "A request's card; looking at it decides nothing", (visit, known, given) =>
-      looked(rooms, visit, known, { at: given.id, drawing: showApproval(rooms, visit, known, given) }),
+    page(
+      "/approvals/{id}",
+      "A request's card; looking at it decides nothing",
+      (visit, known, given) =>
+        looked(rooms, visit, known, { at: given.id, drawing: showApproval(rooms, visit, known, given) }),
+      shown,
     ),
   ]
 }

@@ -32,12 +32,15 @@ export async function showInbox(
   return phonePage(visit, { title, main, known, locale, script: "inbox", tab: "approvals", path: "/approvals" })
 }
 
-/** A request's card, to be decided, or what became of it. Showing it changes nothing. Throws `approval-unknown`. */
+/**
+ * A request's card, to be decided, or what became of it; of several, those that `without` names have no tick. Showing it changes
+ * nothing. Throws `approval-unknown`.
+ */
 export async function showApproval(
   rooms: Rooms,
   given: Visit,
   known: SignedInBrowser,
-  { id, language }: { id: string; language?: string | undefined },
+  { id, language, without = "" }: { id: string; language?: string | undefined; without?: string | undefined },
 ): Promise<Response> {
   const visit = chosen(given, language)
   const locale = languageOf(visit)
@@ -59,6 +62,7 @@ export async function showApproval(
     // A tap leaves nothing to anybody.
     leave: offer === "sign" && all.length === 1 ? await leaveToOffer(rooms, asked.approval) : null,
     hasMoreTime: (await rooms.approvals.extendable(all.map(({ approval }) => approval.id))).length > 0,
+    without: new Set(without.split(".")),
     words,
     links,
     locale,

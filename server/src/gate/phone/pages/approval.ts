@@ -26,6 +26,8 @@ export type Deciding = {
   leave: GrantBounds | null
   /** True where more time is to be had. */
   hasMoreTime: boolean
+  /** Requests whose tick they took away before they took more time. */
+  without: ReadonlySet<string>
   nowMs: number
   tokenOf: (path: string) => string
 }
@@ -40,6 +42,7 @@ export function decidingPage({
   issuer,
   leave,
   hasMoreTime,
+  without,
   nowMs,
   tokenOf,
 }: Deciding): {
@@ -57,7 +60,7 @@ export function decidingPage({
   const cards = asked.map(({ approval: each, card }) => {
     const drawn = cardOf(each, card!, { isAlone, first, words })
     if (isAlone) return drawn
-    return html`<label class="pick item"><input type="checkbox" name="item-${each.id}" aria-labelledby="this-${each.id} headline-${each.id}" checked><span id="this-${each.id}">${words.thisOne}</span></label>${drawn}`
+    return html`<label class="pick item"><input type="checkbox" name="item-${each.id}" aria-labelledby="this-${each.id} headline-${each.id}"${!without.has(each.id) && html` checked`}><span id="this-${each.id}">${words.thisOne}</span></label>${drawn}`
   })
   const main = html`<form method="post" action="${path}/decision" autocomplete="off" data-decide data-locale="${locale}" data-challenge="${path}/challenge" data-token="${tokenOf(`${path}/challenge`)}" data-state="${path}/state" data-known="requested" data-words="${JSON.stringify(words.script)}">
 <input type="hidden" name="form" value="${tokenOf(`${path}/decision`)}">
