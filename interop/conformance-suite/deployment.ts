@@ -1,9 +1,8 @@
-import { createServer, type Server } from "node:http"
-import type { AddressInfo } from "node:net"
 import { join } from "node:path"
 import { connect, type Identity } from "@safeconduct/sdk"
 import { createLog, dev, removePostgres } from "@safeconduct/server/programs"
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose"
+import { exportJWK, type JWK } from "jose"
+import { openIssuer } from "../../bench/issuer.ts"
 import { apply, parseDocument } from "../../server/src/gate/index.ts"
 import { openBalancer } from "../../stories/fixtures/balancer.ts"
 
@@ -56,8 +55,7 @@ export async function openSuiteDeployment(
 ): Promise<SuiteDeployment> {
   await using stack = new AsyncDisposableStack()
   const balancer = stack.use(await openBalancer({ minVersion: "TLSv1.3" }))
-  const provider = await openProvider()
-  stack.defer(() => void provider.server.close())
+  const provider = stack.use(await openIssuer(APPLICATION))
   stack.defer(() => removePostgres(join(folder, "postgres")))
   const flags = {
     ...{ agentsAddress: "127.0.0.1:0", webAddress: "127.0.0.1:0", opsAddress: "127.0.0.1:0" },
@@ -73,7 +71,7 @@ export async function openSuiteDeployment(
     const { token } = await rooms.agents.createJoinToken({ kind: "agent", name }, "server")
     const joining = { url: server.agentsUrl, joinToken: token.reveal(), folder: join(folder, name) }
     const agent = stack.use(await connect({ ...joining, onProblem: () => undefined }))
-    const subjectToken = await provider.idToken(name)
+    const subjectToken = await provider.idToken(PERSON, name)
     await agent.exchange({ purpose: "conformance", subjectToken })
     identities.push(agent.identity)
   }
@@ -107,34 +105,6 @@ export async function openSuiteDeployment(
 
 function certificateOf({ svid, bundle, privateKey }: Identity): SuiteCertificate {
   return { cert: svid, key: privateKey.export({ type: "pkcs8", format: "pem" }).toString(), ca: bundle }
-}
-
-/** An issuer of ID tokens of one person, that say for which agent they are. */
-async function openProvider(): Promise<{ server: Server; issuer: string; idToken(agent: string): Promise<string> }> {
-  const { privateKey, publicKey } = await generateKeyPair("ES256")
-  const jwk = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256", use: "sig" }
-  const server = createServer((request, response) => {
-    response.setHeader("content-type", "application/json")
-    response.end(JSON.stringify(request.url === "/jwks" ? { keys: [jwk] } : metadata()))
-  })
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const metadata = () => ({
-    ...{ issuer, jwks_uri: `${issuer}/jwks` },
-    ...{ authorization_endpoint: `${issuer}/authorize`, token_endpoint: `${issuer}/token` },
-    ...{ response_types_supported: ["code"], subject_types_supported: ["public"] },
-    id_token_signing_alg_values_supported: ["ES256"],
-  })
-  const idToken = (agent: string) =>
-    new SignJWT({ may_act: { sub: agent } })
-      .setProtectedHeader({ alg: "ES256", kid: "1" })
-      .setIssuer(issuer)
-      .setAudience(APPLICATION)
-      .setSubject(PERSON)
-      .setIssuedAt()
-      .setExpirationTime("5m")
-      .sign(privateKey)
-  return { server, issuer, idToken }
 }
 
 function documentOf(issuer: string, endpoints: Endpoints): object {
