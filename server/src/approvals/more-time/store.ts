@@ -1,4 +1,5 @@
 import type { Id, Queryable, Transaction } from "#kernel"
+import { LIVE } from "../ways/store.ts"
 
 /** WCAG 2.2, 2.2.1: at least ten times. */
 const MOST_EXTENSIONS = 10
@@ -13,7 +14,7 @@ export async function extendable(database: Queryable, ids: readonly string[]): P
     `select id from approvals.requests r where id = any($1) and state = 'requested' and expires_at > clock_timestamp()
      and extensions < ${MOST_EXTENSIONS} and expires_at < requested_at + ${LONGEST}
      and not exists (select from approvals.backchannel_requests where request = r.id)
-     and not exists (select from approvals.provider_requests where request = r.id and state in ('waiting', 'asking', 'asked'))`,
+     and not exists (select from approvals.provider_requests where request = r.id and state in ${LIVE})`,
     [ids],
   )
   return rows.map(({ id }) => id)

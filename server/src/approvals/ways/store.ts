@@ -5,7 +5,8 @@ import type { NewAsking, ProviderAsking } from "./asking.ts"
 const CLAIM_SECONDS = 30
 /** Kept so long after it is over. */
 const KEPT_SECONDS = 86_400
-const LIVE = "('waiting', 'asking', 'asked')"
+/** Of a request that a provider is asking somebody about, or will. */
+export const LIVE = "('waiting', 'asking', 'asked')"
 
 const NOT_LOOKED = `state = 'requested' and providers_looked_at is null and expires_at > clock_timestamp()
   and exists (select from jsonb_array_elements(requirements) e where e ->> 'rung' = any($1))`
