@@ -49,10 +49,19 @@ test("the same part again changes nothing and records nothing", async () => {
 test("how an agent asks people by CIBA is registered, recorded and taken back", async () => {
   await using deployment = await testDeployment()
   const server = await deployment.serve()
-  const backchannel = { delivery: "poll", network: "public", signed: "required" } as const
+  const plain = { delivery: "poll", network: "public", signed: "required" } as const
+  const one = { type: "safeconduct_one_action", actions: ["tool:raise"], locations: ["hr"] } as const
+  const standard = [
+    { ...one, actions: [...one.actions], locations: [...one.locations], arguments: { employee: "E-7" } },
+  ]
+  const backchannel = { ...plain, defaultAuthorizationDetails: standard }
   await register(server, { a: { ...bot, backchannel } })
   assert.deepEqual(server.agents.agent("a")!.backchannel, backchannel)
-  assert.deepEqual((await deployment.entries("agents.registered"))[0]!.data?.["backchannel"], backchannel)
+  assert.deepEqual((await deployment.entries("agents.registered"))[0]!.data?.["backchannel"], {
+    ...plain,
+    // What an action is done with is in no entry.
+    defaultAuthorizationDetails: [one],
+  })
   await register(server, { a: bot })
   assert.ok(!("backchannel" in server.agents.agent("a")!))
   assert.deepEqual(server.agents.current(), { a: bot })

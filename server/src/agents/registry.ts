@@ -1,7 +1,7 @@
 import type { Change, Draft } from "#audit"
 import { canonical, type Json, newId, Refusal, type Transaction } from "#kernel"
 import { definitionOf } from "./directory.ts"
-import type { Agent, AgentDefinition, AgentState, AgentsPart, Operator } from "./principal.ts"
+import type { Agent, AgentDefinition, AgentState, AgentsPart, Backchannel, Operator } from "./principal.ts"
 import {
   bumpRevision,
   insertAgent,
@@ -120,10 +120,16 @@ function stepDraft({ name, id, before, after }: AgentStep, by: string): Draft {
       purposes: after.purposes,
       ceiling: after.ceiling as unknown as Json,
       redirectUris: after.redirectUris,
-      ...(after.backchannel && { backchannel: after.backchannel as unknown as Json }),
+      ...(after.backchannel && { backchannel: recorded(after.backchannel) }),
     },
     ...(before?.owner === after.owner ? {} : { personal: { owner: after.owner } }),
   }
+}
+
+/** What an action is done with may be personal, and is in no entry; the configuration has it. */
+function recorded({ defaultAuthorizationDetails: details, ...rest }: Backchannel): Json {
+  const named = details?.map(({ arguments: _, ...detail }) => detail)
+  return { ...rest, ...(named && { defaultAuthorizationDetails: named }) } as Json
 }
 
 function asText(definition: AgentDefinition): string {

@@ -47,8 +47,8 @@ const operator = z.object({
 type Request<Body = unknown> = RouteRequest<Principal | null, Body>
 
 /**
- * The HTTP of this room alone; suspension, resumption and retirement of agents end sessions and are the gate's. `alone` comes with
- * what makes one operator another: its work refuses where that takes two.
+ * The HTTP of this room alone; suspension, resumption and retirement of agents end sessions and are the gate's. `alone` goes
+ * with what lets an operator in: its work refuses where one operator is not enough for that.
  */
 export function routes(agents: Agents, alone: () => Change<void>): Route<Principal | null, never>[] {
   const handOut = async (request: JoinRequest, by: string) => {
